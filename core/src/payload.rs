@@ -1,0 +1,154 @@
+//! Plain data that travels in memory.
+
+use core::{fmt, mem};
+
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+use crate::schema::Kind;
+
+/// A block of memory whose every byte has a meaning, passed to the hypervisor by physical address.
+///
+/// Derived (`#[derive(Payload)]`) on a `#[repr(C)]` struct that also derives zerocopy's `FromBytes`,
+/// `IntoBytes`, `Immutable` and `KnownLayout`. The derive refuses hidden padding: name it, and it goes out as
+/// zeros instead of as whatever the stack held.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot travel as a block of memory",
+    label = "this argument is passed by reference, so its type must implement `Payload`",
+    note = "make it a `#[repr(C)]` struct with `#[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Payload)]`; pass a register value by value, without the `&`"
+)]
+pub trait Payload: Sized + 'static {
+    /// How a tool reads the bytes.
+    const KIND: Kind;
+    /// Bytes that the hypervisor reads or writes.
+    const SIZE: usize;
+
+    /// The payload whose every byte is zero.
+    fn zeroed() -> Self;
+    /// The bytes as the hypervisor reads them.
+    fn as_block(&self) -> &[u8];
+    /// The bytes as the hypervisor writes them. Any value is valid.
+    fn as_block_mut(&mut self) -> &mut [u8];
+}
+
+/// A payload that carries a call's result as well: what the method returns is read from memory after RAX said 0.
+///
+/// Client and server use the two halves, so that both agree what an error looks like.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not say how to read a `{R}` from it",
+    label = "named by `result = …`, so it must implement `Yields<{R}>`",
+    note = "implement `hypercall::Yields` for it, or return `Result<(), Error>`"
+)]
+pub trait Yields<R>: Payload {
+    /// The result, from the block as the hypervisor left it.
+    ///
+    /// # Errors
+    /// [`Rejection`] when RAX was 0 but the block says that the call did not succeed.
+    fn yielded(&self) -> Result<R, Rejection>;
+    /// What a server leaves in the block so that [`yielded`](Yields::yielded) reads `value`.
+    fn store(&mut self, value: R);
+    /// What a server leaves in the block so that [`yielded`](Yields::yielded) reads a rejection.
+    fn store_failure(&mut self);
+}
+
+/// RAX said 0, memory says otherwise: how the block says it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rejection(pub &'static str);
+
+impl Payload for u8 {
+    const KIND: Kind = Kind::Unsigned;
+    const SIZE: usize = 1;
+    fn zeroed() -> Self {
+        0
+    }
+    fn as_block(&self) -> &[u8] {
+        self.as_bytes()
+    }
+    fn as_block_mut(&mut self) -> &mut [u8] {
+        self.as_mut_bytes()
+    }
+}
+
+/// A payload that must start at a page boundary. It travels as `T`'s bytes, not as a whole page.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+#[repr(C, align(4096))]
+pub struct PageAligned<T>(pub T);
+
+impl<T: fmt::Debug> fmt::Debug for PageAligned<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl<T: Payload> Payload for PageAligned<T> {
+    const KIND: Kind = T::KIND;
+    const SIZE: usize = {
+        assert!(T::SIZE <= 4096, "a page-aligned payload must fit one page");
+        T::SIZE
+    };
+    fn zeroed() -> Self {
+        Self(T::zeroed())
+    }
+    fn as_block(&self) -> &[u8] {
+        self.0.as_block()
+    }
+    fn as_block_mut(&mut self) -> &mut [u8] {
+        self.0.as_block_mut()
+    }
+}
+
+/// Views an array of payloads as the bytes that travel.
+///
+/// For the interface attribute; there is no reason to call it.
+#[doc(hidden)]
+#[inline]
+pub fn array_block<T: Payload + IntoBytes + Immutable>(array: &[T]) -> &[u8] {
+    array.as_bytes()
+}
+
+/// As [`array_block`], writable.
+#[doc(hidden)]
+#[inline]
+pub fn array_block_mut<T: Payload + IntoBytes + FromBytes>(array: &mut [T]) -> &mut [u8] {
+    array.as_mut_bytes()
+}
+
+/// For the derive: plain data, as zerocopy sees it.
+#[doc(hidden)]
+pub trait PlainData: FromBytes + IntoBytes + Immutable + KnownLayout + Sized {
+    #[inline]
+    fn plain_zeroed() -> Self {
+        Self::new_zeroed()
+    }
+}
+impl<T: FromBytes + IntoBytes + Immutable + KnownLayout> PlainData for T {}
+
+/// Shows what a block yields. A function so that a table can point at it.
+///
+/// # Errors
+/// Those of the formatter.
+#[doc(hidden)]
+pub fn show_yield<P: Yields<R>, R: fmt::Debug>(
+    block: &[u8],
+    f: &mut fmt::Formatter<'_>,
+) -> fmt::Result {
+    let mut payload = P::zeroed();
+    if copy_block(&mut payload, block).is_none() {
+        return f.write_str("?");
+    }
+    match payload.yielded() {
+        Ok(value) => value.fmt(f),
+        Err(Rejection(how)) => write!(f, "rejected ({how})"),
+    }
+}
+
+/// Fills a payload from bytes of exactly its size.
+pub(crate) fn copy_block<P: Payload>(payload: &mut P, bytes: &[u8]) -> Option<()> {
+    let block = payload.as_block_mut();
+    if block.len() != bytes.len() {
+        return None;
+    }
+    block.copy_from_slice(bytes);
+    Some(())
+}
+
+const _: () = assert!(mem::align_of::<PageAligned<u8>>() == 4096);

@@ -1,0 +1,51 @@
+//! Values that travel in a register.
+
+use core::fmt;
+
+use crate::schema::{Field, Kind, Role};
+
+/// A value that fits one 64-bit register.
+///
+/// [`from_register`](Value::from_register) is total: a hypervisor that reads only part of a register gets a
+/// type that keeps only that part (ACRN reads a VM id from the low 16 bits and ignores the others).
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot travel in a register",
+    label = "this argument is passed by value, so its type must implement `Value`",
+    note = "pass an integer or a type made by `register_id!`, `open_enum!` or `flags!`; pass a payload struct as `&T` (the hypervisor reads it) or `&mut T` (it also writes it)"
+)]
+pub trait Value: Copy + fmt::Debug {
+    /// How the register is read by a tool.
+    const KIND: Kind;
+    /// What the value means.
+    const ROLE: Role = Role::Plain;
+    /// The register's value. Upper bits that the type does not have are zero.
+    fn to_register(self) -> u64;
+    /// The value that a server sees when the register holds `raw`.
+    fn from_register(raw: u64) -> Self;
+}
+
+macro_rules! integers {
+    ($($int:ty),*) => { $(
+        impl Value for $int {
+            const KIND: Kind = <$int as Field>::KIND;
+            #[inline]
+            fn to_register(self) -> u64 {
+                u64::from(self)
+            }
+            #[inline]
+            #[allow(clippy::cast_possible_truncation, reason = "a server reads the low bits, as the trait says")]
+            fn from_register(raw: u64) -> Self {
+                raw as Self
+            }
+        }
+    )* };
+}
+integers!(u8, u16, u32, u64);
+
+/// Shows a register of the type `T`. A function so that a table can point at it.
+///
+/// # Errors
+/// Those of the formatter.
+pub fn show<T: Value>(raw: u64, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fmt::Debug::fmt(&T::from_register(raw), f)
+}

@@ -1,0 +1,167 @@
+//! `impl Trait for Client<T>`: the program's side.
+
+use proc_macro2::TokenStream;
+use quote::{format_ident, quote, quote_spanned};
+use syn::spanned::Spanned;
+
+use super::model::{Content, Header, Interface, Method, Output, Register, Shape};
+
+pub(crate) fn expand(interface: &Interface) -> TokenStream {
+    let Interface { krate, ident, .. } = interface;
+    let methods = interface.methods.iter().map(|method| body(interface, method));
+    quote! {
+        #[automatically_derived]
+        impl<__T: #krate::Transport + ?Sized> #ident for #krate::Client<__T> {
+            #(#methods)*
+        }
+    }
+}
+
+fn body(interface: &Interface, method: &Method) -> TokenStream {
+    let krate = &interface.krate;
+    let signature = &method.signature;
+    let calls = format_ident!("{}Calls", interface.ident);
+    let constant = method.constant();
+    let mut values = Vec::new();
+    let mut prepare = Vec::new();
+    let mut args = Vec::new();
+    for (position, register) in method.registers.iter().enumerate() {
+        let value = format_ident!("__value{position}");
+        match register {
+            Register::Value(index) => {
+                let argument = &method.arguments[*index];
+                let name = &argument.name;
+                let Shape::Value(ty) = &argument.shape else { continue };
+                let raw = quote_spanned!(ty.span()=> <#ty as #krate::Value>::to_register(#name));
+                let raw = match (&method.select, position) {
+                    (Some((mask, selected)), 0) => quote!((#raw & !(#mask)) | (#selected)),
+                    _ => raw,
+                };
+                values.push((position, value.clone()));
+                prepare.push(quote!(let #value: u64 = #raw;));
+                args.push(quote!(#krate::arg::Arg::Value(#value)));
+            }
+            Register::Block(index) => {
+                let argument = &method.arguments[*index];
+                let name = &argument.name;
+                let Shape::Block { ty, mutable } = &argument.shape else { continue };
+                args.push(if *mutable {
+                    quote_spanned!(ty.span()=>
+                        #krate::arg::Arg::ReadWrite(<#ty as #krate::Payload>::as_block_mut(#name)))
+                } else {
+                    quote_spanned!(ty.span()=>
+                        #krate::arg::Arg::Read(<#ty as #krate::Payload>::as_block(#name)))
+                });
+            }
+            Register::Bytes(index) => {
+                let argument = &method.arguments[*index];
+                let name = &argument.name;
+                args.push(match argument.shape {
+                    Shape::Bytes { mutable: true } => quote!(#krate::arg::Arg::ReadWrite(#name)),
+                    _ => quote!(#krate::arg::Arg::Read(#name)),
+                });
+            }
+            Register::Header(header) => {
+                let (build, argument) = header_argument(interface, method, header);
+                prepare.push(build);
+                args.push(argument);
+            }
+            Register::Returned => {
+                let ty = &method.returns;
+                prepare.push(quote_spanned!(ty.span()=>
+                    let mut __returned = <#ty as #krate::Payload>::zeroed();));
+                args.push(quote_spanned!(ty.span()=>
+                    #krate::arg::Arg::Write(<#ty as #krate::Payload>::as_block_mut(&mut __returned))));
+            }
+        }
+    }
+    args.resize(2, quote!(#krate::arg::Arg::None));
+    let registers = (0..2).map(|position| {
+        values
+            .iter()
+            .find(|(at, _)| *at == position)
+            .map_or_else(|| quote!(0), |(_, value)| quote!(#value))
+    });
+    // The values come first: an error that is found while a header is built shows them too.
+    let (raw, prepare): (Vec<_>, Vec<_>) =
+        prepare.into_iter().partition(|tokens| tokens.to_string().starts_with("let __value"));
+    let finish = match &method.output {
+        Output::Unit => quote!(#krate::client::unit(__CALL, __registers, __outcome)),
+        Output::Returned => quote! {
+            #krate::client::unit(__CALL, __registers, __outcome)?;
+            ::core::result::Result::Ok(__returned)
+        },
+        Output::Yielded(index) => {
+            let name = &method.arguments[*index].name;
+            quote!(#krate::client::yielded(__CALL, __registers, __outcome, &*#name))
+        }
+        Output::Rax => quote!(#krate::client::rax(__CALL, __registers, __outcome)),
+    };
+    quote! {
+        #[inline]
+        #signature {
+            const __CALL: &'static #krate::call::CallInfo = #calls::#constant;
+            #(#raw)*
+            let __registers: [u64; 2] = [#(#registers),*];
+            #(#prepare)*
+            let __outcome = #krate::Transport::call(
+                #krate::Client::<__T>::transport(self), __CALL, [#(#args),*]);
+            #finish
+        }
+    }
+}
+
+/// Builds the header, and the argument that carries it.
+fn header_argument(
+    interface: &Interface,
+    method: &Method,
+    header: &Header,
+) -> (TokenStream, TokenStream) {
+    let krate = &interface.krate;
+    let ty = &header.ty;
+    let mut fill = Vec::new();
+    let mut target = quote!();
+    let mut offset = quote!(0);
+    for field in &header.fields {
+        let member = &field.member;
+        match field.content {
+            Content::Value(index) => {
+                let name = &method.arguments[index].name;
+                fill.push(quote!(__header.#member = #name;));
+            }
+            Content::Length(index) => {
+                let name = &method.arguments[index].name;
+                fill.push(quote!(
+                    __header.#member = #krate::client::count(__CALL, __registers, #name.len())?;
+                ));
+            }
+            Content::Address(index) => {
+                let argument = &method.arguments[index];
+                let name = &argument.name;
+                offset = quote!(::core::mem::offset_of!(#ty, #member));
+                target = match &argument.shape {
+                    Shape::Array { mutable: true, .. } => quote!(
+                        #krate::arg::Target::ReadWrite(#krate::__private::array_block_mut(#name))
+                    ),
+                    Shape::Array { .. } => quote!(
+                        #krate::arg::Target::Read(#krate::__private::array_block(#name))
+                    ),
+                    _ => quote!(#krate::arg::Target::Shared(#name)),
+                };
+            }
+        }
+    }
+    (
+        quote! {
+            let mut __header = <#ty as #krate::Payload>::zeroed();
+            #(#fill)*
+        },
+        quote! {
+            #krate::arg::Arg::Linked(#krate::arg::Linked {
+                header: <#ty as #krate::Payload>::as_block_mut(&mut __header),
+                offset: #offset,
+                target: #target,
+            })
+        },
+    )
+}

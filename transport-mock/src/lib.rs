@@ -1,0 +1,25 @@
+//! Test doubles for hypercall interfaces, by their textbook names.
+//!
+//! | double | what it is | use it to |
+//! |---|---|---|
+//! | [`MockHypervisor`], [`MockTransport`] | mocks (feature `mockall`) | expect single calls, by method or raw |
+//! | [`Script`](script::Script) | a transport with a list of expectations | expect a conversation, in order or not |
+//! | [`Loopback`](loopback::Loopback) | client → registers and memory → dispatcher → server | run the whole way that a call takes |
+//! | [`FakeAcrn`](fake::FakeAcrn) | a working ACRN in memory | run a program that needs a hypervisor |
+//!
+//! Without the feature `mockall` the crate is `no_std` and needs an allocator.
+#![no_std]
+
+extern crate alloc;
+extern crate hypercall_core as hypercall;
+#[cfg(feature = "mockall")]
+extern crate std;
+
+pub mod loopback;
+#[cfg(feature = "mockall")]
+mod mocks;
+mod ram;
+
+#[cfg(feature = "mockall")]
+pub use mocks::*;
+pub use ram::Ram;
