@@ -26,7 +26,8 @@ pub enum Arg<'a> {
 /// A block that points at another one.
 ///
 /// The transport fills the other block's address in, eight bytes little-endian at [`offset`](Linked::offset),
-/// which are zero before the call; it sets them back to zero afterwards, so that a recorded call holds no address.
+/// which are zero before the call. What they hold afterwards is the transport's affair: whoever records or shows a header
+/// leaves them out, so that no address gets into a trace.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Linked<'a> {
     /// The block whose address goes into the register.

@@ -15,7 +15,7 @@ extern crate alloc;
 // The attribute and the derive name this crate `hypercall`, inside it as well.
 extern crate self as hypercall;
 
-// pub mod acrn;
+pub mod acrn;
 pub mod arg;
 pub mod call;
 #[doc(hidden)]
@@ -48,8 +48,7 @@ pub mod __private {
     #[cfg(feature = "alloc")]
     pub use alloc::{boxed::Box, sync::Arc};
 
-    pub use crate::payload::{PlainData, array_block, array_block_mut, show_yield};
-    pub use crate::value::show;
+    pub use crate::payload::PlainData;
 }
 
 /// Passes its input on if this crate was built with the feature `alloc`.

@@ -122,7 +122,7 @@ macro_rules! open_enum {
 #[macro_export]
 macro_rules! flags {
     ($(#[$meta:meta])* $vis:vis struct $name:ident($int:ident) {
-        $($(#[$flag_meta:meta])* $flag:ident = $value:expr),* $(,)?
+        $($(#[$($flag_meta:tt)*])* $flag:ident = $value:expr),* $(,)?
     }) => {
         $(#[$meta])*
         #[derive(
@@ -134,7 +134,7 @@ macro_rules! flags {
         $vis struct $name($int);
         $crate::bitflags::bitflags! {
             impl $name: $int {
-                $($(#[$flag_meta])* const $flag = $value;)*
+                $($(#[$($flag_meta)*])* const $flag = $value;)*
                 const _ = !0;
             }
         }

@@ -28,6 +28,13 @@ pub trait Payload: Sized + 'static {
     fn as_block(&self) -> &[u8];
     /// The bytes as the hypervisor writes them. Any value is valid.
     fn as_block_mut(&mut self) -> &mut [u8];
+
+    /// The bytes of an array. For the interface attribute; there is no reason to call it.
+    #[doc(hidden)]
+    fn array_block(array: &[Self]) -> &[u8];
+    /// As [`array_block`](Payload::array_block), writable.
+    #[doc(hidden)]
+    fn array_block_mut(array: &mut [Self]) -> &mut [u8];
 }
 
 /// A payload that carries a call's result as well: what the method returns is read from memory after RAX said 0.
@@ -48,6 +55,22 @@ pub trait Yields<R>: Payload {
     fn store(&mut self, value: R);
     /// What a server leaves in the block so that [`yielded`](Yields::yielded) reads a rejection.
     fn store_failure(&mut self);
+
+    /// Shows what a block yields. A function so that a table can point at it.
+    #[doc(hidden)]
+    fn show_yielded(block: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result
+    where
+        R: fmt::Debug,
+    {
+        let mut payload = Self::zeroed();
+        if copy_block(&mut payload, block).is_none() {
+            return f.write_str("?");
+        }
+        match payload.yielded() {
+            Ok(value) => value.fmt(f),
+            Err(Rejection(how)) => write!(f, "rejected ({how})"),
+        }
+    }
 }
 
 /// RAX said 0, memory says otherwise: how the block says it.
@@ -65,6 +88,12 @@ impl Payload for u8 {
     }
     fn as_block_mut(&mut self) -> &mut [u8] {
         self.as_mut_bytes()
+    }
+    fn array_block(array: &[Self]) -> &[u8] {
+        array
+    }
+    fn array_block_mut(array: &mut [Self]) -> &mut [u8] {
+        array
     }
 }
 
@@ -94,22 +123,14 @@ impl<T: Payload> Payload for PageAligned<T> {
     fn as_block_mut(&mut self) -> &mut [u8] {
         self.0.as_block_mut()
     }
-}
-
-/// Views an array of payloads as the bytes that travel.
-///
-/// For the interface attribute; there is no reason to call it.
-#[doc(hidden)]
-#[inline]
-pub fn array_block<T: Payload + IntoBytes + Immutable>(array: &[T]) -> &[u8] {
-    array.as_bytes()
-}
-
-/// As [`array_block`], writable.
-#[doc(hidden)]
-#[inline]
-pub fn array_block_mut<T: Payload + IntoBytes + FromBytes>(array: &mut [T]) -> &mut [u8] {
-    array.as_mut_bytes()
+    fn array_block(_: &[Self]) -> &[u8] {
+        const { assert!(mem::size_of::<Self>() == T::SIZE, "an array of page-aligned payloads has gaps, which cannot travel: make one payload of it") };
+        &[]
+    }
+    fn array_block_mut(_: &mut [Self]) -> &mut [u8] {
+        const { assert!(mem::size_of::<Self>() == T::SIZE, "an array of page-aligned payloads has gaps, which cannot travel: make one payload of it") };
+        &mut []
+    }
 }
 
 /// For the derive: plain data, as zerocopy sees it.
@@ -121,25 +142,6 @@ pub trait PlainData: FromBytes + IntoBytes + Immutable + KnownLayout + Sized {
     }
 }
 impl<T: FromBytes + IntoBytes + Immutable + KnownLayout> PlainData for T {}
-
-/// Shows what a block yields. A function so that a table can point at it.
-///
-/// # Errors
-/// Those of the formatter.
-#[doc(hidden)]
-pub fn show_yield<P: Yields<R>, R: fmt::Debug>(
-    block: &[u8],
-    f: &mut fmt::Formatter<'_>,
-) -> fmt::Result {
-    let mut payload = P::zeroed();
-    if copy_block(&mut payload, block).is_none() {
-        return f.write_str("?");
-    }
-    match payload.yielded() {
-        Ok(value) => value.fmt(f),
-        Err(Rejection(how)) => write!(f, "rejected ({how})"),
-    }
-}
 
 /// Fills a payload from bytes of exactly its size.
 pub(crate) fn copy_block<P: Payload>(payload: &mut P, bytes: &[u8]) -> Option<()> {

@@ -14,6 +14,8 @@ use crate::transport::TransportError;
 const SHOWN_BYTES: usize = 32;
 /// Elements of an array that are shown before an ellipsis.
 const SHOWN_ELEMENTS: usize = 8;
+/// What stands in place of a secret.
+pub(crate) const SECRET: &str = "<secret>";
 
 /// A call with its arguments: `start_vm(vm=VmId(1))`. The arguments are shown as they are now; after the call, what the
 /// hypervisor wrote is shown.
@@ -157,9 +159,12 @@ fn fields(
         list.next(f)?;
         write!(f, "{}=", field.name)?;
         match field.role {
-            Role::Secret => f.write_str("<secret>")?,
+            Role::Secret => f.write_str(SECRET)?,
             Role::Address if matches!(field.kind, Kind::Unsigned) => {
                 write!(f, "{:#x}", unsigned(part))?;
+            }
+            Role::Address if let Kind::Id(name) = field.kind => {
+                write!(f, "{name}({:#x})", unsigned(part))?;
             }
             _ => value(&field.kind, part, f)?,
         }

@@ -22,6 +22,15 @@ pub trait Value: Copy + fmt::Debug {
     fn to_register(self) -> u64;
     /// The value that a server sees when the register holds `raw`.
     fn from_register(raw: u64) -> Self;
+
+    /// Shows a register as this type does. A function so that a table can point at it.
+    #[doc(hidden)]
+    fn show_register(raw: u64, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match Self::ROLE {
+            Role::Secret => f.write_str(crate::show::SECRET),
+            _ => fmt::Debug::fmt(&Self::from_register(raw), f),
+        }
+    }
 }
 
 macro_rules! integers {
@@ -41,11 +50,3 @@ macro_rules! integers {
     )* };
 }
 integers!(u8, u16, u32, u64);
-
-/// Shows a register of the type `T`. A function so that a table can point at it.
-///
-/// # Errors
-/// Those of the formatter.
-pub fn show<T: Value>(raw: u64, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    fmt::Debug::fmt(&T::from_register(raw), f)
-}

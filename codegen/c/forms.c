@@ -1,0 +1,56 @@
+/* The same calls in C, with the explicit move that Linux's wrappers use. Compiled by the test where a C compiler is. */
+#include <stdbool.h>
+#include <stdint.h>
+
+static inline __attribute__((always_inline)) long two(uint32_t number, uint64_t first, uint64_t second)
+{
+    long rax;
+    __asm__ volatile("movl %[n], %%r8d\n\tvmcall"
+                     : "=a"(rax)
+                     : [n] "i"(number), "D"(first), "S"(second)
+                     : "r8", "memory");
+    return rax;
+}
+
+static inline __attribute__((always_inline)) long one(uint32_t number, uint64_t first)
+{
+    long rax;
+    __asm__ volatile("movl %[n], %%r8d\n\tvmcall" : "=a"(rax) : [n] "i"(number), "D"(first) : "r8", "memory");
+    return rax;
+}
+
+bool c_no_argument(void)
+{
+    long rax;
+    __asm__ volatile("movl %[n], %%r8d\n\tvmcall" : "=a"(rax) : [n] "i"(0x80000072u) : "r8", "memory");
+    return rax == 0;
+}
+
+bool c_one_value(uint16_t vm)
+{
+    return one(0x80000012u, vm) == 0;
+}
+
+bool c_two_values(uint16_t vm, uint16_t vcpu)
+{
+    return two(0x80000031u, vm, vcpu) == 0;
+}
+
+struct msi {
+    uint64_t address, data;
+};
+
+bool c_value_and_struct(uint16_t vm, const struct msi *msi)
+{
+    return two(0x80000023u, vm, (uint64_t)msi) == 0;
+}
+
+struct creation {
+    uint16_t vmid;
+    uint8_t rest[46];
+};
+
+uint16_t c_struct_in_and_out(struct creation *creation)
+{
+    return one(0x80000010u, (uint64_t)creation) == 0 ? creation->vmid : 0xffff;
+}

@@ -1,0 +1,83 @@
+//! The same calls by hand: what somebody would write who knows the ABI and wants nothing between.
+
+use core::arch::asm;
+
+use hypercall_core::acrn::{ApiVersion, MemoryRegion, MsiEntry, SetRegions, VmCreation};
+use hypercall_core::call::CallInfo;
+use hypercall_core::Payload;
+
+#[unsafe(no_mangle)]
+pub extern "C" fn hand_no_argument() -> bool {
+    let rax: i64;
+    unsafe { asm!("vmcall", in("r8") 0x8000_0072_u64, lateout("rax") rax, options(nostack)) };
+    rax == 0
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn hand_one_value(vm: u16) -> bool {
+    let rax: i64;
+    unsafe {
+        asm!("vmcall", in("r8") 0x8000_0012_u64, in("rdi") u64::from(vm), lateout("rax") rax, options(nostack));
+    }
+    rax == 0
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn hand_two_values(vm: u16, vcpu: u16) -> bool {
+    two(0x8000_0031, u64::from(vm), u64::from(vcpu)) == 0
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn hand_value_and_struct(vm: u16, msi: &MsiEntry) -> bool {
+    two(0x8000_0023, u64::from(vm), core::ptr::from_ref(msi).expose_provenance() as u64) == 0
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn hand_struct_out(version: &mut ApiVersion) -> bool {
+    let mut answer = ApiVersion::zeroed();
+    let address = core::ptr::from_mut(&mut answer).expose_provenance() as u64;
+    if one(0x8000_0000, address) != 0 {
+        return false;
+    }
+    *version = answer;
+    true
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn hand_struct_in_and_out(creation: &mut VmCreation) -> u16 {
+    let address = core::ptr::from_mut(creation).expose_provenance() as u64;
+    match one(0x8000_0010, address) {
+        0 => creation.vmid.0,
+        _ => 0xffff,
+    }
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn hand_nested_array(vm: u16, regions: &[MemoryRegion; 2]) -> bool {
+    let mut header = SetRegions::zeroed();
+    header.vmid.0 = vm;
+    header.mr_num = 2;
+    header.regions_gpa.0 = core::ptr::from_ref(regions).expose_provenance() as u64;
+    one(0x8000_0042, core::ptr::from_mut(&mut header).expose_provenance() as u64) == 0
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn hand_number_at_run_time(info: &'static CallInfo, first: u64) -> i64 {
+    one(info.number, first)
+}
+
+#[inline(always)]
+fn one(number: u64, first: u64) -> i64 {
+    let rax: i64;
+    unsafe { asm!("vmcall", in("r8") number, in("rdi") first, lateout("rax") rax, options(nostack)) };
+    rax
+}
+
+#[inline(always)]
+fn two(number: u64, first: u64, second: u64) -> i64 {
+    let rax: i64;
+    unsafe {
+        asm!("vmcall", in("r8") number, in("rdi") first, in("rsi") second, lateout("rax") rax, options(nostack));
+    }
+    rax
+}

@@ -1,0 +1,75 @@
+//! Calls as a program makes them: a method of the trait on a client over VMCALL.
+
+use hypercall_core::acrn::{
+    ApiVersion, Hypervisor, MemoryRegion, MsiEntry, VcpuId, VmCreation, VmId,
+};
+use hypercall_core::call::CallInfo;
+use hypercall_core::arg::Arg;
+use hypercall_core::{Client, Error, Transport};
+use hypercall_vmcall::{Identity, Vmcall};
+
+/// The hypervisor, without the token: this code is read, never run.
+#[inline(always)]
+fn hypervisor() -> Client<Vmcall<Identity>> {
+    const { assert!(size_of::<Vmcall<Identity>>() == 0) };
+    // SAFETY: the type has no data, so there is nothing that could be invalid; nothing of this crate is ever executed.
+    Client::new(unsafe { core::mem::MaybeUninit::uninit().assume_init() })
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn typed_no_argument() -> bool {
+    hypervisor().save_restore_sworld_ctx().is_ok()
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn typed_one_value(vm: u16) -> bool {
+    hypervisor().start_vm(VmId(vm)).is_ok()
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn typed_two_values(vm: u16, vcpu: u16) -> bool {
+    hypervisor().notify_request_finish(VmId(vm), VcpuId(vcpu)).is_ok()
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn typed_value_and_struct(vm: u16, msi: &MsiEntry) -> bool {
+    hypervisor().inject_msi(VmId(vm), msi).is_ok()
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn typed_struct_out(version: &mut ApiVersion) -> bool {
+    match hypervisor().get_api_version() {
+        Ok(answer) => {
+            *version = answer;
+            true
+        }
+        Err(_) => false,
+    }
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn typed_struct_in_and_out(creation: &mut VmCreation) -> u16 {
+    match hypervisor().create_vm(creation) {
+        Ok(vm) => vm.0,
+        Err(_) => 0xffff,
+    }
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn typed_nested_array(vm: u16, regions: &[MemoryRegion; 2]) -> bool {
+    hypervisor().set_memory_regions(VmId(vm), regions).is_ok()
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn typed_number_at_run_time(info: &'static CallInfo, first: u64) -> i64 {
+    hypervisor()
+        .transport()
+        .call(info, [Arg::Value(first), Arg::None])
+        .unwrap_or(-1)
+}
+
+/// The whole error, as a program that reports it gets it.
+#[unsafe(no_mangle)]
+pub fn typed_whole_error(vm: u16) -> Result<(), Error> {
+    hypervisor().start_vm(VmId(vm))
+}

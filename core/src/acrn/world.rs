@@ -1,0 +1,119 @@
+//! The two calls that hand the processor to another world and come back with its message.
+//!
+//! They do not fit the two arguments and one result of the other calls: the message is four to six registers each
+//! way. So they are a trait of their own, which only a transport with its own instruction sequence can implement.
+//! They are made by the VM that has the other world beside it, at ring 0.
+//!
+//! Between the call and its return the other world runs, for as long as it likes.
+
+use thiserror::Error;
+
+/// The number of the switch between the two worlds of one VM.
+#[doc(alias = "HC_WORLD_SWITCH")]
+pub const WORLD_SWITCH: u64 = 0x8000_0071;
+/// The number of the switch between a rich VM and its trusted VM.
+#[doc(alias = "HC_SWITCH_EE")]
+pub const SWITCH_EE: u64 = 0x8000_0091;
+
+/// Four registers, handed to the other world and taken from it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the registers' names say it")]
+pub struct WorldMessage {
+    pub rdi: u64,
+    pub rsi: u64,
+    pub rdx: u64,
+    pub rbx: u64,
+}
+
+/// What the rich VM hands to the trusted one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the registers' names say it")]
+pub struct TeeRequest {
+    pub rax: u64,
+    pub rcx: u64,
+    pub rdx: u64,
+    pub rbx: u64,
+    pub rsi: u64,
+    pub rdi: u64,
+}
+
+impl TeeRequest {
+    /// [`rdi`](Self::rdi) when nobody asked: a secure interrupt came while the rich VM ran. The other registers are
+    /// old.
+    #[doc(alias = "OPTEE_FIQ_ENTRY")]
+    pub const INTERRUPT_ENTRY: u64 = 0xb200_00ff;
+
+    /// Whether this is an interrupt and no request.
+    #[must_use]
+    pub const fn is_interrupt(&self) -> bool {
+        self.rdi == Self::INTERRUPT_ENTRY
+    }
+}
+
+/// What the trusted VM hands back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the registers' names say it")]
+pub struct TeeReply {
+    pub rdi: u64,
+    pub rsi: u64,
+    pub rdx: u64,
+    pub rbx: u64,
+}
+
+impl TeeReply {
+    /// [`rdi`](Self::rdi) of a reply that ends an interrupt: the rich VM's registers are then left alone.
+    #[doc(alias = "OPTEE_RETURN_FIQ_DONE")]
+    pub const INTERRUPT_DONE: u64 = 0xbe00_0006;
+
+    /// The reply that ends an interrupt.
+    #[must_use]
+    pub const fn interrupt_done() -> Self {
+        Self {
+            rdi: Self::INTERRUPT_DONE,
+            rsi: 0,
+            rdx: 0,
+            rbx: 0,
+        }
+    }
+}
+
+/// The hypervisor did not switch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("the hypervisor did not switch worlds: RAX is {rax}")]
+pub struct SwitchRefused {
+    /// RAX as it came: -1, -22 or -25 in ACRN.
+    pub rax: i64,
+}
+
+/// Hands the processor to the other world.
+pub trait WorldSwitch {
+    /// Switches between the normal and the secure world of this VM and returns when the other one switches back.
+    ///
+    /// RDI, RSI, RDX and RBX go to the other world and come from it (`switch_world`); RAX is 0.
+    ///
+    /// # Errors
+    /// -1 when the VM has no secure world, or [`initialize_trusty`](super::Hypervisor::initialize_trusty) did not
+    /// start it; -25 when this VM may not make the call.
+    #[doc(alias = "HC_WORLD_SWITCH")]
+    #[doc(alias = "hcall_world_switch")]
+    fn switch_world(&self, message: WorldMessage) -> Result<WorldMessage, SwitchRefused>;
+
+    /// From the rich VM: wakes the trusted VM on this processor with a request, and returns its reply.
+    ///
+    /// # Errors
+    /// -22 when the trusted VM has no vCPU on this processor (`ree_switch_to_tee`); -25 when this VM may not make the
+    /// call.
+    #[doc(alias = "HC_SWITCH_EE")]
+    #[doc(alias = "hcall_switch_ee")]
+    fn switch_to_tee(&self, request: TeeRequest) -> Result<TeeReply, SwitchRefused>;
+
+    /// From the trusted VM: replies, sleeps, and returns the next request, or
+    /// [an interrupt](TeeRequest::is_interrupt).
+    ///
+    /// # Errors
+    /// -22 when the rich VM has no vCPU on this processor (`tee_switch_to_ree`); -25 when this VM may not make the
+    /// call. A request's RAX stands where the error would: one of -22 or -25 cannot be told from it.
+    #[doc(alias = "HC_SWITCH_EE")]
+    #[doc(alias = "hcall_switch_ee")]
+    fn switch_to_ree(&self, reply: TeeReply) -> Result<TeeRequest, SwitchRefused>;
+}
