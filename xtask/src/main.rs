@@ -1,1 +1,36 @@
-fn main() {}
+//! `cargo xtask test`: everything that CI runs, in the order in which a failure is cheapest.
+
+mod prerequisites;
+mod steps;
+
+use anyhow::{Result, bail};
+use xshell::Shell;
+
+const USAGE: &str = "\
+cargo xtask test              everything that CI runs
+cargo xtask test --only STEP  one step of it
+cargo xtask steps             the steps
+cargo xtask bless             writes the listings and messages that tests compare anew, after an intended change";
+
+fn main() -> Result<()> {
+    let shell = Shell::new()?;
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    shell.change_dir(root.canonicalize()?);
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match words[..] {
+        ["test"] => {
+            prerequisites::install(&shell)?;
+            steps::run(&shell, None)
+        }
+        ["test", "--only", step] => steps::run(&shell, Some(step)),
+        ["steps"] => {
+            for step in steps::STEPS {
+                println!("{:<10} {}", step.name, step.what);
+            }
+            Ok(())
+        }
+        ["bless"] => steps::bless(&shell),
+        _ => bail!("{USAGE}"),
+    }
+}
