@@ -27,7 +27,8 @@ macro_rules! register_id {
     ($(#[$meta:meta])* $vis:vis struct $name:ident($int:ident) as $role:ident;) => {
         $(#[$meta])*
         #[derive(
-            Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default,
+            ::core::clone::Clone, ::core::marker::Copy, ::core::cmp::PartialEq, ::core::cmp::Eq,
+            ::core::cmp::PartialOrd, ::core::cmp::Ord, ::core::hash::Hash, ::core::default::Default,
             $crate::zerocopy::FromBytes, $crate::zerocopy::IntoBytes,
             $crate::zerocopy::Immutable, $crate::zerocopy::KnownLayout,
         )]
@@ -39,7 +40,7 @@ macro_rules! register_id {
         $crate::__newtype!($name($int), Id(::core::stringify!($name)), $role);
         impl ::core::fmt::Debug for $name {
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                $crate::names::show_id(::core::stringify!($name), $crate::schema::Role::$role, u64::from(self.0), f)
+                $crate::names::show_id(::core::stringify!($name), $crate::schema::Role::$role, $crate::Value::to_register(*self), f)
             }
         }
         impl ::core::fmt::LowerHex for $name {
@@ -72,7 +73,8 @@ macro_rules! open_enum {
     }) => {
         $(#[$meta])*
         #[derive(
-            Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default,
+            ::core::clone::Clone, ::core::marker::Copy, ::core::cmp::PartialEq, ::core::cmp::Eq,
+            ::core::cmp::PartialOrd, ::core::cmp::Ord, ::core::hash::Hash, ::core::default::Default,
             $crate::zerocopy::FromBytes, $crate::zerocopy::IntoBytes,
             $crate::zerocopy::Immutable, $crate::zerocopy::KnownLayout,
         )]
@@ -89,14 +91,14 @@ macro_rules! open_enum {
             ];
             /// The name of this value, where it has one.
             #[must_use]
-            pub fn name(self) -> Option<&'static str> {
-                $crate::names::find(Self::NAMES, u64::from(self.0))
+            pub fn name(self) -> ::core::option::Option<&'static str> {
+                $crate::names::find(Self::NAMES, $crate::Value::to_register(self))
             }
         }
         $crate::__newtype!($name($int), Enum(Self::NAMES), Plain);
         impl ::core::fmt::Debug for $name {
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                $crate::names::show_enum(::core::stringify!($name), Self::NAMES, u64::from(self.0), f)
+                $crate::names::show_enum(::core::stringify!($name), Self::NAMES, $crate::Value::to_register(*self), f)
             }
         }
     };
@@ -126,7 +128,8 @@ macro_rules! flags {
     }) => {
         $(#[$meta])*
         #[derive(
-            Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default,
+            ::core::clone::Clone, ::core::marker::Copy, ::core::cmp::PartialEq, ::core::cmp::Eq,
+            ::core::cmp::PartialOrd, ::core::cmp::Ord, ::core::hash::Hash, ::core::default::Default,
             $crate::zerocopy::FromBytes, $crate::zerocopy::IntoBytes,
             $crate::zerocopy::Immutable, $crate::zerocopy::KnownLayout,
         )]
@@ -147,7 +150,7 @@ macro_rules! flags {
         $crate::__newtype!($name($int), Flags(Self::NAMES), Plain);
         impl ::core::fmt::Debug for $name {
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                $crate::names::show_flags(Self::NAMES, u64::from(self.0), f)
+                $crate::names::show_flags(Self::NAMES, $crate::Value::to_register(*self), f)
             }
         }
     };
@@ -162,7 +165,7 @@ macro_rules! __newtype {
             const ROLE: $crate::schema::Role = $crate::schema::Role::$role;
             #[inline]
             fn to_register(self) -> u64 {
-                u64::from(self.0)
+                $crate::Value::to_register(self.0)
             }
             #[inline]
             fn from_register(raw: u64) -> Self {
@@ -173,12 +176,12 @@ macro_rules! __newtype {
             const KIND: $crate::schema::Kind = $crate::schema::Kind::$kind($argument);
             const ROLE: $crate::schema::Role = $crate::schema::Role::$role;
         }
-        impl From<$int> for $name {
+        impl ::core::convert::From<$int> for $name {
             fn from(value: $int) -> Self {
                 Self(value)
             }
         }
-        impl From<$name> for $int {
+        impl ::core::convert::From<$name> for $int {
             fn from(value: $name) -> Self {
                 value.0
             }
@@ -199,13 +202,14 @@ pub fn find(names: &[Name], value: u64) -> Option<&'static str> {
         .map(|name| name.name)
 }
 
-/// Shows an id: `VmId(1)`; an address in hexadecimal: `Gpa(0x1000)`.
+/// Shows an id: `VmId(1)`, `Vector(0xf3)`; an address always in hexadecimal: `Gpa(0x0)`; a secret not at all.
 ///
 /// # Errors
 /// Those of the formatter.
 pub fn show_id(name: &str, role: Role, value: u64, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    match role {
-        Role::Address => write!(f, "{name}({value:#x})"),
+    match (role, value) {
+        (Role::Secret, _) => write!(f, "{name}({})", crate::show::SECRET),
+        (Role::Address, _) | (_, 10..) => write!(f, "{name}({value:#x})"),
         _ => write!(f, "{name}({value})"),
     }
 }

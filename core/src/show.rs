@@ -45,10 +45,10 @@ impl fmt::Display for ShowCall<'_, '_> {
                         match (&linked.target, &link.target) {
                             (Target::Shared(shared), _) => write!(f, "{shared:?}")?,
                             (Target::Read(bytes), crate::call::LinkTarget::Array { kind, size, .. }) => {
-                                array(kind, *size, bytes, f)?;
+                                array(kind, Role::Plain, *size, bytes, f)?;
                             }
                             (Target::ReadWrite(bytes), crate::call::LinkTarget::Array { kind, size, .. }) => {
-                                array(kind, *size, bytes, f)?;
+                                array(kind, Role::Plain, *size, bytes, f)?;
                             }
                             _ => f.write_str("…")?,
                         }
@@ -57,7 +57,7 @@ impl fmt::Display for ShowCall<'_, '_> {
                 (RegisterInfo::Block { name, kind, .. }, _) => {
                     list.next(f)?;
                     write!(f, "{name}=")?;
-                    value(kind, argument.bytes().unwrap_or_default(), f)?;
+                    value(kind, Role::Plain, argument.bytes().unwrap_or_default(), f)?;
                 }
                 (RegisterInfo::Bytes { name, .. }, _) => {
                     list.next(f)?;
@@ -104,7 +104,7 @@ impl fmt::Display for ShowAnswer<'_, '_> {
         match self.0.result {
             ResultInfo::Yielded { register, show } => show(block(register), f),
             ResultInfo::Block(register) => match self.0.registers.get(register) {
-                Some(RegisterInfo::Block { kind, .. }) => value(kind, block(register), f),
+                Some(RegisterInfo::Block { kind, .. }) => value(kind, Role::Plain, block(register), f),
                 _ => f.write_char('0'),
             },
             ResultInfo::Unit | ResultInfo::Rax { .. } => f.write_char('0'),
@@ -118,7 +118,20 @@ pub struct ShowBlock<'s>(pub &'s Kind, pub &'s [u8]);
 
 impl fmt::Display for ShowBlock<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        value(self.0, self.1, f)
+        value(self.0, Role::Plain, self.1, f)
+    }
+}
+
+/// One field's value, with its unit: `5 mm`. A secret is not shown.
+#[derive(Clone, Copy, Debug)]
+pub struct ShowField<'s>(pub &'s FieldInfo, pub &'s [u8]);
+
+impl fmt::Display for ShowField<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(field, bytes) = self;
+        value(&field.kind, field.role, bytes, f)?;
+        f.write_str(if field.units.is_empty() { "" } else { " " })?;
+        f.write_str(field.units)
     }
 }
 
@@ -153,23 +166,11 @@ fn fields(
             continue;
         };
         let zero = part.iter().all(|byte| *byte == 0);
-        if zero || hidden == Some(field.offset) {
+        if zero || field.role == Role::Reserved || hidden == Some(field.offset) {
             continue;
         }
         list.next(f)?;
-        write!(f, "{}=", field.name)?;
-        match field.role {
-            Role::Secret => f.write_str(SECRET)?,
-            Role::Address if matches!(field.kind, Kind::Unsigned) => {
-                write!(f, "{:#x}", unsigned(part))?;
-            }
-            Role::Address if let Kind::Id(name) = field.kind => {
-                write!(f, "{name}({:#x})", unsigned(part))?;
-            }
-            _ => value(&field.kind, part, f)?,
-        }
-        f.write_str(if field.units.is_empty() { "" } else { " " })?;
-        f.write_str(field.units)?;
+        write!(f, "{}={}", field.name, ShowField(field, part))?;
     }
     Ok(())
 }
@@ -178,9 +179,11 @@ fn slice<'b>(bytes: &'b [u8], field: &FieldInfo) -> Option<&'b [u8]> {
     bytes.get(field.offset..field.offset.checked_add(field.size)?)
 }
 
-fn value(kind: &Kind, bytes: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+fn value(kind: &Kind, role: Role, bytes: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
     match kind {
+        _ if role == Role::Secret => f.write_str(SECRET),
         Kind::Unsigned if bytes.len() > 8 => hex(bytes, f),
+        Kind::Unsigned if role == Role::Address => write!(f, "{:#x}", unsigned(bytes)),
         Kind::Unsigned => match unsigned(bytes) {
             small @ 0..=9 => write!(f, "{small}"),
             large => write!(f, "{large:#x}"),
@@ -191,8 +194,7 @@ fn value(kind: &Kind, bytes: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
             None => write!(f, "{}", unsigned(bytes)),
         },
         Kind::Flags(names) => crate::names::show_flags(names, unsigned(bytes), f),
-        Kind::Id(name @ ("Gpa" | "Hpa")) => write!(f, "{name}({:#x})", unsigned(bytes)),
-        Kind::Id(name) => write!(f, "{name}({})", unsigned(bytes)),
+        Kind::Id(name) => crate::names::show_id(name, role, unsigned(bytes), f),
         Kind::Text => text(bytes, f),
         Kind::Struct(info) => {
             f.write_char('{')?;
@@ -200,11 +202,17 @@ fn value(kind: &Kind, bytes: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
             f.write_char('}')
         }
         Kind::Array { element: Kind::Unsigned, size: 1, .. } => hex(bytes, f),
-        Kind::Array { element, size, .. } => array(element, *size, bytes, f),
+        Kind::Array { element, size, .. } => array(element, role, *size, bytes, f),
     }
 }
 
-fn array(element: &Kind, size: usize, bytes: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+fn array(
+    element: &Kind,
+    role: Role,
+    size: usize,
+    bytes: &[u8],
+    f: &mut fmt::Formatter<'_>,
+) -> fmt::Result {
     f.write_char('[')?;
     let mut list = List::new();
     for (index, part) in bytes.chunks(size.max(1)).enumerate() {
@@ -213,7 +221,7 @@ fn array(element: &Kind, size: usize, bytes: &[u8], f: &mut fmt::Formatter<'_>) 
             f.write_char('…')?;
             break;
         }
-        value(element, part, f)?;
+        value(element, role, part, f)?;
     }
     f.write_char(']')
 }
