@@ -23,6 +23,17 @@
 //!
 //! Over this transport, known at compile time, a call of the trait is what a hand-written `asm!` would be: the
 //! arguments in place, `mov $number, %r8d`, `vmcall`, one test of RAX. The repository compares the object code.
+#![warn(missing_docs, unreachable_pub)]
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects
+    )
+)]
 #![no_std]
 #![cfg(target_arch = "x86_64")]
 #![deny(unsafe_op_in_unsafe_fn)]

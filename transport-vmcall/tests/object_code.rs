@@ -101,7 +101,7 @@ fn compile(test: &str, feature: &str) -> PathBuf {
     let object = target(&format!("{test}-{feature}.o"));
     let status = Command::new(env!("CARGO"))
         .current_dir(codegen())
-        .args(["rustc", "--quiet", "--locked", "--release", "--lib", "--features", feature])
+        .args(["rustc", "--quiet", "--release", "--lib", "--features", feature])
         .arg("--target-dir")
         .arg(target("codegen"))
         .arg("--")

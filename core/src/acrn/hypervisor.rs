@@ -295,6 +295,10 @@ pub trait Hypervisor {
     ///
     /// # Errors
     /// -1: another state; no request page; no such vCPU; a higher severity.
+    ///
+    /// # Traps
+    /// A notification that no vCPU waits for is remembered (`signal_event`): that vCPU's next request does not wait for
+    /// its answer. Notify once for each request.
     #[doc(alias = "HC_NOTIFY_REQUEST_FINISH")]
     #[doc(alias = "hcall_notify_ioreq_finish")]
     #[doc(alias = "ACRN_IOCTL_NOTIFY_REQUEST_FINISH")]
@@ -364,6 +368,8 @@ pub trait Hypervisor {
     ///   is success (observed). To move memory, unmap it first.
     /// - Addresses are not checked but rounded **up** to 4096 (observed).
     /// - [`VmId::SERVICE_VM`] is accepted: it changes the caller's own memory (observed).
+    /// - The right to write without the right to read makes a page table entry that the processor refuses: an access to
+    ///   it **stops the hypervisor** (`ept_misconfig_vmexit_handler`; read in the source, not observed).
     /// - The memory of the VM is shared: it must not be memory that Rust owns.
     #[doc(alias = "HC_VM_SET_MEMORY_REGIONS")]
     #[doc(alias = "hcall_set_vm_memory_regions")]

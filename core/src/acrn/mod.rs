@@ -24,6 +24,10 @@
 //! [`reset_vm`](Hypervisor::reset_vm) brings it from paused back to created,
 //! [`destroy_vm`](Hypervisor::destroy_vm) from paused to powered off. There is no call that lets a paused VM go on.
 //!
+//! The calls trust their caller with this order, and with arguments that crash the hypervisor. [`vm`] has a handle that
+//! keeps the order by its type, checks what can be checked, and gives itself back when a call fails. Programs that
+//! create VMs start there.
+//!
 //! # The calls
 //! A call's number is `0x80000000` plus its index. It succeeds in these states of its target: O powered off, C created,
 //! R running, P paused. "Own" calls are made by the VM that they concern.
@@ -89,6 +93,7 @@ pub mod sbuf;
 pub mod server;
 mod trusty;
 pub mod unhandled;
+pub mod vm;
 mod world;
 
 pub use create::{VmCreation, VmFlags, VmName, VmNameError};

@@ -12,13 +12,13 @@
 //! | a call for the Service VM, made by another VM, or the reverse | -25 |
 //! | which VM | by the whole number: the struct's for 0x80000010 and 0x80000042, bits 31:24 of RDI for 0x80000080, the caller for the calls about the machine; for every other number, the inexact ones included, the low 16 bits of RDI |
 //! | no such VM, or a pre-launched one | -25 |
-//! | a parameter that cannot be copied | -25 for 10 and 42, whose target is in it; -22 for 00, 24, 55 to 5a, 63, 80; else -1 |
+//! | a parameter that cannot be copied | -25 for 10 and 42, whose target is in it; -22 for 00, 24, 55 to 5a, 62, 63, 80; -14 for 70; else -1 |
 
 use crate::call::CallInfo;
 use crate::server::{GuestMemory, Registers, Rules, Serve, Step, finish};
 use crate::{Error, Payload as _, TransportError, Value as _};
 
-use super::codes::{EINVAL, ENOTTY, EPERM};
+use super::codes::{EFAULT, EINVAL, ENOTTY, EPERM};
 use super::create::{VmCreation, VmFlags};
 use super::debug::ProfilingCommand;
 use super::hypervisor::{Hypervisor, HypervisorCalls as Calls};
@@ -51,6 +51,34 @@ pub trait Host: Hypervisor {
     fn profiling_extent(&self, _command: ProfilingCommand) -> usize {
         0
     }
+}
+
+macro_rules! forward {
+    ($pointer:ty) => {
+        impl<H: Host + ?Sized> Host for $pointer {
+            fn caller(&self) -> Caller {
+                (**self).caller()
+            }
+            fn has_vm(&self, vm: VmId) -> bool {
+                (**self).has_vm(vm)
+            }
+            fn create_vm_in(
+                &self,
+                slot: VmId,
+                creation: Option<&mut VmCreation>,
+            ) -> Result<VmId, Error> {
+                (**self).create_vm_in(slot, creation)
+            }
+            fn profiling_extent(&self, command: ProfilingCommand) -> usize {
+                (**self).profiling_extent(command)
+            }
+        }
+    };
+}
+forward!(&H);
+crate::__if_alloc! {
+    forward!(alloc::boxed::Box<H>);
+    forward!(alloc::sync::Arc<H>);
 }
 
 /// The VM that makes a call, as far as its rights go.
@@ -308,7 +336,8 @@ impl Rules for AcrnRules {
     fn unreadable(&self, call: &'static CallInfo) -> i64 {
         let in_parameter = *call == *Calls::CREATE_VM || *call == *Calls::SET_MEMORY_REGIONS;
         match call.number & 0xff {
-            0x00 | 0x24 | 0x55..=0x5a | 0x63 | 0x80 => EINVAL,
+            0x00 | 0x24 | 0x55..=0x5a | 0x62 | 0x63 | 0x80 => EINVAL,
+            0x70 => EFAULT,
             _ if in_parameter && self.exact => ENOTTY,
             _ => EPERM,
         }
