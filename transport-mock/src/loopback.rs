@@ -106,6 +106,9 @@ impl<S: Serve, M: Mount> Loopback<S, M> {
                 offset,
                 target,
             }) => {
+                if offset.checked_add(8).is_none_or(|end| end > header.len()) {
+                    return Err(TransportError::Unsupported("a header without room for an address"));
+                }
                 let nested = match target {
                     Target::Read(bytes) => self.put(scratch, bytes)?,
                     Target::ReadWrite(bytes) => self.put(scratch, bytes)?,

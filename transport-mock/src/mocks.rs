@@ -1,14 +1,27 @@
-//! mockall's mocks of a transport and of ACRN's interface.
-#![allow(missing_docs, reason = "mockall writes these types; what they do is documented there")]
+//! mockall's mocks of a transport and of ACRN's interface, and the macro that makes them of other interfaces.
 
+use hypercall::acrn::*;
 use hypercall::arg::Arg;
 use hypercall::call::CallInfo;
-use hypercall::{Transport, TransportError};
+use hypercall::{Error, Hpa, PageAligned, SharedRef, Transport, TransportError};
+
+/// Makes the mock of an interface: `counter_interface!(hypercall_mock::mock);`, for an interface `Counter`, makes
+/// `MockCounter`.
+///
+/// Use it where the trait and the types of its methods are in scope, in a crate that depends on `mockall` 0.15. Methods
+/// with a body are not mocked: they run, on the mock.
+pub use hypercall_macros::mock;
+/// What expectations are written with: predicates, sequences.
+pub use mockall;
 
 mockall::mock! {
+    /// A mock of [`Transport`]: calls as a transport sees them, with their description and raw arguments.
+    ///
+    /// The memory in `args` is the caller's, so what an expectation writes into it is what the caller reads.
     #[derive(Debug)]
     pub Transport {}
     impl Transport for Transport {
+        /// [`Transport::call`], as it was told.
         fn call<'a>(
             &self,
             info: &'static CallInfo,
@@ -16,3 +29,5 @@ mockall::mock! {
         ) -> Result<i64, TransportError>;
     }
 }
+
+hypercall::hypervisor_interface!(mock);

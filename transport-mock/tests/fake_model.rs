@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use hypercall_core::acrn::{
-    GpaToHpa, Hypervisor, MemoryProt, MemoryRegion, MemoryRegionKind, VcpuId, VmCreation, VmFlags, VmId, VmName,
-    WriteProtect,
+    GpaToHpa, Hypervisor, MemoryProt, MemoryRegion, MemoryRegionKind, VcpuId, VmCreation, VmFlags,
+    VmId, VmName, WriteProtect,
 };
 use hypercall_core::{Error, ErrorKind, Gpa, SharedRef};
 use hypercall_mock::fake::{FakeAcrn, VmState};
@@ -22,16 +22,36 @@ const APIC: (u64, u64) = (0xfee00, 0x11c52);
 
 #[derive(Clone, Debug)]
 enum Step {
-    Create { name: usize, flags: u64, affinity: u64 },
+    Create {
+        name: usize,
+        flags: u64,
+        affinity: u64,
+    },
     Destroy(u16),
     Start(u16),
     Pause(u16),
     Reset(u16),
-    Buffer { vm: u16, mapped: bool },
-    Notify { vm: u16, vcpu: u16 },
-    Region { vm: u16, region: Region },
-    Translate { vm: u16, gpa: u64 },
-    Protect { vm: u16, gpa: u64, set: bool },
+    Buffer {
+        vm: u16,
+        mapped: bool,
+    },
+    Notify {
+        vm: u16,
+        vcpu: u16,
+    },
+    Region {
+        vm: u16,
+        region: Region,
+    },
+    Translate {
+        vm: u16,
+        gpa: u64,
+    },
+    Protect {
+        vm: u16,
+        gpa: u64,
+        set: bool,
+    },
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -43,7 +63,14 @@ struct Region {
     size: u64,
 }
 
-const NAMES: [&str; 6] = [CONFIGURED, "alpha", "beta", "sixteen letters!", "ACRN_Service_VM", ""];
+const NAMES: [&str; 6] = [
+    CONFIGURED,
+    "alpha",
+    "beta",
+    "sixteen letters!",
+    "ACRN_Service_VM",
+    "",
+];
 
 #[derive(Clone, Debug, Default)]
 struct Slot {
@@ -88,14 +115,22 @@ impl Model {
 
     fn apply(&mut self, step: &Step) -> Answer {
         match step {
-            Step::Create { name, flags, affinity } => self.create(NAMES[*name], *flags, *affinity),
+            Step::Create {
+                name,
+                flags,
+                affinity,
+            } => self.create(NAMES[*name], *flags, *affinity),
             Step::Destroy(vm) => {
                 let slot = self.slot(*vm)?;
                 if slot.state != Some(State::Paused) {
                     return Err(-1);
                 }
                 let (fixed, poisoned, name) = (slot.fixed, slot.poisoned, slot.name.clone());
-                *slot = Slot { fixed, poisoned, ..Slot::default() };
+                *slot = Slot {
+                    fixed,
+                    poisoned,
+                    ..Slot::default()
+                };
                 if fixed {
                     slot.name = name;
                 }
@@ -157,8 +192,14 @@ impl Model {
     }
 
     fn create(&mut self, name: &str, flags: u64, affinity: u64) -> Answer {
-        let named = self.slots.iter().position(|slot| !name.is_empty() && slot.name == name);
-        let free = self.slots.iter().position(|slot| slot.name.is_empty() && !slot.fixed);
+        let named = self
+            .slots
+            .iter()
+            .position(|slot| !name.is_empty() && slot.name == name);
+        let free = self
+            .slots
+            .iter()
+            .position(|slot| slot.name.is_empty() && !slot.fixed);
         let at = named.or(free).ok_or(-25)?;
         let slot = &mut self.slots[at];
         if named.is_none() {
@@ -211,7 +252,8 @@ impl Model {
             }
             return Ok(0);
         }
-        let mapped = (0..count).all(|distance| slot.pages.contains_key(&(region.gpa / PAGE + distance)));
+        let mapped =
+            (0..count).all(|distance| slot.pages.contains_key(&(region.gpa / PAGE + distance)));
         if !mapped {
             return Err(-22);
         }
@@ -226,10 +268,15 @@ fn call(fake: &FakeAcrn, step: &Step) -> Answer {
     let vm = |vm: &u16| VmId(*vm);
     let code = |result: Result<(), Error>| result.map(|()| 0);
     let result = match step {
-        Step::Create { name, flags, affinity } => {
+        Step::Create {
+            name,
+            flags,
+            affinity,
+        } => {
             let mut bytes = [0; 16];
             bytes[..NAMES[*name].len()].copy_from_slice(NAMES[*name].as_bytes());
-            let mut creation = VmCreation::new(VmName(bytes)).with_flags(VmFlags::from_bits_retain(*flags));
+            let mut creation =
+                VmCreation::new(VmName(bytes)).with_flags(VmFlags::from_bits_retain(*flags));
             creation.cpu_affinity.0 = *affinity;
             fake.create_vm(&mut creation).map(|vm| u64::from(vm.0))
         }
@@ -252,9 +299,15 @@ fn call(fake: &FakeAcrn, step: &Step) -> Answer {
                 size: region.size,
             }],
         )),
-        Step::Translate { vm: id, gpa } => fake.vm_gpa2hpa(vm(id), &mut GpaToHpa::of(Gpa(*gpa))).map(|hpa| hpa.0),
+        Step::Translate { vm: id, gpa } => fake
+            .vm_gpa2hpa(vm(id), &mut GpaToHpa::of(Gpa(*gpa)))
+            .map(|hpa| hpa.0),
         Step::Protect { vm: id, gpa, set } => {
-            let page = if *set { WriteProtect::protect(Gpa(*gpa)) } else { WriteProtect::unprotect(Gpa(*gpa)) };
+            let page = if *set {
+                WriteProtect::protect(Gpa(*gpa))
+            } else {
+                WriteProtect::unprotect(Gpa(*gpa))
+            };
             code(fake.write_protect_page(vm(id), &page))
         }
     };
@@ -283,7 +336,10 @@ fn compare(fake: &FakeAcrn, model: &Model) {
             let mut pages = BTreeMap::new();
             for mapping in fake.mappings(VmId(id)) {
                 for distance in 0..mapping.size / PAGE {
-                    pages.insert(mapping.gpa.0 / PAGE + distance, mapping.hpa.0 / PAGE + distance);
+                    pages.insert(
+                        mapping.gpa.0 / PAGE + distance,
+                        mapping.hpa.0 / PAGE + distance,
+                    );
                 }
             }
             assert_eq!(pages, slot.pages, "VM {id}");

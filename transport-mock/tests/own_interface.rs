@@ -1,5 +1,6 @@
 //! An interface that is not ACRN's, defined outside the framework, over the whole way that a call takes: every shape
 //! of argument and result, from the client through registers and memory to an implementation of the same trait.
+#![allow(missing_docs, reason = "the types are only for this test")]
 
 extern crate hypercall_core as hypercall;
 
@@ -335,4 +336,138 @@ fn the_schema_says_what_travels() {
     assert_eq!(PlotterCalls::INTERFACE.select(0x19, [0x0242, 0]).unwrap().name, "paper");
     let hypercall::schema::Kind::Struct(info) = <Point as Payload>::KIND else { panic!() };
     assert_eq!((info.c_name, info.fields[0].units, info.fields[1].offset), ("struct point", "mm", 4));
+}
+
+/// Answers every call with one RAX and leaves memory alone.
+struct Fixed(i64);
+impl Transport for Fixed {
+    fn call<'a>(
+        &self,
+        _: &'static hypercall::call::CallInfo,
+        _: [hypercall::arg::Arg<'a>; 2],
+    ) -> Result<i64, hypercall::TransportError> {
+        Ok(self.0)
+    }
+}
+
+#[test]
+fn only_an_int_below_zero_is_a_refusal() {
+    let kind = |rax| Client::new(Fixed(rax)).reset().unwrap_err().kind;
+    assert_eq!(kind(-1), ErrorKind::Refused);
+    assert_eq!(kind(i64::from(i32::MIN)), ErrorKind::Refused);
+    assert_eq!(kind(i64::from(i32::MIN) - 1), ErrorKind::Nonsense);
+    assert_eq!(kind(1), ErrorKind::Nonsense);
+    let sum = |rax| Client::new(Fixed(rax)).add(0, 0).map_err(|error| error.kind);
+    assert_eq!(sum(0xffff_ffff), Ok(u32::MAX));
+    assert_eq!(sum(0x1_0000_0000), Err(ErrorKind::Nonsense), "a u32 does not hold it");
+}
+
+#[test]
+fn what_may_have_run_is_said_so() {
+    let may_have_run = |rax| Client::new(Fixed(rax)).lift(PlotterId(1)).unwrap_err().may_have_run();
+    assert!(!may_have_run(-1));
+    assert!(may_have_run(7), "nonsense");
+    let points = [Point { x: 1, y: 0 }, Point { x: 666, y: 0 }];
+    let error = client().draw(5, &points).unwrap_err();
+    assert!(error.may_have_run(), "the elements before the refused one were applied");
+    let mut ticket = Ticket { name: *b"rejected", id: 9, reserved: 0 };
+    assert!(client().enqueue(&mut ticket).unwrap_err().may_have_run(), "RAX was 0");
+}
+
+#[test]
+fn a_server_that_is_a_client_passes_answers_on() {
+    for rax in [1, -1, -40, i64::MIN] {
+        let server = PlotterServer::new(Client::new(Fixed(rax)));
+        let registers = Registers { number: 0x10, args: [0; 2] };
+        assert_eq!(server.serve(registers, &Ram::new(1)), Ok(rax));
+    }
+}
+
+/// Refuses and answers as it is told.
+struct Told(i64);
+impl Sums for Told {
+    fn sum(&self) -> Result<u64, Error> {
+        Err(Error::refused(SumsCalls::SUM, [0; 2], self.0))
+    }
+    fn large(&self) -> Result<u64, Error> {
+        Ok(u64::MAX)
+    }
+    fn unlock(&self, _: Password) -> Result<(), Error> {
+        Err(Error::refused(SumsCalls::UNLOCK, [1234, 0], self.0))
+    }
+}
+
+hypercall::register_id! {
+    /// Opens the plotter.
+    pub struct Password(u16) as Secret;
+}
+
+/// Calls whose answers RAX cannot always express.
+#[hypercall::interface]
+pub trait Sums {
+    /// A sum.
+    #[call(1, result = rax)]
+    fn sum(&self) -> Result<u64, Error>;
+    /// A large sum.
+    #[call(2, result = rax)]
+    fn large(&self) -> Result<u64, Error>;
+    /// A secret goes in.
+    #[call(3)]
+    fn unlock(&self, password: Password) -> Result<(), Error>;
+}
+
+#[test]
+fn a_server_makes_up_no_answer() {
+    let serve = |number, rax| {
+        Served::of(SumsServer::new(Told(rax)).serve(Registers { number, args: [0; 2] }, &Ram::new(1)))
+    };
+    assert_eq!(serve(1, -3), Served::Answer(-3));
+    assert_eq!(serve(1, 3), Served::Lost, "a refusal with 3 would read as the sum 3");
+    assert_eq!(serve(1, 0), Served::Lost);
+    assert_eq!(serve(2, 0), Served::Lost, "u64::MAX would read as a refusal");
+    assert_eq!(serve(3, 0), Served::Lost, "a refusal with 0 would read as a success");
+}
+
+#[derive(Debug, PartialEq)]
+enum Served {
+    Answer(i64),
+    Lost,
+}
+impl Served {
+    fn of(result: Result<i64, hypercall::TransportError>) -> Self {
+        match result {
+            Ok(rax) => Self::Answer(rax),
+            Err(hypercall::TransportError::Lost(_)) => Self::Lost,
+            Err(other) => panic!("{other}"),
+        }
+    }
+}
+
+#[test]
+fn secrets_are_not_shown() {
+    let error = Told(-1).unlock(Password(1234)).unwrap_err();
+    assert!(error.to_string().starts_with("unlock(password=<secret>)"), "{error}");
+    assert_eq!(format!("{:?}", Password(1234)), "Password(<secret>)");
+}
+
+#[test]
+fn an_array_ends_with_the_address_space() {
+    /// Memory at the very top and, were addresses to wrap around, at the bottom.
+    struct Everywhere;
+    impl GuestMemory for Everywhere {
+        fn read(&self, gpa: u64, bytes: &mut [u8]) -> Result<(), hypercall::server::Unmapped> {
+            bytes.fill(0);
+            if gpa == 0x1000 {
+                let header = PathHeader { colour: 1, count: u16::MAX, reserved: 0, points: u64::MAX - 15 };
+                bytes.copy_from_slice(header.as_block());
+            }
+            Ok(())
+        }
+        fn write(&self, _: u64, _: &[u8]) -> Result<(), hypercall::server::Unmapped> {
+            Ok(())
+        }
+    }
+    let server = PlotterServer::new(Firmware::default());
+    assert_eq!(server.serve(Registers { number: 0x17, args: [0x1000, 0] }, &Everywhere), Ok(0));
+    assert_eq!(server.implementation.drawn.lock().unwrap().len(), 2);
 }

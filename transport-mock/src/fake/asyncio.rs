@@ -40,7 +40,10 @@ impl AsyncIoList {
     pub(crate) fn new() -> Self {
         let mut list = Self {
             started: false,
-            nodes: [Node { next: 0, previous: 0 }; DESCRIPTORS + 1],
+            nodes: [Node {
+                next: 0,
+                previous: 0,
+            }; DESCRIPTORS + 1],
             entries: [AsyncIo::default(); DESCRIPTORS],
         };
         for at in 0..=DESCRIPTORS {
@@ -112,7 +115,9 @@ impl AsyncIoList {
             return Ok(None);
         }
         let found = self.find(|entry| {
-            entry.address == address && entry.kind == kind && (entry.match_data == 0 || entry.data == value)
+            entry.address == address
+                && entry.kind == kind
+                && (entry.match_data == 0 || entry.data == value)
         })?;
         Ok(found.map(|entry| entry.fd))
     }
@@ -138,7 +143,9 @@ impl AsyncIoList {
                 _ => at = self.next(at),
             }
         }
-        Err(hang("the list of asynchronous I/Os has become a loop (ACRN remove_asyncio after a second SETUP_SBUF)"))
+        Err(hang(
+            "the list of asynchronous I/Os has become a loop (ACRN remove_asyncio after a second SETUP_SBUF)",
+        ))
     }
 
     fn next(&self, at: usize) -> usize {
@@ -147,14 +154,20 @@ impl AsyncIoList {
 
     fn close(&mut self, at: usize) {
         if let Some(node) = self.nodes.get_mut(at) {
-            *node = Node { next: at, previous: at };
+            *node = Node {
+                next: at,
+                previous: at,
+            };
         }
     }
 
     fn link_first(&mut self, at: usize) {
         let next = self.next(HEAD);
         if let Some(node) = self.nodes.get_mut(at) {
-            *node = Node { next, previous: HEAD };
+            *node = Node {
+                next,
+                previous: HEAD,
+            };
         }
         if let Some(node) = self.nodes.get_mut(next) {
             node.previous = at;
@@ -183,7 +196,12 @@ mod tests {
     use crate::fake::answer::Fail;
 
     fn port(address: u64, fd: u64) -> AsyncIo {
-        AsyncIo { kind: 1, address, fd, ..AsyncIo::default() }
+        AsyncIo {
+            kind: 1,
+            address,
+            fd,
+            ..AsyncIo::default()
+        }
     }
 
     #[test]
@@ -206,7 +224,11 @@ mod tests {
         assert_eq!(list.matching(1, 64, 0), Ok(Some(7)));
         assert_eq!(list.matching(1, 65, 0), Ok(None));
         list.remove(port(64, 8));
-        assert_eq!(list.matching(1, 64, 0), Ok(Some(7)), "the descriptor is compared too");
+        assert_eq!(
+            list.matching(1, 64, 0),
+            Ok(Some(7)),
+            "the descriptor is compared too"
+        );
         list.remove(port(64, 7));
         assert_eq!(list.matching(1, 64, 0), Ok(None));
     }
@@ -220,6 +242,10 @@ mod tests {
         assert_eq!(list.matching(1, 1, 0), Ok(None));
         assert_eq!(list.add(port(2, 2)), Ok(()));
         list.remove(port(1, 1));
-        assert_eq!(list.matching(1, 2, 0), Ok(None), "removing the stale one unlinks the new one");
+        assert_eq!(
+            list.matching(1, 2, 0),
+            Ok(None),
+            "removing the stale one unlinks the new one"
+        );
     }
 }

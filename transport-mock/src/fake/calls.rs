@@ -3,10 +3,11 @@
 use hypercall_core::{
     Error, Gpa, Hazard, Hpa, PageAligned, Rejection, SharedRef, TransportError,
     acrn::{
-        AddressSpace, ApiVersion, AsyncIoInfo, CstateData, GenericAddress, GpaToHpa, HwInfo, Hypervisor,
-        HypervisorCalls as Calls, IntrMonitor, IrqLine, LapicId, MemoryRegion, MmioDevice, MsiEntry, NpkLog, PcpuId,
-        PciDevice, PmCommand, ProfilingCommand, PstateData, PtdevIrq, SbufId, TeeBoot, TrustyBootParam, VcpuId,
-        VcpuRegs, Vector, VirtualDevice, VmCreation, VmId, WriteProtect,
+        AddressSpace, ApiVersion, AsyncIoInfo, CstateData, GenericAddress, GpaToHpa, HwInfo,
+        Hypervisor, HypervisorCalls as Calls, IntrMonitor, IrqLine, LapicId, MemoryRegion,
+        MmioDevice, MsiEntry, NpkLog, PciDevice, PcpuId, PmCommand, ProfilingCommand, PstateData,
+        PtdevIrq, SbufId, TeeBoot, TrustyBootParam, VcpuId, VcpuRegs, Vector, VirtualDevice,
+        VmCreation, VmId, WriteProtect,
     },
     call::CallInfo,
 };
@@ -23,9 +24,18 @@ type Call = &'static CallInfo;
 
 impl FakeAcrn {
     /// Does the work of a call that is the Service VM's.
-    fn make<T>(&self, call: Call, args: [u64; 2], work: impl FnOnce(&mut Machine) -> Answer<T>) -> Result<T, Error> {
+    fn make<T>(
+        &self,
+        call: Call,
+        args: [u64; 2],
+        work: impl FnOnce(&mut Machine) -> Answer<T>,
+    ) -> Result<T, Error> {
         self.make_own(call, args, |machine, caller| {
-            if caller == machine.service { work(machine) } else { Err(ENOTTY) }
+            if caller == machine.service {
+                work(machine)
+            } else {
+                Err(ENOTTY)
+            }
         })
     }
 
@@ -65,8 +75,9 @@ impl FakeAcrn {
 
     /// The guest address of memory that a call hands over.
     fn shared(&self, call: Call, args: [u64; 2], memory: SharedRef) -> Result<Gpa, Error> {
-        const FULL: TransportError =
-            TransportError::Unsupported("the fake's RAM has no room to mount the shared pages; mount them by hand");
+        const FULL: TransportError = TransportError::Unsupported(
+            "the fake's RAM has no room to mount the shared pages; mount them by hand",
+        );
         match memory {
             SharedRef::Address(gpa) => Ok(gpa),
             SharedRef::Pages(pages) => {
@@ -77,7 +88,11 @@ impl FakeAcrn {
     }
 
     /// CREATE_VM: in the slot that the name picks, or in a given one.
-    pub(super) fn create(&self, creation: &mut VmCreation, target: Option<VmId>) -> Result<VmId, Error> {
+    pub(super) fn create(
+        &self,
+        creation: &mut VmCreation,
+        target: Option<VmId>,
+    ) -> Result<VmId, Error> {
         let wanted = Wanted {
             name: creation.name.0,
             flags: creation.flags.bits(),
@@ -135,9 +150,11 @@ impl Hypervisor for FakeAcrn {
     }
 
     fn service_vm_offline_cpu(&self, lapic: LapicId) -> Result<(), Error> {
-        self.make(Calls::SERVICE_VM_OFFLINE_CPU, [u64::from(lapic.0), 0], |machine| {
-            machine.offline_cpu(lapic.0)
-        })
+        self.make(
+            Calls::SERVICE_VM_OFFLINE_CPU,
+            [u64::from(lapic.0), 0],
+            |machine| machine.offline_cpu(lapic.0),
+        )
     }
 
     fn set_callback_vector(&self, vector: Vector) -> Result<(), Error> {
@@ -194,7 +211,11 @@ impl Hypervisor for FakeAcrn {
         })
     }
 
-    fn vm_intr_monitor(&self, vm: VmId, monitor: &mut PageAligned<IntrMonitor>) -> Result<(), Error> {
+    fn vm_intr_monitor(
+        &self,
+        vm: VmId,
+        monitor: &mut PageAligned<IntrMonitor>,
+    ) -> Result<(), Error> {
         self.with_vm(Calls::VM_INTR_MONITOR, vm, 0, |machine, number| {
             machine.monitor(number, &mut monitor.0)
         })
@@ -210,13 +231,18 @@ impl Hypervisor for FakeAcrn {
     fn set_ioreq_buffer(&self, vm: VmId, page: SharedRef) -> Result<(), Error> {
         let call = Calls::SET_IOREQ_BUFFER;
         let gpa = self.shared(call, [u64::from(vm.0), 0], page)?;
-        self.with_vm(call, vm, 0, |machine, number| machine.set_request_page(number, gpa.0))
+        self.with_vm(call, vm, 0, |machine, number| {
+            machine.set_request_page(number, gpa.0)
+        })
     }
 
     fn notify_request_finish(&self, vm: VmId, vcpu: VcpuId) -> Result<(), Error> {
-        self.with_vm(Calls::NOTIFY_REQUEST_FINISH, vm, u64::from(vcpu.0), |machine, number| {
-            machine.notify(number, vcpu.0)
-        })
+        self.with_vm(
+            Calls::NOTIFY_REQUEST_FINISH,
+            vm,
+            u64::from(vcpu.0),
+            |machine, number| machine.notify(number, vcpu.0),
+        )
     }
 
     fn asyncio_assign(&self, vm: VmId, info: &AsyncIoInfo) -> Result<(), Error> {
@@ -233,7 +259,9 @@ impl Hypervisor for FakeAcrn {
 
     fn vm_gpa2hpa(&self, vm: VmId, translation: &mut GpaToHpa) -> Result<Hpa, Error> {
         let gpa = translation.gpa.0;
-        let hpa = self.with_vm(Calls::VM_GPA2HPA, vm, 0, |machine, number| machine.gpa_to_hpa(number, gpa))?;
+        let hpa = self.with_vm(Calls::VM_GPA2HPA, vm, 0, |machine, number| {
+            machine.gpa_to_hpa(number, gpa)
+        })?;
         translation.hpa = Hpa(hpa);
         Ok(Hpa(hpa))
     }
@@ -244,7 +272,9 @@ impl Hypervisor for FakeAcrn {
             if regions.is_empty() {
                 return machine.set_region(number, None);
             }
-            regions.iter().try_for_each(|region| machine.set_region(number, Some(region)))
+            regions
+                .iter()
+                .try_for_each(|region| machine.set_region(number, Some(region)))
         })
     }
 
@@ -254,10 +284,18 @@ impl Hypervisor for FakeAcrn {
         })
     }
 
-    fn setup_sbuf(&self, vm: VmId, pcpu: PcpuId, id: SbufId, buffer: SharedRef) -> Result<(), Error> {
+    fn setup_sbuf(
+        &self,
+        vm: VmId,
+        pcpu: PcpuId,
+        id: SbufId,
+        buffer: SharedRef,
+    ) -> Result<(), Error> {
         let call = Calls::SETUP_SBUF;
         let gpa = self.shared(call, [u64::from(vm.0), 0], buffer)?;
-        self.with_vm(call, vm, 0, |machine, number| machine.setup_sbuf(number, pcpu.0, id.0, gpa.0))
+        self.with_vm(call, vm, 0, |machine, number| {
+            machine.setup_sbuf(number, pcpu.0, id.0, gpa.0)
+        })
     }
 
     fn set_ptdev_intr_info(&self, vm: VmId, irq: &PtdevIrq) -> Result<(), Error> {
@@ -273,15 +311,21 @@ impl Hypervisor for FakeAcrn {
     }
 
     fn assign_pcidev(&self, vm: VmId, device: &PciDevice) -> Result<(), Error> {
-        self.with_vm(Calls::ASSIGN_PCIDEV, vm, 0, |machine, number| machine.assign_pci(number, device))
+        self.with_vm(Calls::ASSIGN_PCIDEV, vm, 0, |machine, number| {
+            machine.assign_pci(number, device)
+        })
     }
 
     fn deassign_pcidev(&self, vm: VmId, device: &PciDevice) -> Result<(), Error> {
-        self.with_vm(Calls::DEASSIGN_PCIDEV, vm, 0, |machine, number| machine.deassign_pci(number, device))
+        self.with_vm(Calls::DEASSIGN_PCIDEV, vm, 0, |machine, number| {
+            machine.deassign_pci(number, device)
+        })
     }
 
     fn assign_mmiodev(&self, vm: VmId, device: &MmioDevice) -> Result<(), Error> {
-        self.with_vm(Calls::ASSIGN_MMIODEV, vm, 0, |machine, number| machine.move_mmio(number, device, true))
+        self.with_vm(Calls::ASSIGN_MMIODEV, vm, 0, |machine, number| {
+            machine.move_mmio(number, device, true)
+        })
     }
 
     fn deassign_mmiodev(&self, vm: VmId, device: &MmioDevice) -> Result<(), Error> {
@@ -291,19 +335,27 @@ impl Hypervisor for FakeAcrn {
     }
 
     fn add_vdev(&self, vm: VmId, device: &VirtualDevice) -> Result<(), Error> {
-        self.with_vm(Calls::ADD_VDEV, vm, 0, |machine, number| machine.add_vdev(number, device))
+        self.with_vm(Calls::ADD_VDEV, vm, 0, |machine, number| {
+            machine.add_vdev(number, device)
+        })
     }
 
     fn remove_vdev(&self, vm: VmId, device: &VirtualDevice) -> Result<(), Error> {
-        self.with_vm(Calls::REMOVE_VDEV, vm, 0, |machine, number| machine.remove_vdev(number, device))
+        self.with_vm(Calls::REMOVE_VDEV, vm, 0, |machine, number| {
+            machine.remove_vdev(number, device)
+        })
     }
 
     fn setup_hv_npk_log(&self, log: &mut NpkLog) -> Result<(), Error> {
-        self.make(Calls::SETUP_HV_NPK_LOG, [0; 2], |machine| machine.npk_log(log))
+        self.make(Calls::SETUP_HV_NPK_LOG, [0; 2], |machine| {
+            machine.npk_log(log)
+        })
     }
 
     fn profiling_ops(&self, command: ProfilingCommand, buffer: &mut [u8]) -> Result<(), Error> {
-        self.make(Calls::PROFILING_OPS, [command.0, 0], |machine| machine.profiling(command, buffer))
+        self.make(Calls::PROFILING_OPS, [command.0, 0], |machine| {
+            machine.profiling(command, buffer)
+        })
     }
 
     fn get_hw_info(&self) -> Result<HwInfo, Error> {
@@ -320,14 +372,22 @@ impl Hypervisor for FakeAcrn {
     }
 
     fn save_restore_sworld_ctx(&self) -> Result<(), Error> {
-        self.make_own(Calls::SAVE_RESTORE_SWORLD_CTX, [0; 2], Machine::save_restore_trusty)
+        self.make_own(
+            Calls::SAVE_RESTORE_SWORLD_CTX,
+            [0; 2],
+            Machine::save_restore_trusty,
+        )
     }
 
     fn pm_get_px_count(&self, command: PmCommand) -> Result<u8, Error> {
         self.with_idle_vm(Calls::PM_GET_PX_COUNT, command, |machine, number| {
             let slot = machine.slot(number).ok_or(ENOTTY)?;
             // With a virtual HWP there are no discrete states; without, they are not passed through.
-            if machine.config_of(slot).flags & VHWP != 0 { Ok(0) } else { Err(REFUSED) }
+            if machine.config_of(slot).flags & VHWP != 0 {
+                Ok(0)
+            } else {
+                Err(REFUSED)
+            }
         })
     }
 
@@ -346,7 +406,8 @@ impl Hypervisor for FakeAcrn {
             // States are counted from 1 (ACRN hcall_get_cpu_pm_state).
             let at = usize::from(command.state()).checked_sub(1).ok_or(REFUSED)?;
             let state = machine.config.cstates.get(at).ok_or(REFUSED)?;
-            let mut register = GenericAddress::new(AddressSpace(state.space), state.width, state.address);
+            let mut register =
+                GenericAddress::new(AddressSpace(state.space), state.width, state.address);
             register.bit_offset = state.offset;
             register.access_size = state.access;
             Ok(CstateData {
@@ -360,6 +421,10 @@ impl Hypervisor for FakeAcrn {
     }
 
     fn tee_vcpu_boot_done(&self, start: TeeBoot) -> Result<(), Error> {
-        self.make_own(Calls::TEE_VCPU_BOOT_DONE, [start.0, 0], Machine::tee_boot_done)
+        self.make_own(
+            Calls::TEE_VCPU_BOOT_DONE,
+            [start.0, 0],
+            Machine::tee_boot_done,
+        )
     }
 }

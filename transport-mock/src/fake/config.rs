@@ -244,7 +244,10 @@ impl Default for FakeConfig {
         Self {
             pcpus: 1,
             build: Build::Debug,
-            vms: vec![VmConfig::service_vm(1), VmConfig::user_vm("POST_STD_VM1", 1)],
+            vms: vec![
+                VmConfig::service_vm(1),
+                VmConfig::user_vm("POST_STD_VM1", 1),
+            ],
             max_vms: 16,
             memory: MemoryConfig::default(),
             ioapic_lines: 24,
@@ -267,7 +270,10 @@ impl Default for FakeConfig {
 }
 
 impl Default for MemoryConfig {
-    #[expect(clippy::single_range_in_vec_init, reason = "the lists are of ranges, and have one here")]
+    #[expect(
+        clippy::single_range_in_vec_init,
+        reason = "the lists are of ranges, and have one here"
+    )]
     fn default() -> Self {
         Self {
             ram: vec![0..1 << 30],

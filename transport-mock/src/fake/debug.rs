@@ -14,7 +14,7 @@ use super::{
     answer::{Answer, EINVAL, REFUSED},
     config::Build,
     machine::Machine,
-    vm::VmState,
+    vm::{VcpuState, VmState},
 };
 
 /// The log through the trace hub.
@@ -70,7 +70,11 @@ impl Machine {
                 log.result = NpkLogResult::OK;
             }
             NpkLogCommand::QUERY => {
-                log.result = if npk.enabled { NpkLogResult::ENABLED } else { NpkLogResult::DISABLED };
+                log.result = if npk.enabled {
+                    NpkLogResult::ENABLED
+                } else {
+                    NpkLogResult::DISABLED
+                };
                 log.loglevel = npk.level;
                 log.mmio_addr = Hpa(npk.base);
             }
@@ -129,12 +133,8 @@ impl Machine {
             }
             ProfilingCommand::CONFIG_PMI if word(block, 0) != 1 => return Err(EINVAL),
             ProfilingCommand::CONFIG_VM_SWITCH if word(block, 0) > 1 => return Err(EINVAL),
-            ProfilingCommand::GET_PCPUID => {
-                let leaf = super::cpuid::leaf(self, word(block, 0));
-                for (at, register) in [8, 12, 16, 20].into_iter().zip(leaf) {
-                    put(block, at, &register.to_le_bytes());
-                }
-            }
+            // The registers of the real processor, of which the fake knows nothing.
+            ProfilingCommand::GET_PCPUID => block.iter_mut().skip(8).for_each(|byte| *byte = 0),
             ProfilingCommand::GET_STATUS => block.fill(0),
             ProfilingCommand::GET_VM_INFO => self.vm_info(block),
             _ => {}
@@ -156,7 +156,11 @@ impl Machine {
             at = at.saturating_add(entry);
             count = count.saturating_add(1);
             let name = alloc::format!("vm_{number}\0");
-            let vcpus: Vec<u16> = slot.vcpus.iter().map(|vcpu| vcpu.pcpu).collect();
+            let online = slot
+                .vcpus
+                .iter()
+                .filter(|vcpu| vcpu.state != VcpuState::Offline);
+            let vcpus: Vec<u16> = online.map(|vcpu| vcpu.pcpu).collect();
             put_vm(block, at, number, name.as_bytes(), &vcpus);
         }
         put(block, 0, &count.to_le_bytes());
@@ -168,7 +172,10 @@ fn put_vm(block: &mut [u8], at: usize, id: u16, name: &[u8], pcpus: &[u16]) {
     put(block, at.saturating_add(2), name);
     let count = u16::try_from(pcpus.len()).unwrap_or(u16::MAX);
     put(block, at.saturating_add(18), &count.to_le_bytes());
-    for ((vcpu, pcpu), place) in (0_u16..).zip(pcpus).zip((at.saturating_add(20)..).step_by(8)) {
+    for ((vcpu, pcpu), place) in (0_u16..)
+        .zip(pcpus)
+        .zip((at.saturating_add(20)..).step_by(8))
+    {
         put(block, place, &vcpu.to_le_bytes());
         put(block, place.saturating_add(2), &pcpu.to_le_bytes());
         let apic = if id == u16::MAX { u32::from(*pcpu) } else { 0 };

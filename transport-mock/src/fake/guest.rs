@@ -4,8 +4,8 @@ use hypercall_core::acrn::{Gsi, VcpuId, VmId};
 
 use super::{
     FakeAcrn,
+    access::{Access, AccessError, AccessOutcome},
     machine::REAL_TIME,
-    requests::{Access, AccessError, AccessOutcome},
     vm::{ApicMode, VcpuState, VmState},
 };
 
@@ -18,7 +18,12 @@ impl FakeAcrn {
     ///
     /// # Errors
     /// [`AccessError`] where the vCPU cannot access anything, or dies of it.
-    pub fn guest_access(&self, vm: VmId, vcpu: VcpuId, access: Access) -> Result<AccessOutcome, AccessError> {
+    pub fn guest_access(
+        &self,
+        vm: VmId,
+        vcpu: VcpuId,
+        access: Access,
+    ) -> Result<AccessOutcome, AccessError> {
         let mut machine = self.lock();
         let number = machine.service.wrapping_add(vm.0);
         machine.access(number, vcpu.0, access)
@@ -47,10 +52,15 @@ impl FakeAcrn {
     pub fn guest_starts_vcpu(&self, vm: VmId, vcpu: VcpuId) -> bool {
         let mut machine = self.lock();
         let number = machine.service.wrapping_add(vm.0);
-        let Some(slot) = machine.slot_mut(number).filter(|slot| slot.state == VmState::Running) else {
+        let Some(slot) = machine
+            .slot_mut(number)
+            .filter(|slot| slot.state == VmState::Running)
+        else {
             return false;
         };
-        let started = slot.vcpu_mut(vcpu.0).filter(|vcpu| vcpu.state == VcpuState::Init);
+        let started = slot
+            .vcpu_mut(vcpu.0)
+            .filter(|vcpu| vcpu.state == VcpuState::Init);
         let Some(started) = started else {
             return false;
         };

@@ -120,7 +120,9 @@ impl FakeAcrn {
                     execute: Machine::executable(found.prot),
                 };
                 match map.last_mut() {
-                    Some(last) if last.continues_with(&new) => last.size = last.size.saturating_add(new.size),
+                    Some(last) if last.continues_with(&new) => {
+                        last.size = last.size.saturating_add(new.size)
+                    }
                     _ => map.push(new),
                 }
             });
@@ -133,7 +135,11 @@ impl FakeAcrn {
     pub fn translate(&self, vm: VmId, gpa: Gpa) -> Option<Hpa> {
         let machine = self.lock();
         let number = machine.service.wrapping_add(vm.0);
-        machine.slot(number)?.ept.lookup(gpa.0).map(|found| Hpa(found.hpa))
+        machine
+            .slot(number)?
+            .ept
+            .lookup(gpa.0)
+            .map(|found| Hpa(found.hpa))
     }
 
     /// Interrupts that reached a VM since it was created, the oldest first; the last 4096.
@@ -151,7 +157,11 @@ impl FakeAcrn {
     #[must_use]
     pub fn upcalls(&self, vector: u8) -> u64 {
         let machine = self.lock();
-        machine.upcalls.get(&u32::from(vector)).copied().unwrap_or(0)
+        machine
+            .upcalls
+            .get(&u32::from(vector))
+            .copied()
+            .unwrap_or(0)
     }
 
     /// The vector of upcalls.
@@ -258,6 +268,10 @@ fn view(id: VmId, slot: &Slot) -> VmView {
         polling: slot.polling,
         secure_world: slot.secure_world,
         interrupt_delay: slot.interrupt_delay,
-        functions: slot.vdevs.iter().map(|vdev| (vdev.bdf, vdev.physical)).collect(),
+        functions: slot
+            .vdevs
+            .iter()
+            .map(|vdev| (vdev.bdf, vdev.physical))
+            .collect(),
     }
 }

@@ -53,7 +53,10 @@ impl Machine {
 
     pub(crate) fn set_line(&mut self, number: u16, gsi: u32, op: u32) -> Answer {
         let slot = self.slot(number).ok_or(ENOTTY)?;
-        if !self.in_reach(slot) || slot.state == VmState::PoweredOff || gsi >= self.gsi_count(number) {
+        if !self.in_reach(slot)
+            || slot.state == VmState::PoweredOff
+            || gsi >= self.gsi_count(number)
+        {
             return Err(REFUSED);
         }
         self.injected(number, Injection::Line { gsi, op })
@@ -138,7 +141,11 @@ impl Machine {
                 "SET/RESET_PTDEV_INTR_INFO of a device that is emulated follows a null pointer (ACRN hcall_set_ptdev_intr_info)",
             ));
         };
-        let lines = if irq.intx.pic_pin == 0 { self.gsi_count(number) } else { PIC_LINES };
+        let lines = if irq.intx.pic_pin == 0 {
+            self.gsi_count(number)
+        } else {
+            PIC_LINES
+        };
         if physical != irq.phys_bdf.0 || irq.intx.virt_pin >= lines {
             return Err(REFUSED);
         }
@@ -146,8 +153,18 @@ impl Machine {
     }
 
     /// Gives a VM a line, unless another has it or the virtual line is taken.
-    pub(crate) fn pass_line(&mut self, vm: u16, virtual_gsi: u32, physical_gsi: u32, pic: bool) -> Answer {
-        if let Some(line) = self.lines.iter().find(|line| line.physical_gsi == physical_gsi) {
+    pub(crate) fn pass_line(
+        &mut self,
+        vm: u16,
+        virtual_gsi: u32,
+        physical_gsi: u32,
+        pic: bool,
+    ) -> Answer {
+        if let Some(line) = self
+            .lines
+            .iter()
+            .find(|line| line.physical_gsi == physical_gsi)
+        {
             return if line.vm == vm { Ok(()) } else { Err(ENODEV) };
         }
         let taken = self
@@ -181,7 +198,11 @@ impl Machine {
 
     /// A passed-through line fires. `false` where no VM has it.
     pub(crate) fn fire_line(&mut self, physical_gsi: u32) -> bool {
-        let line = self.lines.iter_mut().find(|line| line.physical_gsi == physical_gsi);
-        line.map(|line| line.count = line.count.saturating_add(1)).is_some()
+        let line = self
+            .lines
+            .iter_mut()
+            .find(|line| line.physical_gsi == physical_gsi);
+        line.map(|line| line.count = line.count.saturating_add(1))
+            .is_some()
     }
 }

@@ -12,8 +12,8 @@ use super::{
     config::{Build, LoadOrder, vm_name},
     ept::{Ept, READ, RWX, UNCACHED, WRITE, WRITE_BACK},
     machine::{
-        APIC_BASE, COMPLETION_POLLING, LAPIC_PASSTHROUGH, Machine, PMU_PASSTHROUGH, REAL_TIME, SECURE_WORLD,
-        STATELESS, STATIC_VM,
+        APIC_BASE, COMPLETION_POLLING, LAPIC_PASSTHROUGH, Machine, PMU_PASSTHROUGH, REAL_TIME,
+        SECURE_WORLD, STATELESS, STATIC_VM,
     },
     memory::PAGE,
     vm::{ApicMode, Registers, Vcpu, VcpuState, VmState, Waiting},
@@ -43,12 +43,13 @@ pub(crate) enum Created {
 impl Machine {
     /// The slot for a name: the one that has it, or the first that is neither configured nor named.
     pub(crate) fn slot_for(&mut self, wanted: &Wanted) -> Answer<u16> {
-        let named = |name: &[u8; 16]| wanted.name.first() != Some(&0) && c_string(name) == c_string(&wanted.name);
+        let named = |name: &[u8; 16]| {
+            wanted.name.first() != Some(&0) && c_string(name) == c_string(&wanted.name)
+        };
         let known = self.slots.iter().position(|slot| named(&slot.config.name));
-        let unused = self
-            .slots
-            .iter()
-            .position(|slot| slot.config.name.first() == Some(&0) && slot.config.flags & STATIC_VM == 0);
+        let unused = self.slots.iter().position(|slot| {
+            slot.config.name.first() == Some(&0) && slot.config.flags & STATIC_VM == 0
+        });
         let number = known.or(unused).ok_or(ENOTTY)?;
         if let Some(slot) = self.slots.get_mut(number) {
             if known.is_none() {
@@ -138,7 +139,8 @@ impl Machine {
         if slot.secure_world {
             let index = secure_index.ok_or(EINVAL)?;
             let hpa = secure_worlds.wrapping_add(u64::from(index).wrapping_mul(SECURE_WORLD_SIZE));
-            slot.ept.add(hpa, SECURE_WORLD_GPA, SECURE_WORLD_SIZE, RWX | WRITE_BACK)?;
+            slot.ept
+                .add(hpa, SECURE_WORLD_GPA, SECURE_WORLD_SIZE, RWX | WRITE_BACK)?;
         }
         if slot.config.name.first() == Some(&0) {
             slot.config.name = vm_name(&format!("ACRN VM_{number}"));
@@ -176,7 +178,8 @@ impl Machine {
                 ));
             }
             if slot.vcpus.is_empty() {
-                slot.ept.add(apic_page, APIC_BASE, PAGE, READ | WRITE | UNCACHED)?;
+                slot.ept
+                    .add(apic_page, APIC_BASE, PAGE, READ | WRITE | UNCACHED)?;
             }
             slot.vcpus.push(Vcpu::new(pcpu));
             slot.update_apic();
@@ -186,7 +189,10 @@ impl Machine {
 
     /// Which secure world's memory a slot gets: the number of slots with the flag before it.
     fn secure_world_index(&self, number: u16) -> Option<u16> {
-        let has = |at: u16| self.slot(at).is_some_and(|slot| slot.config.flags & SECURE_WORLD != 0);
+        let has = |at: u16| {
+            self.slot(at)
+                .is_some_and(|slot| slot.config.flags & SECURE_WORLD != 0)
+        };
         if !has(number) {
             return None;
         }
@@ -211,10 +217,9 @@ impl Machine {
         if slot.config.flags & STATIC_VM == 0 {
             slot.config.name = [0; 16];
         }
-        let all_off = self
-            .slots
-            .iter()
-            .all(|slot| slot.state == VmState::PoweredOff || self.config_of(slot).flags & STATELESS != 0);
+        let all_off = self.slots.iter().all(|slot| {
+            slot.state == VmState::PoweredOff || self.config_of(slot).flags & STATELESS != 0
+        });
         if all_off {
             return Err(hang(
                 "the last VM with a state of its own is gone, so the machine is switched off (ACRN shutdown_vm)",
@@ -230,7 +235,9 @@ impl Machine {
         }
         slot.state = VmState::Running;
         let Some(first) = slot.vcpu_mut(0) else {
-            return Err(crash("START_VM of a VM without vCPUs starts one that was never set up (ACRN start_vm)"));
+            return Err(crash(
+                "START_VM of a VM without vCPUs starts one that was never set up (ACRN start_vm)",
+            ));
         };
         first.state = VcpuState::Running;
         slot.update_apic();
@@ -254,7 +261,9 @@ impl Machine {
         slot.set_vcpus(VcpuState::Zombie);
         slot.state = VmState::Paused;
         if caller {
-            return Err(hang("PAUSE_VM of the Service VM pauses its own caller (ACRN pause_vm)"));
+            return Err(hang(
+                "PAUSE_VM of the Service VM pauses its own caller (ACRN pause_vm)",
+            ));
         }
         Ok(())
     }
@@ -285,7 +294,10 @@ impl Machine {
             return Err(REFUSED);
         }
         let vcpu = slot.vcpu_mut(vcpu).ok_or(REFUSED)?;
-        if vcpu.state == VcpuState::Offline || !cr0.takes(registers.cr0) || !cr4.takes(registers.cr4) {
+        if vcpu.state == VcpuState::Offline
+            || !cr0.takes(registers.cr0)
+            || !cr4.takes(registers.cr4)
+        {
             return Err(REFUSED);
         }
         vcpu.registers = Some(registers);

@@ -2,7 +2,7 @@
 
 use alloc::{collections::BTreeMap, vec::Vec};
 
-use hypercall_core::{Hazard, SharedPage, server::Unmapped};
+use hypercall_core::Hazard;
 
 use super::{
     answer::{Answer, ENOTTY},
@@ -51,10 +51,12 @@ pub(crate) struct Machine {
     pub(crate) sampling_switches: u64,
     /// Interrupt lines of passed-through devices.
     pub(crate) lines: Vec<PassedLine>,
+    /// Some vCPU may look whether it can go on: it polls, or waits for room in a ring.
+    pub(crate) lookers: bool,
     /// What brought the machine down.
     pub(crate) dead: Option<Hazard>,
     /// Where the next live page goes when nobody says where.
-    next_mount: u64,
+    pub(crate) next_mount: u64,
 }
 
 impl Machine {
@@ -87,6 +89,7 @@ impl Machine {
             npk: Npk::default(),
             sampling_switches: 0,
             lines: Vec::new(),
+            lookers: false,
             dead: None,
             next_mount,
             config,
@@ -101,9 +104,9 @@ impl Machine {
             }
             let slot = machine.new_slot(vm);
             machine.slots.push(slot);
-            let boots = machine.slot(number).is_some_and(|slot| {
-                !dynamic && slot.config.load_order != LoadOrder::PostLaunched
-            });
+            let boots = machine
+                .slot(number)
+                .is_some_and(|slot| !dynamic && slot.config.load_order != LoadOrder::PostLaunched);
             if boots {
                 machine.boot(number);
             }
@@ -166,13 +169,22 @@ impl Machine {
             let _ = slot.ept.add(0, 0, top, RWX | UNCACHED);
             for range in &memory.ram {
                 let size = range.end.wrapping_sub(range.start);
-                let _ = slot.ept.modify(range.start, size, WRITE_BACK, super::ept::TYPE_MASK);
+                let _ = slot
+                    .ept
+                    .modify(range.start, size, WRITE_BACK, super::ept::TYPE_MASK);
             }
             for range in memory.hidden.iter().chain([&memory.hypervisor]) {
-                let _ = slot.ept.delete(range.start, range.end.wrapping_sub(range.start));
+                let _ = slot
+                    .ept
+                    .delete(range.start, range.end.wrapping_sub(range.start));
             }
             let _ = slot.ept.delete(APIC_BASE, PAGE);
-            let _ = slot.ept.add(memory.apic_access_page, APIC_BASE, PAGE, READ | WRITE | UNCACHED);
+            let _ = slot.ept.add(
+                memory.apic_access_page,
+                APIC_BASE,
+                PAGE,
+                READ | WRITE | UNCACHED,
+            );
         }
     }
 
@@ -210,136 +222,14 @@ impl Machine {
         Some(self.slot(self.service)?.ept.lookup(gpa)?.hpa)
     }
 
-    /// Reads as the hypervisor does for a call: by the pages that map the range, whatever their rights. A chunk at
-    /// host address 0 looks like a null pointer to the copying function and reads as zeros.
-    pub(crate) fn copy_from(&self, vm: u16, gpa: u64, bytes: &mut [u8]) -> Result<(), Unmapped> {
-        let slot = self.slot(vm).ok_or(Unmapped)?;
-        let mut at = gpa;
-        let mut rest = bytes;
-        while !rest.is_empty() {
-            let found = slot.ept.lookup(at).ok_or(Unmapped)?;
-            let count = within(at, found.page, rest.len());
-            let (now, later) = rest.split_at_mut(count);
-            if found.hpa == 0 {
-                now.fill(0);
-            } else {
-                self.memory.read(found.hpa, now);
-            }
-            at = at.wrapping_add(count as u64);
-            rest = later;
-        }
-        Ok(())
-    }
-
-    /// Writes as the hypervisor does for a call. A chunk at host address 0 becomes zeros.
-    pub(crate) fn copy_to(&mut self, vm: u16, gpa: u64, bytes: &[u8]) -> Result<(), Unmapped> {
-        let mut at = gpa;
-        let mut rest = bytes;
-        while !rest.is_empty() {
-            let found = self
-                .slot(vm)
-                .and_then(|slot| slot.ept.lookup(at))
-                .ok_or(Unmapped)?;
-            let count = within(at, found.page, rest.len());
-            let (now, later) = rest.split_at(count);
-            if found.hpa == 0 {
-                self.memory.write(0, &alloc::vec![0; count]);
-            } else {
-                self.memory.write(found.hpa, now);
-            }
-            at = at.wrapping_add(count as u64);
-            rest = later;
-        }
-        Ok(())
-    }
-
-    /// Reads as a processor of the VM does: without the right to read, ones, as from a device that is not there.
-    pub(crate) fn cpu_read(&self, vm: u16, gpa: u64, bytes: &mut [u8]) {
-        self.each_page(vm, gpa, bytes.len(), |range, found| {
-            let Some(now) = bytes.get_mut(range) else {
-                return;
-            };
-            match found {
-                Some((hpa, prot)) if prot & READ != 0 => self.memory.read(hpa, now),
-                _ => now.fill(0xff),
-            }
-        });
-    }
-
-    /// Writes as a processor of the VM does. Without the right to write, nothing happens. Returns the bytes stored.
-    pub(crate) fn cpu_write(&mut self, vm: u16, gpa: u64, bytes: &[u8]) -> usize {
-        let mut writes = Vec::new();
-        self.each_page(vm, gpa, bytes.len(), |range, found| {
-            if let Some((hpa, prot)) = found
-                && prot & WRITE != 0
-            {
-                writes.push((range, hpa));
-            }
-        });
-        let mut stored = 0_usize;
-        for (range, hpa) in writes {
-            if let Some(now) = bytes.get(range) {
-                stored = stored.saturating_add(now.len());
-                self.memory.write(hpa, now);
-            }
-        }
-        stored
-    }
-
-    fn each_page(
-        &self,
-        vm: u16,
-        gpa: u64,
-        length: usize,
-        mut visit: impl FnMut(core::ops::Range<usize>, Option<(u64, u64)>),
-    ) {
-        let mut done = 0_usize;
-        while done < length {
-            let at = gpa.wrapping_add(done as u64);
-            let found = self.slot(vm).and_then(|slot| slot.ept.lookup(at));
-            let page = found.map_or(PAGE, |found| found.page);
-            let count = within(at, page, length.saturating_sub(done));
-            let end = done.saturating_add(count);
-            visit(done..end, found.map(|found| (found.hpa, found.prot)));
-            done = end;
-        }
-    }
-
     /// Raises the upcall interrupt in the Service VM (ACRN `arch_fire_hsm_interrupt`).
     pub(crate) fn upcall(&mut self) {
         let count = self.upcalls.entry(self.upcall_vector).or_insert(0);
         *count = count.saturating_add(1);
     }
 
-    /// The guest address of live pages that follow each other, mounting them if need be from the top of RAM down.
-    pub(crate) fn mount_anywhere(&mut self, pages: &'static [SharedPage]) -> Option<u64> {
-        let first = self.memory.find(pages.first()?);
-        if let Some(first) = first
-            && (1_u64..).zip(pages.iter().skip(1)).all(|(distance, page)| {
-                self.memory.find(page) == distance.checked_mul(PAGE).and_then(|far| first.checked_add(far))
-            })
-        {
-            return Some(first);
-        }
-        let size = PAGE.checked_mul(pages.len() as u64)?;
-        let base = self.next_mount.checked_sub(size)?;
-        for (at, page) in (base..).step_by(4096).zip(pages) {
-            if self.service_hpa(at) != Some(at) || !self.memory.mount(at, page) {
-                return None;
-            }
-        }
-        self.next_mount = base;
-        Some(base)
-    }
-
     /// Whether a page's rights include execution, for inspection.
     pub(crate) const fn executable(prot: u64) -> bool {
         prot & EXECUTE != 0
     }
-}
-
-/// How many of `wanted` bytes lie in the page of `at`.
-fn within(at: u64, page: u64, wanted: usize) -> usize {
-    let left = page.wrapping_sub(at & page.wrapping_sub(1));
-    usize::try_from(left).map_or(wanted, |left| left.min(wanted))
 }

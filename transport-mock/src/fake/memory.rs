@@ -176,7 +176,10 @@ mod tests {
         assert!(!memory.mount(0x20000, &PAGE0));
         assert_eq!(memory.find(&PAGE0), Some(0x4000));
         memory.write_u32(0x4008, 7);
-        assert_eq!(PAGE0.word(8).map(|word| word.load(Ordering::Relaxed)), Some(7));
+        assert_eq!(
+            PAGE0.word(8).map(|word| word.load(Ordering::Relaxed)),
+            Some(7)
+        );
         if let Some(word) = PAGE0.word(12) {
             word.store(9, Ordering::Relaxed);
         }

@@ -100,10 +100,12 @@
 //! | | COMPLETE: the vCPU takes the value, the slot becomes FREE; a stopped vCPU only frees it | `dm_emulate_io_complete` |
 //! | asynchronous I/Os | by address, kind and value, reads too; a full ring holds the vCPU | `get_asyncio_desc`, `acrn_insert_asyncio`, `sbuf_put` |
 
+mod access;
 mod answer;
 mod asyncio;
 mod calls;
 pub mod config;
+mod copy;
 mod cpuid;
 mod debug;
 mod ept;
@@ -129,10 +131,10 @@ use hypercall_core::{
 };
 use spin::{Mutex, MutexGuard};
 
+pub use access::{Access, AccessError, AccessOutcome};
 pub use config::{Build, FakeConfig, LoadOrder, VmConfig};
 pub use inspect::{Mapping, VcpuView, VmView};
 pub use machine::STATIC_VM;
-pub use requests::{Access, AccessError, AccessOutcome};
 pub use vm::{Injection, Registers, VcpuState, VmState};
 
 use crate::loopback::Mount;

@@ -9,7 +9,7 @@ use hypercall_core::acrn::{TrustyBootParam, VmFlags, VmId, server::Caller};
 
 use super::{
     FakeAcrn,
-    answer::{Answer, ENOTTY, EINVAL, Fail, REFUSED},
+    answer::{Answer, EINVAL, ENOTTY, Fail, REFUSED},
     ept::{RWX, WRITE_BACK},
     machine::{Machine, SECURE_WORLD},
     vm::VmState,
@@ -122,7 +122,9 @@ impl FakeAcrn {
     pub(super) fn rights(&self) -> Caller {
         let machine = self.lock();
         let number = self.caller_slot(&machine);
-        let slot = machine.slot(number).filter(|slot| slot.state != VmState::PoweredOff);
+        let slot = machine
+            .slot(number)
+            .filter(|slot| slot.state != VmState::PoweredOff);
         Caller {
             service_vm: number == machine.service,
             flags: VmFlags::from_bits_retain(slot.map_or(0, |slot| machine.config_of(slot).flags)),

@@ -67,7 +67,11 @@ impl Vdev {
 impl Machine {
     /// The function at a place; where there are several, the one that came last.
     pub(crate) fn find_vdev(&self, number: u16, bdf: u16) -> Option<&Vdev> {
-        self.slot(number)?.vdevs.iter().rev().find(|vdev| vdev.bdf == bdf)
+        self.slot(number)?
+            .vdevs
+            .iter()
+            .rev()
+            .find(|vdev| vdev.bdf == bdf)
     }
 
     pub(crate) fn assign_pci(&mut self, number: u16, device: &PciDevice) -> Answer {
@@ -85,10 +89,14 @@ impl Machine {
         if full {
             return Err(super::answer::Fail::Code(-14));
         }
-        let moved = vdev.bars.iter().zip(device.bar).any(|(bar, asked)| match bar {
-            Bar::Ports { base, .. } => asked & 0xfffc != u32::from(*base) & 0xfffc,
-            _ => false,
-        });
+        let moved = vdev
+            .bars
+            .iter()
+            .zip(device.bar)
+            .any(|(bar, asked)| match bar {
+                Bar::Ports { base, .. } => asked & 0xfffc != u32::from(*base) & 0xfffc,
+                _ => false,
+            });
         if moved {
             // The half-made function stays on the bus, at its physical place and without a user.
             vdev.own = false;
@@ -125,16 +133,16 @@ impl Machine {
         }
         let [first, second, ..] = device.args;
         let [.., bus, _, _] = device.args.first_chunk::<7>().copied().unwrap_or_default();
-        let position = |wanted: &dyn Fn(&VdevSlot) -> bool| slot.config.vdevs.iter().position(wanted);
+        let position =
+            |wanted: &dyn Fn(&VdevSlot) -> bool| slot.config.vdevs.iter().position(wanted);
         let (chosen, missing) = match device.id {
             VdevId::IVSHMEM => {
                 let named = position(&|slot: &VdevSlot| same_region(&slot.region, &device.args));
                 let [_, _, size, ..] = device.io_size;
                 let fits = |at: &usize| {
-                    slot.config
-                        .vdevs
-                        .get(*at)
-                        .is_some_and(|slot| slot.region_size != 0 && slot.region_size == u64::from(size))
+                    slot.config.vdevs.get(*at).is_some_and(|slot| {
+                        slot.region_size != 0 && slot.region_size == u64::from(size)
+                    })
                 };
                 (named.filter(fits), Err(EINVAL))
             }
@@ -143,7 +151,10 @@ impl Machine {
                 (position(&|slot: &VdevSlot| slot.uart == uart), Err(EINVAL))
             }
             // A root port that the configuration does not know is no error.
-            VdevId::ROOT_PORT => (position(&|slot: &VdevSlot| slot.secondary_bus == u16::from(bus)), Ok(())),
+            VdevId::ROOT_PORT => (
+                position(&|slot: &VdevSlot| slot.secondary_bus == u16::from(bus)),
+                Ok(()),
+            ),
             _ => return Err(EINVAL),
         };
         let Some(chosen) = chosen else {
@@ -155,7 +166,11 @@ impl Machine {
             *remembered = bdf;
         }
         if slot.vdevs.len() >= MAX_DEVICES {
-            return Err(if device.id == VdevId::ROOT_PORT { super::answer::Fail::Code(-14) } else { EINVAL });
+            return Err(if device.id == VdevId::ROOT_PORT {
+                super::answer::Fail::Code(-14)
+            } else {
+                EINVAL
+            });
         }
         slot.vdevs.push(Vdev::emulated(bdf, chosen));
         Ok(())
@@ -164,7 +179,10 @@ impl Machine {
     pub(crate) fn remove_vdev(&mut self, number: u16, device: &VirtualDevice) -> Answer {
         let slot = self.slot(number).ok_or(ENOTTY)?;
         let state = matches!(slot.state, VmState::Created | VmState::Paused);
-        let known = matches!(device.id, VdevId::IVSHMEM | VdevId::MCS9900 | VdevId::ROOT_PORT);
+        let known = matches!(
+            device.id,
+            VdevId::IVSHMEM | VdevId::MCS9900 | VdevId::ROOT_PORT
+        );
         if !state || !known {
             return Err(EINVAL);
         }
@@ -215,7 +233,9 @@ impl Machine {
 
     fn set_own(&mut self, number: u16, bdf: u16, own: bool) {
         let vdevs = self.slot_mut(number).map(|slot| &mut slot.vdevs);
-        if let Some(vdev) = vdevs.and_then(|vdevs| vdevs.iter_mut().rev().find(|vdev| vdev.bdf == bdf)) {
+        if let Some(vdev) =
+            vdevs.and_then(|vdevs| vdevs.iter_mut().rev().find(|vdev| vdev.bdf == bdf))
+        {
             vdev.own = own;
         }
     }

@@ -7,7 +7,10 @@ use hypercall_core::acrn::{MemoryProt, MemoryRegion, MemoryRegionKind, MmioDevic
 
 use super::{
     answer::{Answer, EINVAL, ENOTTY, REFUSED},
-    ept::{EXECUTE, READ, RWX, TYPE_MASK, UNCACHED, WRITE, WRITE_BACK, WRITE_COMBINING, WRITE_PROTECTED, WRITE_THROUGH},
+    ept::{
+        EXECUTE, READ, RWX, TYPE_MASK, UNCACHED, WRITE, WRITE_BACK, WRITE_COMBINING,
+        WRITE_PROTECTED, WRITE_THROUGH,
+    },
     machine::Machine,
     memory::PAGE,
     vm::VmState,
@@ -17,7 +20,9 @@ impl Machine {
     /// One element of VM_SET_MEMORY_REGIONS; none where the count is 0, which is refused.
     pub(crate) fn set_region(&mut self, number: u16, region: Option<&MemoryRegion>) -> Answer {
         let slot = self.slot(number).ok_or(ENOTTY)?;
-        if slot.state == VmState::PoweredOff || (slot.state == VmState::Running && !self.in_reach(slot)) {
+        if slot.state == VmState::PoweredOff
+            || (slot.state == VmState::Running && !self.in_reach(slot))
+        {
             return Err(REFUSED);
         }
         let region = region.ok_or(REFUSED)?;
@@ -77,7 +82,11 @@ impl Machine {
             VmState::Paused if !give => {}
             _ => return Err(EINVAL),
         }
-        let (from, to) = if give { (self.service, number) } else { (number, self.service) };
+        let (from, to) = if give {
+            (self.service, number)
+        } else {
+            (number, self.service)
+        };
         self.unmap_mmio(from, device)?;
         self.map_mmio(to, device)
     }
@@ -86,7 +95,11 @@ impl Machine {
         let service = number == self.service;
         let slot = self.slot_mut(number).ok_or(ENOTTY)?;
         for resource in &device.resources {
-            let gpa = if service { resource.host_pa.0 } else { resource.user_vm_pa.0 };
+            let gpa = if service {
+                resource.host_pa.0
+            } else {
+                resource.user_vm_pa.0
+            };
             if slot.ept.is_mapped(gpa, resource.size) {
                 if !is_aligned(gpa) || !is_aligned(resource.size) {
                     return Err(EINVAL);
@@ -120,7 +133,11 @@ const fn is_aligned(value: u64) -> bool {
 /// Rights, and the first memory type that is asked for.
 fn protection(asked: MemoryProt) -> u64 {
     let mut prot = 0;
-    for (flag, right) in [(MemoryProt::READ, READ), (MemoryProt::WRITE, WRITE), (MemoryProt::EXEC, EXECUTE)] {
+    for (flag, right) in [
+        (MemoryProt::READ, READ),
+        (MemoryProt::WRITE, WRITE),
+        (MemoryProt::EXEC, EXECUTE),
+    ] {
         if asked.contains(flag) {
             prot |= right;
         }

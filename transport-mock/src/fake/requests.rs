@@ -6,9 +6,8 @@
 //! `pio_instr_vmexit_handler`, `ept_violation_vmexit_handler`, `emulate_pio_complete` (arch/x86/guest/vmx_io.c),
 //! `wait_event`, `signal_event` (common/event.c), `triple_fault_shutdown_vm` (arch/x86/guest/vm_reset.c).
 
-use core::fmt;
-
 use super::{
+    access::{Access, AccessError, AccessOutcome, MMIO, PIO, READ, cut, prepare, set_low},
     answer::{Answer, ENOTTY, REFUSED},
     machine::Machine,
     rings::Put,
@@ -23,107 +22,11 @@ pub(crate) const PENDING: u32 = 0;
 pub(crate) const COMPLETE: u32 = 1;
 pub(crate) const FREE: u32 = 3;
 
-const PIO: u32 = 0;
-const MMIO: u32 = 1;
-const WP: u32 = 3;
-const READ: u32 = 0;
-const WRITE: u32 = 1;
-
 /// The port and value by which a triple fault asks the device model to power the VM off.
 const PM1A_CONTROL: u64 = 0x404;
 const SLEEP_S5: u64 = 0x2000 | 5 << 10;
 /// `VM_EVENT_TRIPLE_FAULT`.
 const TRIPLE_FAULT: u32 = 2;
-
-/// An access of a guest that the hypervisor cannot complete by itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Access {
-    /// `in`: port and size (1, 2 or 4 bytes).
-    PortRead {
-        /// The port.
-        port: u16,
-        /// Bytes.
-        size: u8,
-    },
-    /// `out`: the value is cut to the size.
-    PortWrite {
-        /// The port.
-        port: u16,
-        /// Bytes.
-        size: u8,
-        /// What is written.
-        value: u32,
-    },
-    /// A load from memory that is not mapped: size 1, 2, 4 or 8 bytes.
-    MemoryRead {
-        /// Guest physical address.
-        address: u64,
-        /// Bytes.
-        size: u8,
-    },
-    /// A store to memory that is not mapped.
-    MemoryWrite {
-        /// Guest physical address.
-        address: u64,
-        /// Bytes.
-        size: u8,
-        /// What is written.
-        value: u64,
-    },
-    /// A store to a page that WRITE_PROTECT_PAGE protects. Its request has a type of its own; ACRN stores nothing.
-    ProtectedWrite {
-        /// Guest physical address.
-        address: u64,
-        /// Bytes.
-        size: u8,
-        /// What is written.
-        value: u64,
-    },
-}
-
-/// What became of an access.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum AccessOutcome {
-    /// The vCPU waits for the device model.
-    Waiting,
-    /// The access went into the ring of asynchronous I/Os; the vCPU goes on.
-    Asynchronous,
-    /// It should go into the ring, which is full: the vCPU waits for room.
-    RingFull,
-    /// The access is over. The value of a read, cut to its size; `None` where the request was never answered
-    /// (a notification came before there was an answer, or had come before the request).
-    Done(Option<u64>),
-}
-
-/// Why a vCPU cannot access anything.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum AccessError {
-    /// There is no such VM, no such vCPU, or it does not run.
-    NotRunning,
-    /// It still waits for its last access.
-    Busy,
-    /// There is no request page, or the vCPU's slot in it is not FREE: ACRN gives the access up with an error in its
-    /// log, and the vCPU dies of it.
-    NoSlot,
-    /// The access cannot be: its size or its address.
-    Impossible,
-    /// The machine is down, or this access brings it down.
-    Down,
-}
-
-impl fmt::Display for AccessError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::NotRunning => "there is no such vCPU, or it does not run",
-            Self::Busy => "the vCPU still waits for its last access",
-            Self::NoSlot => "the vCPU has no free slot in a request page",
-            Self::Impossible => "no processor can make such an access",
-            Self::Down => "the machine is down",
-        })
-    }
-}
-
-impl core::error::Error for AccessError {}
 
 impl Machine {
     pub(crate) fn set_request_page(&mut self, number: u16, gpa: u64) -> Answer {
@@ -152,7 +55,9 @@ impl Machine {
 
     pub(crate) fn notify(&mut self, number: u16, vcpu: u16) -> Answer {
         let slot = self.slot(number).ok_or(ENOTTY)?;
-        let refused = !self.in_reach(slot) || slot.state == VmState::PoweredOff || slot.request_page.is_none();
+        let refused = !self.in_reach(slot)
+            || slot.state == VmState::PoweredOff
+            || slot.request_page.is_none();
         if refused {
             return Err(REFUSED);
         }
@@ -171,30 +76,31 @@ impl Machine {
 
     /// Lets every vCPU that polls, or waits for room in a ring, look again.
     pub(crate) fn progress(&mut self) {
-        // A vCPU that was stopped looks no more.
+        if !self.lookers {
+            return;
+        }
+        self.lookers = false;
         for number in (0_u16..).take(self.slots.len()) {
             for vcpu in (0_u16..).take(self.slot(number).map_or(0, |slot| slot.vcpus.len())) {
-                let stopped = self
-                    .slot(number)
-                    .and_then(|slot| slot.vcpu(vcpu))
-                    .is_none_or(|vcpu| vcpu.state != VcpuState::Running);
-                match self.waiting(number, vcpu) {
-                    _ if stopped => {}
+                match self.looking(number, vcpu) {
                     Waiting::Polling if self.request_state(number, vcpu) == Some(COMPLETE) => {
                         self.finish(number, vcpu);
                     }
                     Waiting::Ring(descriptor) if self.put_asyncio(number, descriptor) => {
                         self.go_on(number, vcpu, None);
                     }
-                    _ => {}
+                    Waiting::Polling | Waiting::Ring(_) => self.lookers = true,
+                    Waiting::No | Waiting::Event => {}
                 }
             }
         }
     }
 
-    fn waiting(&self, number: u16, vcpu: u16) -> Waiting {
+    /// What a vCPU waits for. One that was stopped looks no more.
+    fn looking(&self, number: u16, vcpu: u16) -> Waiting {
         self.slot(number)
             .and_then(|slot| slot.vcpu(vcpu))
+            .filter(|vcpu| vcpu.state == VcpuState::Running)
             .map_or(Waiting::No, |vcpu| vcpu.waiting)
     }
 
@@ -239,7 +145,12 @@ impl Machine {
     }
 
     /// A guest's access, up to the point where its vCPU waits or goes on.
-    pub(crate) fn access(&mut self, number: u16, vcpu: u16, access: Access) -> Result<AccessOutcome, AccessError> {
+    pub(crate) fn access(
+        &mut self,
+        number: u16,
+        vcpu: u16,
+        access: Access,
+    ) -> Result<AccessOutcome, AccessError> {
         if self.dead.is_some() {
             return Err(AccessError::Down);
         }
@@ -266,7 +177,12 @@ impl Machine {
         self.insert_request(number, vcpu, &request)
     }
 
-    fn insert_request(&mut self, number: u16, vcpu: u16, request: &Request) -> Result<AccessOutcome, AccessError> {
+    fn insert_request(
+        &mut self,
+        number: u16,
+        vcpu: u16,
+        request: &Request,
+    ) -> Result<AccessOutcome, AccessError> {
         if self.request_state(number, vcpu) != Some(FREE) {
             return Err(AccessError::NoSlot);
         }
@@ -300,6 +216,7 @@ impl Machine {
         if let Some(vcpu) = self.slot_mut(number).and_then(|slot| slot.vcpu_mut(vcpu)) {
             vcpu.waiting = waiting;
         }
+        self.lookers |= waiting != Waiting::Event;
     }
 
     /// What a vCPU's last access has come to.
@@ -314,7 +231,11 @@ impl Machine {
     }
 
     /// A guest's triple fault: an event for the device model, then the request to power off.
-    pub(crate) fn triple_fault(&mut self, number: u16, vcpu: u16) -> Result<AccessOutcome, AccessError> {
+    pub(crate) fn triple_fault(
+        &mut self,
+        number: u16,
+        vcpu: u16,
+    ) -> Result<AccessOutcome, AccessError> {
         let runs = self
             .slot(number)
             .is_some_and(|slot| slot.state == VmState::Running && slot.vcpu(vcpu).is_some());
@@ -341,7 +262,9 @@ impl Machine {
             return Ok(None);
         };
         let found = match request.kind {
-            PIO => slot.asyncio.matching(1, request.address, request.value & 0xffff_ffff),
+            PIO => slot
+                .asyncio
+                .matching(1, request.address, request.value & 0xffff_ffff),
             MMIO => slot.asyncio.matching(2, request.address, request.value),
             _ => Ok(None),
         };
@@ -378,61 +301,6 @@ impl Machine {
 }
 
 fn state_address(page: u64, slot: u64) -> u64 {
-    page.wrapping_add(slot.wrapping_mul(SLOT_SIZE)).wrapping_add(STATE)
-}
-
-/// Fills the fields that the exit handlers fill. A read leaves the value of the access before.
-fn prepare(request: &mut Request, access: Access) -> Result<(), AccessError> {
-    let (kind, direction, address, size, value) = match access {
-        Access::PortRead { port, size } => (PIO, READ, u64::from(port), size, None),
-        Access::PortWrite { port, size, value } => (PIO, WRITE, u64::from(port), size, Some(u64::from(value))),
-        Access::MemoryRead { address, size } => (MMIO, READ, address, size, None),
-        Access::MemoryWrite { address, size, value } => (MMIO, WRITE, address, size, Some(value)),
-        Access::ProtectedWrite { address, size, value } => (WP, WRITE, address, size, Some(value)),
-    };
-    let possible = matches!(size, 1 | 2 | 4) || (size == 8 && kind != PIO);
-    if !possible {
-        return Err(AccessError::Impossible);
-    }
-    request.kind = kind;
-    request.direction = direction;
-    request.address = address;
-    request.size = u64::from(size);
-    match value {
-        None => {}
-        Some(value) if kind == PIO => set_low(&mut request.value, cut(value, u64::from(size))),
-        Some(value) => request.value = cut(value, u64::from(size)),
-    }
-    Ok(())
-}
-
-/// A port's value is 32 bits wide; what lies above it in the union stays.
-const fn set_low(value: &mut u64, low: u64) {
-    *value = (*value & !0xffff_ffff) | (low & 0xffff_ffff);
-}
-
-const fn cut(value: u64, size: u64) -> u64 {
-    match size {
-        1 => value & 0xff,
-        2 => value & 0xffff,
-        4 => value & 0xffff_ffff,
-        _ => value,
-    }
-}
-
-impl Request {
-    /// The 64 bytes that are copied into a slot.
-    fn encode(&self) -> [u8; 64] {
-        let mut bytes = [0; 64];
-        let fields = u64::from(self.direction)
-            .to_le_bytes()
-            .into_iter()
-            .chain(self.address.to_le_bytes())
-            .chain(self.size.to_le_bytes())
-            .chain(self.value.to_le_bytes());
-        for (to, from) in bytes.iter_mut().zip(fields) {
-            *to = from;
-        }
-        bytes
-    }
+    page.wrapping_add(slot.wrapping_mul(SLOT_SIZE))
+        .wrapping_add(STATE)
 }

@@ -65,11 +65,17 @@ impl Machine {
     }
 
     pub(crate) fn assign_asyncio(&mut self, number: u16, info: &AsyncIoInfo) -> Answer {
-        self.slot_mut(number).ok_or(ENOTTY)?.asyncio.add(info.into())
+        self.slot_mut(number)
+            .ok_or(ENOTTY)?
+            .asyncio
+            .add(info.into())
     }
 
     pub(crate) fn deassign_asyncio(&mut self, number: u16, info: &AsyncIoInfo) -> Answer {
-        self.slot_mut(number).ok_or(ENOTTY)?.asyncio.remove(info.into());
+        self.slot_mut(number)
+            .ok_or(ENOTTY)?
+            .asyncio
+            .remove(info.into());
         Ok(())
     }
 
@@ -92,14 +98,19 @@ impl Machine {
         let at = ring.wrapping_add(HEADER).wrapping_add(u64::from(tail));
         if usize::try_from(element).is_ok_and(|element| element == data.len()) {
             self.memory.write(at, data);
-        } else if let Some(zeros) = usize::try_from(element).ok().and_then(|element| data.get(..element)) {
+        } else if let Some(zeros) = usize::try_from(element)
+            .ok()
+            .and_then(|element| data.get(..element))
+        {
             // The copying function refuses a source larger than the room and clears the room instead.
             self.memory.write(at, &alloc::vec![0; zeros.len()]);
         }
         if next == head {
             let overruns = self.memory.read_u32(word(32));
-            self.memory.write_u32(word(32), overruns.wrapping_add(flags & COUNT_OVERRUNS));
-            self.memory.write_u32(word(16), advance(head, element, size));
+            self.memory
+                .write_u32(word(32), overruns.wrapping_add(flags & COUNT_OVERRUNS));
+            self.memory
+                .write_u32(word(16), advance(head, element, size));
         }
         self.memory.write_u32(word(20), next);
         Put::Stored
@@ -123,7 +134,11 @@ impl Machine {
 /// `sbuf_next_ptr`: 32-bit arithmetic, one wrap at most.
 const fn advance(position: u32, span: u32, size: u32) -> u32 {
     let next = position.wrapping_add(span);
-    if next >= size { next.wrapping_sub(size) } else { next }
+    if next >= size {
+        next.wrapping_sub(size)
+    } else {
+        next
+    }
 }
 
 impl From<&AsyncIoInfo> for AsyncIo {

@@ -187,7 +187,10 @@ impl Slot {
 
     /// `update_vm_vlapic_state`, which runs whenever a vCPU's state changes.
     pub(crate) fn update_apic(&mut self) {
-        let runs = self.vcpus.iter().any(|vcpu| vcpu.state == VcpuState::Running);
+        let runs = self
+            .vcpus
+            .iter()
+            .any(|vcpu| vcpu.state == VcpuState::Running);
         self.apic = match (runs, self.apic) {
             (false, _) => ApicMode::Disabled,
             (true, ApicMode::X2Apic) => ApicMode::X2Apic,

@@ -33,7 +33,8 @@ impl Shown {
                 Op::Read { gpa, bytes: shown } => {
                     for (at, byte) in offsets(slot, *gpa).zip(shown) {
                         if let Some(at) = at
-                            && let (Some(place), Some(false)) = (bytes.get_mut(at), overwritten.get(at))
+                            && let (Some(place), Some(false)) =
+                                (bytes.get_mut(at), overwritten.get(at))
                         {
                             place.get_or_insert(*byte);
                         }
@@ -75,15 +76,26 @@ impl Shown {
             Some(_) => return None,
         };
         let access = match (kind, read) {
-            (0, true) => Access::PortRead { port: port.ok()?, size },
+            (0, true) => Access::PortRead {
+                port: port.ok()?,
+                size,
+            },
             (0, false) => Access::PortWrite {
                 port: port.ok()?,
                 size,
                 value: u32::try_from(value & 0xffff_ffff).ok()?,
             },
             (1, true) => Access::MemoryRead { address, size },
-            (1, false) => Access::MemoryWrite { address, size, value },
-            (3, false) => Access::ProtectedWrite { address, size, value },
+            (1, false) => Access::MemoryWrite {
+                address,
+                size,
+                value,
+            },
+            (3, false) => Access::ProtectedWrite {
+                address,
+                size,
+                value,
+            },
             _ => return None,
         };
         // A read request's value is the slot's old one: the fake's to know.
@@ -118,12 +130,23 @@ mod tests {
     use alloc::{vec, vec::Vec};
 
     fn read(gpa: u64, bytes: &[u8]) -> (usize, Op) {
-        (1, Op::Read { gpa, bytes: bytes.to_vec() })
+        (
+            1,
+            Op::Read {
+                gpa,
+                bytes: bytes.to_vec(),
+            },
+        )
     }
 
     fn request(direction: u8, address: u64, size: u8, value: u64) -> Vec<u8> {
         let mut bytes = vec![0; 32];
-        for (at, field) in [(0, u64::from(direction)), (8, address), (16, u64::from(size)), (24, value)] {
+        for (at, field) in [
+            (0, u64::from(direction)),
+            (8, address),
+            (16, u64::from(size)),
+            (24, value),
+        ] {
             for (to, from) in bytes.iter_mut().skip(at).zip(field.to_le_bytes()) {
                 *to = from;
             }
@@ -133,9 +156,19 @@ mod tests {
 
     #[test]
     fn a_request_is_told_by_the_reads_after_the_wait() {
-        let later = [read(0x4000, &[1, 0, 0, 0]), read(0x4040, &request(1, 0xd000_0010, 4, 0x1234_5678))];
+        let later = [
+            read(0x4000, &[1, 0, 0, 0]),
+            read(0x4040, &request(1, 0xd000_0010, 4, 0x1234_5678)),
+        ];
         let (access, taken) = Shown::after(0x4000, &later).access().unwrap();
-        assert_eq!(access, Access::MemoryWrite { address: 0xd000_0010, size: 4, value: 0x1234_5678 });
+        assert_eq!(
+            access,
+            Access::MemoryWrite {
+                address: 0xd000_0010,
+                size: 4,
+                value: 0x1234_5678
+            }
+        );
         assert_eq!(taken.last(), Some(&(88..96)));
     }
 
@@ -143,24 +176,67 @@ mod tests {
     fn an_answer_is_not_a_request() {
         let later = [
             read(0x4040, &request(1, 0x510, 1, 0x42)),
-            (2, Op::Store32 { gpa: 0x4058, value: 7 }),
+            (
+                2,
+                Op::Store32 {
+                    gpa: 0x4058,
+                    value: 7,
+                },
+            ),
             read(0x4058, &[7, 0, 0, 0]),
         ];
         let (access, _) = Shown::after(0x4000, &later).access().unwrap();
-        assert_eq!(access, Access::PortWrite { port: 0x510, size: 1, value: 0x42 });
-        let late = [(2, Op::Store32 { gpa: 0x4058, value: 7 }), read(0x4040, &request(1, 0x510, 1, 7))];
+        assert_eq!(
+            access,
+            Access::PortWrite {
+                port: 0x510,
+                size: 1,
+                value: 0x42
+            }
+        );
+        let late = [
+            (
+                2,
+                Op::Store32 {
+                    gpa: 0x4058,
+                    value: 7,
+                },
+            ),
+            read(0x4040, &request(1, 0x510, 1, 7)),
+        ];
         let (access, _) = Shown::after(0x4000, &late).access().unwrap();
-        assert_eq!(access, Access::PortWrite { port: 0x510, size: 1, value: 0 });
+        assert_eq!(
+            access,
+            Access::PortWrite {
+                port: 0x510,
+                size: 1,
+                value: 0
+            }
+        );
     }
 
     #[test]
     fn the_next_request_is_another_one() {
         let later = [
-            (2, Op::WaitU32 { gpa: 0x4088, value: 0, met: true }),
+            (
+                2,
+                Op::WaitU32 {
+                    gpa: 0x4088,
+                    value: 0,
+                    met: true,
+                },
+            ),
             read(0x4040, &request(0, 0x510, 1, 0x42)),
         ];
         let (access, _) = Shown::after(0x4000, &later).access().unwrap();
-        assert_eq!(access, Access::PortWrite { port: 0, size: 4, value: 0 });
+        assert_eq!(
+            access,
+            Access::PortWrite {
+                port: 0,
+                size: 4,
+                value: 0
+            }
+        );
     }
 
     #[test]

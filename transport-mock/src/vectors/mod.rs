@@ -21,8 +21,13 @@
 //! from the recording: the kind, direction, address, size and written value of an I/O request, and what a running guest
 //! left in its own memory. The rest of a request (the slot's state, upcalls, what a read request shows, what is around
 //! it) comes from the fake and is checked. [`Report`] counts the two apart.
+//!
+//! One thing about the machine is taken as well: where the hypervisor keeps the page that VMs see at 0xfee00000, if the
+//! recording's translations agree about it.
 
+mod act;
 mod guest;
+mod machine;
 mod op;
 mod parse;
 mod ranges;

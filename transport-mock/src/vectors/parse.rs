@@ -44,7 +44,9 @@ pub fn parse(text: &[u8]) -> Result<Vec<(usize, Op)>, ParseError> {
 }
 
 fn parse_line(line: &[u8]) -> Result<Option<Op>, String> {
-    let line = core::str::from_utf8(line).map_err(|_| "not UTF-8".to_string())?.trim();
+    let line = core::str::from_utf8(line)
+        .map_err(|_| "not UTF-8".to_string())?
+        .trim();
     if line.is_empty() {
         return Ok(None);
     }
@@ -167,7 +169,9 @@ impl Fields {
 
     fn signed(&self, name: &str) -> Result<i64, String> {
         let number = match self.field(name)? {
-            Value::Number(number) => number.as_i64().or_else(|| number.as_u64().map(u64::cast_signed)),
+            Value::Number(number) => number
+                .as_i64()
+                .or_else(|| number.as_u64().map(u64::cast_signed)),
             Value::String(text) => match text.strip_prefix('-') {
                 Some(rest) => digits(rest).and_then(|number| 0_i64.checked_sub_unsigned(number)),
                 None => digits(text).map(u64::cast_signed),
@@ -213,7 +217,9 @@ fn digits(text: &str) -> Option<u64> {
 }
 
 fn nibble(digit: u8) -> Option<u8> {
-    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
+    char::from(digit)
+        .to_digit(16)
+        .and_then(|value| u8::try_from(value).ok())
 }
 
 #[cfg(test)]
@@ -230,24 +236,52 @@ mod tests {
             {"op": "hypercall", "r8": "0x80000012", "rdi": 1, "rsi": "2", "rax": -1}
             {"op": "fill", "gpa": "0x1000", "len": 16, "byte": 255, "note": "more fields do no harm"}
         "#;
-        let registers = Registers { number: 0x8000_0012, args: [1, 2] };
+        let registers = Registers {
+            number: 0x8000_0012,
+            args: [1, 2],
+        };
         assert_eq!(
             parse(text),
             Ok(alloc::vec![
                 (2, Op::Hypercall { registers, rax: -1 }),
-                (3, Op::Fill { gpa: 0x1000, length: 16, byte: 255 }),
+                (
+                    3,
+                    Op::Fill {
+                        gpa: 0x1000,
+                        length: 16,
+                        byte: 255
+                    }
+                ),
             ])
         );
     }
 
     #[test]
     fn what_is_wrong_is_said_with_its_line() {
-        assert!(error(b"{\"op\": \"label\", \"text\": \"x\"}\n{\"op\": \"re").starts_with("line 2: not JSON from column 10 on: EOF"));
-        assert_eq!(error(br#"{"op": "jump"}"#), "line 1: unknown operation `jump`");
-        assert_eq!(error(br#"{"op": "read", "gpa": "0x", "bytes": ""}"#), "line 1: field `gpa` is not a number, or too large");
-        assert_eq!(error(br#"{"op": "store32", "gpa": 0, "value": 4294967296}"#), "line 1: field `value` is not a number, or too large");
-        assert_eq!(error(br#"{"op": "read", "gpa": 0, "bytes": "abc"}"#), "line 1: field `bytes` is not an even number of hexadecimal digits");
-        assert_eq!(error(br#"{"op": "fill", "gpa": 0, "len": 99999999999, "byte": 0}"#), "line 1: field `len` is more than 16777216");
+        assert!(
+            error(b"{\"op\": \"label\", \"text\": \"x\"}\n{\"op\": \"re")
+                .starts_with("line 2: not JSON from column 10 on: EOF")
+        );
+        assert_eq!(
+            error(br#"{"op": "jump"}"#),
+            "line 1: unknown operation `jump`"
+        );
+        assert_eq!(
+            error(br#"{"op": "read", "gpa": "0x", "bytes": ""}"#),
+            "line 1: field `gpa` is not a number, or too large"
+        );
+        assert_eq!(
+            error(br#"{"op": "store32", "gpa": 0, "value": 4294967296}"#),
+            "line 1: field `value` is not a number, or too large"
+        );
+        assert_eq!(
+            error(br#"{"op": "read", "gpa": 0, "bytes": "abc"}"#),
+            "line 1: field `bytes` is not an even number of hexadecimal digits"
+        );
+        assert_eq!(
+            error(br#"{"op": "fill", "gpa": 0, "len": 99999999999, "byte": 0}"#),
+            "line 1: field `len` is more than 16777216"
+        );
         assert_eq!(error(b"\xff"), "line 1: not UTF-8");
         assert_eq!(error(b"[]"), "line 1: not a JSON object");
     }

@@ -21,7 +21,10 @@ impl Ranges {
             .into_iter()
             .partition(|old| old.end < range.start || old.start > range.end);
         self.0 = apart;
-        let start = touching.iter().map(|old| old.start).fold(range.start, u64::min);
+        let start = touching
+            .iter()
+            .map(|old| old.start)
+            .fold(range.start, u64::min);
         let end = touching.iter().map(|old| old.end).fold(range.end, u64::max);
         self.0.push(start..end);
     }
@@ -33,7 +36,10 @@ impl Ranges {
         }
         let old = core::mem::take(&mut self.0);
         for old in old {
-            for rest in [old.start..old.end.min(range.start), old.start.max(range.end)..old.end] {
+            for rest in [
+                old.start..old.end.min(range.start),
+                old.start.max(range.end)..old.end,
+            ] {
                 if !rest.is_empty() {
                     self.0.push(rest);
                 }

@@ -32,6 +32,9 @@ pub struct Report {
     /// Answers in memory that were not compared: nothing in them but what was taken, or what a running guest may have
     /// left in its own memory.
     pub taken: usize,
+    /// Host address of the APIC-access page, where it was taken from the recording because the configured machine has
+    /// it elsewhere.
+    pub apic_page: Option<u64>,
     /// Those of the compared that differ, by line.
     pub differences: Vec<Difference>,
 }
@@ -40,7 +43,9 @@ impl Report {
     /// Answers that were compared.
     #[must_use]
     pub fn checked(&self) -> usize {
-        self.registers.saturating_add(self.memory).saturating_add(self.waits)
+        self.registers
+            .saturating_add(self.memory)
+            .saturating_add(self.waits)
     }
 
     /// Answers that were compared and agree.
@@ -79,6 +84,10 @@ impl fmt::Display for Report {
             self.differences.len(),
             self.requests,
             self.taken,
-        )
+        )?;
+        match self.apic_page {
+            Some(page) => write!(f, ", the APIC-access page at {page:#x}"),
+            None => Ok(()),
+        }
     }
 }

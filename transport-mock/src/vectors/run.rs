@@ -5,32 +5,34 @@ use core::{cell::RefCell, ops::Range};
 
 use hypercall_core::{
     Gpa, TransportError,
-    acrn::{AsyncIoKind, VcpuId, VmId, server::AcrnServer},
+    acrn::{VmId, server::AcrnServer},
     server::{GuestMemory, Registers, Unmapped},
 };
 
-use crate::fake::{Access, AccessOutcome, FakeAcrn, FakeConfig, VcpuState, VmState};
+use crate::fake::{FakeAcrn, FakeConfig, VmState};
 
 use super::{
-    guest::{STATE, Shown},
+    machine::apic_page,
     op::Op,
     ranges::Ranges,
     report::{Difference, Report},
 };
 
 const PAGE: u64 = 4096;
-/// Bytes of a slot of the request page.
-const SLOT_SIZE: u64 = 256;
-/// Offsets in a shared buffer: where the next element goes, and the first element.
-const TAIL: u64 = 20;
-const ELEMENTS: u64 = 64;
 
 /// Replays a recording on a machine that has just booted, and compares every answer.
 #[must_use]
-pub fn run(operations: &[(usize, Op)], config: FakeConfig) -> Report {
+pub fn run(operations: &[(usize, Op)], mut config: FakeConfig) -> Report {
+    let apic_page = apic_page(operations).filter(|page| *page != config.memory.apic_access_page);
+    if let Some(page) = apic_page {
+        config.memory.apic_access_page = page;
+    }
     let mut runner = Runner {
         fake: FakeAcrn::with_config(config),
-        report: Report::default(),
+        report: Report {
+            apic_page,
+            ..Report::default()
+        },
         taken: Ranges::default(),
         guests: Ranges::default(),
     };
@@ -42,11 +44,11 @@ pub fn run(operations: &[(usize, Op)], config: FakeConfig) -> Report {
     runner.report
 }
 
-struct Runner {
-    fake: FakeAcrn,
-    report: Report,
+pub(super) struct Runner {
+    pub(super) fake: FakeAcrn,
+    pub(super) report: Report,
     /// Guest addresses whose bytes were taken from the recording: fields of requests.
-    taken: Ranges,
+    pub(super) taken: Ranges,
     /// Host addresses that a running guest may have written since somebody else did.
     guests: Ranges,
 }
@@ -55,7 +57,9 @@ impl Runner {
     fn step(&mut self, line: usize, operation: &Op, later: &[(usize, Op)]) {
         match operation {
             Op::Hypercall { registers, rax } => self.hypercall(line, *registers, *rax),
-            Op::HypercallCpl3 { registers, vector } => self.hypercall_cpl3(line, *registers, *vector),
+            Op::HypercallCpl3 { registers, vector } => {
+                self.hypercall_cpl3(line, *registers, *vector)
+            }
             Op::Write { gpa, bytes } => self.store(*gpa, bytes),
             Op::Fill { gpa, length, byte } => self.fill(*gpa, *length, *byte),
             Op::Store32 { gpa, value } => self.store(*gpa, &value.to_le_bytes()),
@@ -87,7 +91,9 @@ impl Runner {
         let given = self.vmcall(registers, 0);
         self.register(line, given == Ok(rax), || match given {
             Ok(given) => format!("RAX of {registers:?}: recorded {rax}, the fake answers {given}"),
-            Err(error) => format!("RAX of {registers:?}: recorded {rax}, the fake does not answer: {error}"),
+            Err(error) => {
+                format!("RAX of {registers:?}: recorded {rax}, the fake does not answer: {error}")
+            }
         });
         // A call may have started a guest, or given one memory.
         self.guests_run();
@@ -96,7 +102,9 @@ impl Runner {
     fn hypercall_cpl3(&mut self, line: usize, registers: Registers, vector: u8) {
         let given = self.vmcall(registers, 3);
         self.register(line, given == Err(TransportError::Fault(vector)), || {
-            format!("{registers:?} from ring 3: recorded exception {vector}, the fake gives {given:?}")
+            format!(
+                "{registers:?} from ring 3: recorded exception {vector}, the fake gives {given:?}"
+            )
         });
     }
 
@@ -143,8 +151,14 @@ impl Runner {
     fn guests_run(&mut self) {
         for vm in self.fake.vms() {
             if vm != VmId::SERVICE_VM && self.fake.state(vm) == VmState::Running {
-                for mapping in self.fake.mappings(vm).iter().filter(|mapping| mapping.write) {
-                    self.guests.insert(mapping.hpa.0..mapping.hpa.0.saturating_add(mapping.size));
+                for mapping in self
+                    .fake
+                    .mappings(vm)
+                    .iter()
+                    .filter(|mapping| mapping.write)
+                {
+                    self.guests
+                        .insert(mapping.hpa.0..mapping.hpa.0.saturating_add(mapping.size));
                 }
             }
         }
@@ -152,7 +166,8 @@ impl Runner {
 
     fn read(&mut self, line: usize, gpa: u64, recorded: &[u8]) {
         let mut given = vec![0; recorded.len()];
-        self.fake.read_memory(VmId::SERVICE_VM, Gpa(gpa), &mut given);
+        self.fake
+            .read_memory(VmId::SERVICE_VM, Gpa(gpa), &mut given);
         let mut compared = recorded.is_empty();
         let mut wrong = false;
         let mut guests = Vec::new();
@@ -181,7 +196,11 @@ impl Runner {
         if wrong {
             self.differ(
                 line,
-                format!("memory at {gpa:#x}: recorded {}, the fake has {}", hex(recorded), hex(&given)),
+                format!(
+                    "memory at {gpa:#x}: recorded {}, the fake has {}",
+                    hex(recorded),
+                    hex(&given)
+                ),
             );
         }
     }
@@ -192,9 +211,10 @@ impl Runner {
             .is_some_and(|hpa| self.guests.contains(hpa.0))
     }
 
-    fn word(&self, gpa: u64) -> u32 {
+    pub(super) fn word(&self, gpa: u64) -> u32 {
         let mut bytes = [0; 4];
-        self.fake.read_memory(VmId::SERVICE_VM, Gpa(gpa), &mut bytes);
+        self.fake
+            .read_memory(VmId::SERVICE_VM, Gpa(gpa), &mut bytes);
         u32::from_le_bytes(bytes)
     }
 
@@ -204,10 +224,11 @@ impl Runner {
         if met && self.word(gpa) != value {
             if let Some((vm, vcpu)) = self.slot_at(gpa).filter(|_| value == 0) {
                 note = self.request(gpa, vm, vcpu, later);
-            } else if let Some(vm) = self.ring_tail_at(gpa) {
-                self.asynchronous(gpa, vm, value, later);
+            } else if let Some((vm, ring)) = self.ring_tail_at(gpa) {
+                self.ring_moved(gpa, vm, ring, value, later);
             } else if self.is_guests(gpa) {
-                self.fake.write_memory(VmId::SERVICE_VM, Gpa(gpa), &value.to_le_bytes());
+                self.fake
+                    .write_memory(VmId::SERVICE_VM, Gpa(gpa), &value.to_le_bytes());
                 self.report.taken = self.report.taken.saturating_add(1);
                 return;
             }
@@ -223,93 +244,6 @@ impl Runner {
         }
     }
 
-    /// The running VM's vCPU whose request slot has its state word at an address.
-    fn slot_at(&self, gpa: u64) -> Option<(VmId, VcpuId)> {
-        let hpa = self.fake.translate(VmId::SERVICE_VM, Gpa(gpa))?.0;
-        self.fake.vms().into_iter().find_map(|vm| {
-            let view = self.fake.vm(vm).filter(|view| view.state == VmState::Running)?;
-            let offset = hpa.checked_sub(view.request_page?.0).filter(|offset| *offset < PAGE)?;
-            if offset % SLOT_SIZE != STATE {
-                return None;
-            }
-            let vcpu = u16::try_from(offset / SLOT_SIZE).ok()?;
-            view.vcpus.get(usize::from(vcpu))?;
-            Some((vm, VcpuId(vcpu)))
-        })
-    }
-
-    /// A guest asked for something. Returns why it could not have, if so.
-    fn request(&mut self, gpa: u64, vm: VmId, vcpu: VcpuId, later: &[(usize, Op)]) -> String {
-        let slot = gpa.wrapping_sub(STATE);
-        let Some((access, fields)) = Shown::after(slot, later).access() else {
-            return String::from(" (no guest can make the recorded request)");
-        };
-        let starts = self
-            .fake
-            .vm(vm)
-            .and_then(|view| view.vcpus.get(usize::from(vcpu.0)).copied())
-            .is_some_and(|vcpu| vcpu.state == VcpuState::Init);
-        if starts {
-            self.fake.guest_starts_vcpu(vm, vcpu);
-        }
-        match self.fake.guest_access(vm, vcpu, access) {
-            Ok(AccessOutcome::Waiting) => {
-                self.report.requests = self.report.requests.saturating_add(1);
-                self.taken.remove(&(slot..slot.wrapping_add(SLOT_SIZE)));
-                for Range { start, end } in fields {
-                    self.taken.insert(slot.wrapping_add(start as u64)..slot.wrapping_add(end as u64));
-                }
-                String::new()
-            }
-            other => format!(" (the guest's {access:?} came to {other:?})"),
-        }
-    }
-
-    /// The running VM whose ring of asynchronous I/Os has its tail at an address.
-    fn ring_tail_at(&self, gpa: u64) -> Option<VmId> {
-        let hpa = self.fake.translate(VmId::SERVICE_VM, Gpa(gpa))?.0;
-        self.fake.vms().into_iter().find(|vm| {
-            let view = self.fake.vm(*vm).filter(|view| view.state == VmState::Running);
-            view.and_then(|view| view.asyncio_ring).is_some_and(|ring| ring.0.wrapping_add(TAIL) == hpa)
-        })
-    }
-
-    /// A guest accessed registered addresses until the ring's tail came to be `tail`. Which ones, later reads tell by
-    /// their descriptors; where they do not, any.
-    fn asynchronous(&mut self, gpa: u64, vm: VmId, tail: u32, later: &[(usize, Op)]) {
-        let ring = gpa.wrapping_sub(TAIL);
-        for _ in 0..64 {
-            let now = self.word(gpa);
-            if now == tail {
-                return;
-            }
-            let entries = self.fake.vm(vm).map(|view| view.asyncio).unwrap_or_default();
-            let descriptor = shown_u64(ring.wrapping_add(ELEMENTS).wrapping_add(u64::from(now)), later);
-            let Some(entry) = entries
-                .iter()
-                .find(|entry| descriptor.is_none_or(|descriptor| entry.fd == descriptor))
-            else {
-                return;
-            };
-            let access = match (entry.kind, u16::try_from(entry.addr.0)) {
-                (AsyncIoKind::PIO, Ok(port)) => Access::PortWrite {
-                    port,
-                    size: 4,
-                    value: u32::try_from(entry.data).unwrap_or(0),
-                },
-                _ => Access::MemoryWrite {
-                    address: entry.addr.0,
-                    size: 8,
-                    value: entry.data,
-                },
-            };
-            if self.fake.guest_access(vm, VcpuId::BSP, access) != Ok(AccessOutcome::Asynchronous) {
-                return;
-            }
-            self.report.requests = self.report.requests.saturating_add(1);
-        }
-    }
-
     /// Only what tells about the hypervisor is the fake's to know; the rest is the machine's.
     fn cpuid(&mut self, line: usize, leaf: u32, recorded: &[Option<u32>; 4]) {
         let known: [u32; 4] = match leaf {
@@ -319,10 +253,17 @@ impl Runner {
             _ => [0; 4],
         };
         let given = self.fake.cpuid(leaf);
-        let agrees = recorded.iter().zip(given).zip(known).all(|((recorded, given), known)| {
-            recorded.is_none_or(|recorded| recorded & known == given & known)
-        });
-        let compared = recorded.iter().zip(known).any(|(recorded, known)| recorded.is_some() && known != 0);
+        let agrees = recorded
+            .iter()
+            .zip(given)
+            .zip(known)
+            .all(|((recorded, given), known)| {
+                recorded.is_none_or(|recorded| recorded & known == given & known)
+            });
+        let compared = recorded
+            .iter()
+            .zip(known)
+            .any(|(recorded, known)| recorded.is_some() && known != 0);
         if compared {
             self.register(line, agrees, || {
                 format!("CPUID leaf {leaf:#x}: recorded {recorded:x?}, the fake has {given:x?} of it in {known:x?}")
@@ -362,18 +303,6 @@ fn pages(gpa: u64, length: u64) -> impl Iterator<Item = (u64, Range<u64>)> {
             done = end;
             (at, part)
         })
-    })
-}
-
-/// Eight bytes that a later read shows.
-fn shown_u64(gpa: u64, later: &[(usize, Op)]) -> Option<u64> {
-    later.iter().find_map(|(_, op)| match op {
-        Op::Read { gpa: at, bytes } => {
-            let start = usize::try_from(gpa.checked_sub(*at)?).ok()?;
-            let shown = bytes.get(start..start.checked_add(8)?)?;
-            Some(u64::from_le_bytes(shown.try_into().ok()?))
-        }
-        _ => None,
     })
 }
 
