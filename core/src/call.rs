@@ -65,6 +65,13 @@ impl CallInfo {
         }
     }
 
+    /// Whether the call passes an array, whose elements the hypervisor applies one by one.
+    #[must_use]
+    pub const fn has_array(&self) -> bool {
+        let [first, second] = &self.registers;
+        first.is_array() || second.is_array()
+    }
+
     /// The name and meaning of an error code, where the interface knows it.
     #[must_use]
     pub fn code(&self, rax: i64) -> Option<&'static CodeInfo> {
@@ -143,6 +150,21 @@ pub enum RegisterInfo {
         /// Who reads and who writes.
         direction: Direction,
     },
+}
+
+impl RegisterInfo {
+    const fn is_array(&self) -> bool {
+        matches!(
+            self,
+            Self::Block {
+                link: Some(LinkInfo {
+                    target: LinkTarget::Array { .. },
+                    ..
+                }),
+                ..
+            }
+        )
+    }
 }
 
 /// Shows a register's value.
@@ -233,24 +255,23 @@ pub struct CodeInfo {
     pub text: &'static str,
 }
 
-/// Whether two calls of a list share a number and, where both have one, a selector. For the interface attribute.
+/// Whether registers that select a call select no call before it in a list. For the interface attribute.
 #[doc(hidden)]
 #[must_use]
-pub const fn distinct(calls: &[&CallInfo]) -> bool {
+pub const fn distinct(call: &CallInfo, calls: &[&CallInfo]) -> bool {
     let mut rest = calls;
-    while let [first, later @ ..] = rest {
-        let mut others = later;
-        while let [other, more @ ..] = others {
-            if first.number == other.number {
-                match (&first.selector, &other.selector) {
-                    (Some(ours), Some(theirs))
-                        if (ours.value ^ theirs.value) & ours.mask & theirs.mask != 0 => {}
-                    _ => return false,
-                }
-            }
-            others = more;
+    while let [other, more @ ..] = rest {
+        if other.index >= call.index {
+            break;
         }
-        rest = later;
+        if call.number == other.number {
+            match (&call.selector, &other.selector) {
+                (Some(ours), Some(theirs))
+                    if (ours.value ^ theirs.value) & ours.mask & theirs.mask != 0 => {}
+                _ => return false,
+            }
+        }
+        rest = more;
     }
     true
 }

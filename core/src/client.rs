@@ -2,12 +2,36 @@
 //!
 //! They are written so that, over a transport that is known at compile time, a call folds to what a hand-written one
 //! would be: the arguments in place, the instruction, one test of RAX, and everything else out of line.
+//!
+//! None is bounded by `Value`, `Payload` or `Yields`: generated code names the functions of these traits by their
+//! path, so that a type that lacks one is one error, at the type, and not one for each step.
 
 use crate::call::CallInfo;
 use crate::error::Error;
-use crate::payload::Yields;
+use crate::payload::Rejection;
 use crate::transport::TransportError;
-use crate::value::Value;
+
+/// What a method returns: `Result<R, Error>`, under any name.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not what a call returns",
+    label = "any call can fail, and `hypercall::Error` says how",
+    note = "return `Result<R, hypercall::Error>`"
+)]
+pub trait Returned<R> {
+    fn from_result(result: Result<R, Error>) -> Self;
+    fn into_result(self) -> Result<R, Error>;
+}
+
+impl<R> Returned<R> for Result<R, Error> {
+    #[inline]
+    fn from_result(result: Self) -> Self {
+        result
+    }
+    #[inline]
+    fn into_result(self) -> Self {
+        self
+    }
+}
 
 type Outcome = Result<i64, TransportError>;
 
@@ -22,24 +46,28 @@ pub fn unit(call: &'static CallInfo, args: [u64; 2], outcome: Outcome) -> Result
 
 /// RAX must be 0; the result is in a block.
 #[inline]
-pub fn yielded<R, P: Yields<R>>(
+pub fn yielded<R>(
     call: &'static CallInfo,
     args: [u64; 2],
     outcome: Outcome,
-    payload: &P,
+    read: impl FnOnce() -> Result<R, Rejection>,
 ) -> Result<R, Error> {
     unit(call, args, outcome)?;
-    payload
-        .yielded()
-        .map_err(|rejection| Error::rejected(call, args, rejection))
+    read().map_err(|rejection| Error::rejected(call, args, rejection))
 }
 
-/// RAX must not be negative; it is the result. What the type cannot hold makes no sense.
+/// RAX must not be negative; it is the result. What the type cannot hold makes no sense: `there_and_back` says what is
+/// left of it.
 #[inline]
-pub fn rax<R: Value>(call: &'static CallInfo, args: [u64; 2], outcome: Outcome) -> Result<R, Error> {
+pub fn rax<R>(
+    call: &'static CallInfo,
+    args: [u64; 2],
+    outcome: Outcome,
+    there_and_back: impl FnOnce(u64) -> (R, u64),
+) -> Result<R, Error> {
     if let Ok(rax @ 0..) = outcome {
-        let value = R::from_register(rax.cast_unsigned());
-        if value.to_register() == rax.cast_unsigned() {
+        let (value, back) = there_and_back(rax.cast_unsigned());
+        if back == rax.cast_unsigned() {
             return Ok(value);
         }
     }

@@ -131,15 +131,14 @@ impl Error {
 
     /// Whether the hypervisor may have acted on the call although it did not say so.
     ///
-    /// After a refusal or a layer's veto it did not; after a lost or a nonsensical answer it may have.
+    /// After a refusal or a layer's veto it did not; after a lost or a nonsensical answer it may have. So may a call
+    /// that RAX accepted and the block rejected, and a refused call with an array, whose first elements were applied.
     #[must_use]
     pub const fn may_have_run(&self) -> bool {
         match self.kind {
-            ErrorKind::Refused
-            | ErrorKind::Rejected(_)
-            | ErrorKind::Layer(_)
-            | ErrorKind::Invalid(_) => false,
-            ErrorKind::Nonsense => true,
+            ErrorKind::Refused => self.call.has_array(),
+            ErrorKind::Layer(_) | ErrorKind::Invalid(_) => false,
+            ErrorKind::Rejected(_) | ErrorKind::Nonsense => true,
             ErrorKind::Transport(error) => error.may_have_run(),
         }
     }

@@ -8,6 +8,17 @@
 //!
 //! The crate is `no_std` and needs no allocator; with the feature `alloc` the traits are also implemented for `Box` and
 //! `Arc`.
+#![warn(missing_docs, unreachable_pub)]
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects
+    )
+)]
 #![no_std]
 
 #[cfg(feature = "alloc")]
@@ -48,7 +59,9 @@ pub mod __private {
     #[cfg(feature = "alloc")]
     pub use alloc::{boxed::Box, sync::Arc};
 
+    pub use crate::client::Returned;
     pub use crate::payload::PlainData;
+    pub use crate::shared::Kept;
 }
 
 /// Passes its input on if this crate was built with the feature `alloc`.

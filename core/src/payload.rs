@@ -13,8 +13,8 @@ use crate::schema::Kind;
 /// zeros instead of as whatever the stack held.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot travel as a block of memory",
-    label = "this argument is passed by reference, so its type must implement `Payload`",
-    note = "make it a `#[repr(C)]` struct with `#[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Payload)]`; pass a register value by value, without the `&`"
+    label = "its register holds the address of memory, so the type must implement `Payload`",
+    note = "make it a `#[repr(C)]` struct with `#[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Payload)]`; pass a register value by value, without the `&`, and return one with `result = rax`"
 )]
 pub trait Payload: Sized + 'static {
     /// How a tool reads the bytes.
@@ -108,6 +108,14 @@ impl<T: fmt::Debug> fmt::Debug for PageAligned<T> {
     }
 }
 
+impl<T: Payload> PageAligned<T> {
+    /// Never holds where it is used: its use is the error.
+    const NO_ARRAY: () = assert!(
+        T::SIZE > 4096,
+        "page-aligned payloads cannot travel as an array, which would have gaps: make the array one payload"
+    );
+}
+
 impl<T: Payload> Payload for PageAligned<T> {
     const KIND: Kind = T::KIND;
     const SIZE: usize = {
@@ -124,24 +132,44 @@ impl<T: Payload> Payload for PageAligned<T> {
         self.0.as_block_mut()
     }
     fn array_block(_: &[Self]) -> &[u8] {
-        const { assert!(mem::size_of::<Self>() == T::SIZE, "an array of page-aligned payloads has gaps, which cannot travel: make one payload of it") };
+        const { Self::NO_ARRAY };
         &[]
     }
     fn array_block_mut(_: &mut [Self]) -> &mut [u8] {
-        const { assert!(mem::size_of::<Self>() == T::SIZE, "an array of page-aligned payloads has gaps, which cannot travel: make one payload of it") };
+        const { Self::NO_ARRAY };
         &mut []
     }
 }
 
 /// For the derive: plain data, as zerocopy sees it.
 #[doc(hidden)]
-pub trait PlainData: FromBytes + IntoBytes + Immutable + KnownLayout + Sized {
+#[diagnostic::on_unimplemented(
+    message = "payload `{Self}` is not plain data",
+    label = "every byte must have a meaning, and every bit pattern must be valid",
+    note = "add `#[derive(FromBytes, IntoBytes, Immutable, KnownLayout)]` from zerocopy; what they refuse cannot be a field"
+)]
+pub trait PlainData: Sized {
+    fn plain_zeroed() -> Self;
+    fn plain_array(array: &[Self]) -> &[u8];
+    fn plain_array_mut(array: &mut [Self]) -> &mut [u8];
+}
+
+// One message about plain data instead of one for each of zerocopy's traits.
+#[diagnostic::do_not_recommend]
+impl<T: FromBytes + IntoBytes + Immutable + KnownLayout> PlainData for T {
     #[inline]
     fn plain_zeroed() -> Self {
         Self::new_zeroed()
     }
+    #[inline]
+    fn plain_array(array: &[Self]) -> &[u8] {
+        array.as_bytes()
+    }
+    #[inline]
+    fn plain_array_mut(array: &mut [Self]) -> &mut [u8] {
+        array.as_mut_bytes()
+    }
 }
-impl<T: FromBytes + IntoBytes + Immutable + KnownLayout> PlainData for T {}
 
 /// Fills a payload from bytes of exactly its size.
 pub(crate) fn copy_block<P: Payload>(payload: &mut P, bytes: &[u8]) -> Option<()> {

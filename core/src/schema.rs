@@ -100,6 +100,13 @@ pub struct FieldInfo {
     pub units: &'static str,
 }
 
+/// Bytes of the field that a function takes out of a struct. For the interface attribute.
+#[doc(hidden)]
+#[must_use]
+pub const fn size_of_field<S, F>(_: fn(S) -> F) -> usize {
+    size_of::<F>()
+}
+
 /// A type that may be a field of a payload.
 ///
 /// Implemented for the integers, for arrays of fields, and by the derive and the macros of this crate

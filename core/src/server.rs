@@ -135,12 +135,6 @@ pub enum Stop {
 #[doc(hidden)]
 pub type Stepped<T> = Result<T, Stop>;
 
-/// An array's method returns nothing but success: there is no one result for all its elements.
-#[doc(hidden)]
-pub fn unit(result: Result<(), Error>) -> Result<(), Error> {
-    result
-}
-
 #[doc(hidden)]
 pub fn finish(outcome: Stepped<i64>) -> Result<i64, TransportError> {
     match outcome {
@@ -152,29 +146,30 @@ pub fn finish(outcome: Stepped<i64>) -> Result<i64, TransportError> {
 #[doc(hidden)]
 impl<R: Rules + ?Sized> Step<'_, R> {
     #[inline]
-    fn register(&self, register: usize) -> u64 {
+    pub fn register(&self, register: usize) -> u64 {
         self.args.get(register).copied().unwrap_or(0)
     }
 
-    pub fn value<V: crate::Value>(&self, register: usize) -> V {
-        V::from_register(self.register(register))
-    }
-
     /// Copies a block in.
-    pub fn block<P: Payload>(&self, register: usize) -> Stepped<P> {
-        let mut payload = P::zeroed();
-        let block = payload.as_block_mut();
+    pub fn read(&self, register: usize, block: &mut [u8]) -> Stepped<()> {
         self.memory
             .read(self.register(register), block)
             .map_err(|Unmapped| Stop::Answer(self.rules.unreadable(self.call)))?;
         self.rules.correct(self.call, block);
+        Ok(())
+    }
+
+    /// As [`read`](Step::read), typed.
+    pub fn block<P: Payload>(&self, register: usize) -> Stepped<P> {
+        let mut payload = P::zeroed();
+        self.read(register, payload.as_block_mut())?;
         Ok(payload)
     }
 
     /// Copies a block out.
-    pub fn store<P: Payload>(&self, register: usize, payload: &P) -> Stepped<()> {
+    pub fn write(&self, register: usize, block: &[u8]) -> Stepped<()> {
         self.memory
-            .write(self.register(register), payload.as_block())
+            .write(self.register(register), block)
             .map_err(|Unmapped| Stop::Answer(self.rules.unwritable(self.call)))
     }
 
@@ -192,25 +187,27 @@ impl<R: Rules + ?Sized> Step<'_, R> {
         Ok(part)
     }
 
-    pub fn store_bytes(&self, register: usize, bytes: &[u8]) -> Stepped<()> {
-        self.memory
-            .write(self.register(register), bytes)
-            .map_err(|Unmapped| Stop::Answer(self.rules.unwritable(self.call)))
-    }
-
     /// RAX for a method's refusal. `Ok` is 0 in every call that does not answer in RAX.
     pub fn answer<T>(&self, result: Result<T, Error>) -> Stepped<T> {
         result.map_err(refusal)
     }
 
-    /// As [`answer`](Step::answer), where RAX is the result. One that RAX cannot express is no answer.
-    pub fn rax<V: crate::Value>(&self, result: Result<V, Error>) -> Stepped<i64> {
-        let value = self.answer(result)?.to_register();
-        i64::try_from(value).map_err(|_| {
-            Stop::None(TransportError::Lost(
-                "the server's method returned a value that reads as an error code",
-            ))
-        })
+    /// As [`answer`](Step::answer), where RAX is the result. What RAX cannot express is no answer: a result that would
+    /// read as an error code, and an error code that would read as a result.
+    pub fn rax(&self, result: Result<u64, Error>) -> Stepped<i64> {
+        match result {
+            Ok(value) => i64::try_from(value).map_err(|_| {
+                Stop::None(TransportError::Lost(
+                    "the server's method returned a value that reads as an error code",
+                ))
+            }),
+            Err(error) if error.kind == ErrorKind::Refused && error.rax >= 0 => {
+                Err(Stop::None(TransportError::Lost(
+                    "the server's method refused with a code that reads as a result",
+                )))
+            }
+            Err(error) => Err(refusal(error)),
+        }
     }
 
     /// As [`answer`](Step::answer), where the block carries the result: a rejection is written into it.
@@ -220,47 +217,60 @@ impl<R: Rules + ?Sized> Step<'_, R> {
         payload: &mut P,
         result: Result<T, Error>,
     ) -> Stepped<()> {
+        self.settle(payload, result, P::store, P::store_failure)?;
+        self.write(register, payload.as_block())
+    }
+
+    /// Puts a method's result into the block that carries it.
+    pub fn settle<T, P>(
+        &self,
+        payload: &mut P,
+        result: Result<T, Error>,
+        store: impl FnOnce(&mut P, T),
+        store_failure: impl FnOnce(&mut P),
+    ) -> Stepped<()> {
         match result {
-            Ok(value) => payload.store(value),
+            Ok(value) => store(payload, value),
             Err(Error {
                 kind: ErrorKind::Rejected(_),
                 ..
-            }) => payload.store_failure(),
+            }) => store_failure(payload),
             Err(other) => return Err(refusal(other)),
         }
-        self.store(register, payload)
+        Ok(())
     }
 
-    /// Hands an array to the method one element at a time, as it is applied. Stops at the first refusal.
-    pub fn elements<P: Payload>(
+    /// Hands an array to the method one element at a time, as it is applied. Stops at the first refusal, and at the end
+    /// of the address space.
+    pub fn elements<P>(
         &self,
         count: u64,
         address: Gpa,
         direction: crate::call::Direction,
+        zeroed: impl Fn() -> P,
+        block: impl Fn(&mut P) -> &mut [u8],
         mut method: impl FnMut(&mut [P]) -> Result<(), Error>,
     ) -> Stepped<i64> {
         if count == 0 {
             return self.answer(method(&mut [])).map(|()| 0);
         }
-        let mut at = address.0;
-        let mut done = 0;
-        while done < count {
-            let mut element = P::zeroed();
-            if self.memory.read(at, element.as_block_mut()).is_err() {
+        let mut next = Some(address.0);
+        for done in 0..count {
+            let mut element = zeroed();
+            let readable = next.filter(|at| self.memory.read(*at, block(&mut element)).is_ok());
+            let Some(at) = readable else {
                 return if done == 0 {
                     Err(Stop::Answer(self.rules.unreadable_element(self.call)))
                 } else {
                     Ok(0)
                 };
-            }
+            };
             self.answer(method(core::slice::from_mut(&mut element)))?;
-            if direction != crate::call::Direction::Read
-                && self.memory.write(at, element.as_block()).is_err()
-            {
+            let bytes = block(&mut element);
+            if direction != crate::call::Direction::Read && self.memory.write(at, bytes).is_err() {
                 return Err(Stop::Answer(self.rules.unwritable(self.call)));
             }
-            at = at.wrapping_add(P::SIZE as u64);
-            done = done.saturating_add(1);
+            next = u64::try_from(bytes.len()).ok().and_then(|size| at.checked_add(size));
         }
         Ok(0)
     }
@@ -269,7 +279,8 @@ impl<R: Rules + ?Sized> Step<'_, R> {
 #[cold]
 fn refusal(error: Error) -> Stop {
     match error.kind {
-        ErrorKind::Refused if error.rax != 0 => Stop::Answer(error.rax),
+        // An answer that made no sense to a server that is itself a client is passed on as it came.
+        ErrorKind::Refused | ErrorKind::Nonsense if error.rax != 0 => Stop::Answer(error.rax),
         ErrorKind::Transport(error) => Stop::None(error),
         ErrorKind::Layer(refusal) => Stop::None(TransportError::Layer(refusal)),
         ErrorKind::Invalid(why) => Stop::None(TransportError::Unsupported(why)),

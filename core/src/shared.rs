@@ -147,6 +147,29 @@ impl From<Gpa> for SharedRef {
     }
 }
 
+/// What a header points at, where it is not an array. For the interface attribute.
+#[doc(hidden)]
+#[diagnostic::on_unimplemented(
+    message = "a header cannot point at a `{Self}`",
+    label = "its address goes into a header, so it must be an array or memory that the hypervisor keeps",
+    note = "use `&[T]` for an array that is read during the call, `SharedRef` for memory that the hypervisor keeps"
+)]
+pub trait Kept {
+    fn keep(self) -> SharedRef;
+    fn kept(address: Gpa) -> Self;
+}
+
+impl Kept for SharedRef {
+    #[inline]
+    fn keep(self) -> SharedRef {
+        self
+    }
+    #[inline]
+    fn kept(address: Gpa) -> Self {
+        Self::Address(address)
+    }
+}
+
 impl PartialEq for SharedRef {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {

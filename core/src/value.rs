@@ -10,7 +10,7 @@ use crate::schema::{Field, Kind, Role};
 /// type that keeps only that part (ACRN reads a VM id from the low 16 bits and ignores the others).
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot travel in a register",
-    label = "this argument is passed by value, so its type must implement `Value`",
+    label = "its register holds a value, so the type must implement `Value`",
     note = "pass an integer or a type made by `register_id!`, `open_enum!` or `flags!`; pass a payload struct as `&T` (the hypervisor reads it) or `&mut T` (it also writes it)"
 )]
 pub trait Value: Copy + fmt::Debug {

@@ -3,6 +3,7 @@
 use proc_macro2::TokenStream;
 use quote::quote;
 use syn::Result;
+use syn::ext::IdentExt;
 
 use crate::interface::model::Interface;
 
@@ -11,12 +12,17 @@ pub(crate) fn expand(item: TokenStream) -> Result<TokenStream> {
     let ident = &interface.ident;
     let visibility = &interface.visibility;
     let methods = interface.methods.iter().map(|method| {
-        let attributes = &method.attributes;
         let signature = &method.signature;
-        quote!(#(#attributes)* #signature;)
+        // The method's own documentation stays with the trait: its links would not hold here.
+        let doc = format!("[`{ident}::{}`], as it was told.", method.ident().unraw());
+        quote!(#[doc = #doc] #signature;)
     });
+    let doc = format!(
+        "A mock of [`{ident}`]: it answers what its `expect_…` methods were told, and panics at any other call."
+    );
     Ok(quote! {
         ::mockall::mock! {
+            #[doc = #doc]
             #[derive(Debug)]
             #visibility #ident {}
             impl #ident for #ident {

@@ -2,8 +2,9 @@
 
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote, quote_spanned};
+use syn::ext::IdentExt;
 use syn::spanned::Spanned;
-use syn::{Data, DeriveInput, Error, Fields, LitStr, Path, Result, parse_quote};
+use syn::{Data, DeriveInput, Error, Fields, LitStr, Path, Result, Type, parse_quote};
 
 struct FieldOptions {
     role: Option<&'static str>,
@@ -38,7 +39,7 @@ pub(crate) fn expand(item: TokenStream) -> Result<TokenStream> {
         ));
     };
     let mut krate: Path = parse_quote!(::hypercall);
-    let mut c_name = name.to_string();
+    let mut c_name = name.unraw().to_string();
     let mut repr_c = false;
     for attribute in &input.attrs {
         if attribute.path().is_ident("repr") {
@@ -71,6 +72,13 @@ pub(crate) fn expand(item: TokenStream) -> Result<TokenStream> {
         ));
     }
 
+    if fields.named.is_empty() {
+        return Err(Error::new_spanned(
+            name,
+            format!("payload `{name}` has no fields: a block of no bytes cannot travel; leave the argument out"),
+        ));
+    }
+
     let mut infos = Vec::new();
     let mut padding = Vec::new();
     let mut previous: Option<&syn::Field> = None;
@@ -78,9 +86,15 @@ pub(crate) fn expand(item: TokenStream) -> Result<TokenStream> {
         let ident = field.ident.as_ref().ok_or_else(|| Error::new(field.span(), "unnamed field"))?;
         let options = field_options(field)?;
         let ty = &field.ty;
-        let field_name = ident.to_string();
+        let field_name = ident.unraw().to_string();
         let field_c = options.c_name.unwrap_or_else(|| field_name.clone());
         let units = options.units;
+        if options.text && !is_bytes(ty) {
+            return Err(Error::new_spanned(
+                ty,
+                format!("field `{field_name}` is text, which is a byte array that a NUL ends: make it `[u8; N]`, or remove `text`"),
+            ));
+        }
         let kind = if options.text {
             quote!(#krate::schema::Kind::Text)
         } else {
@@ -136,7 +150,7 @@ pub(crate) fn expand(item: TokenStream) -> Result<TokenStream> {
         });
     }
 
-    let name_text = name.to_string();
+    let name_text = name.unraw().to_string();
     let count = infos.len();
     Ok(quote! {
         #(#padding)*
@@ -164,14 +178,31 @@ pub(crate) fn expand(item: TokenStream) -> Result<TokenStream> {
             }
             #[inline]
             fn as_block(&self) -> &[u8] {
-                #krate::zerocopy::IntoBytes::as_bytes(self)
+                <#name as #krate::__private::PlainData>::plain_array(::core::slice::from_ref(self))
             }
             #[inline]
             fn as_block_mut(&mut self) -> &mut [u8] {
-                #krate::zerocopy::IntoBytes::as_mut_bytes(self)
+                <#name as #krate::__private::PlainData>::plain_array_mut(::core::slice::from_mut(self))
+            }
+            #[inline]
+            fn array_block(array: &[Self]) -> &[u8] {
+                <#name as #krate::__private::PlainData>::plain_array(array)
+            }
+            #[inline]
+            fn array_block_mut(array: &mut [Self]) -> &mut [u8] {
+                <#name as #krate::__private::PlainData>::plain_array_mut(array)
             }
         }
     })
+}
+
+/// Whether a type is written `[u8; N]`.
+fn is_bytes(ty: &Type) -> bool {
+    match ty {
+        Type::Group(group) => is_bytes(&group.elem),
+        Type::Array(array) => matches!(&*array.elem, Type::Path(path) if path.path.is_ident("u8")),
+        _ => false,
+    }
 }
 
 fn field_options(field: &syn::Field) -> Result<FieldOptions> {

@@ -2,16 +2,17 @@
 
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote, quote_spanned};
-use syn::spanned::Spanned;
 
-use super::model::{Content, Header, Interface, Method, Output, Register, Shape};
+use super::model::{Argument, Content, Header, Interface, Method, Output, Register, Shape};
+use super::place;
 
 pub(crate) fn expand(interface: &Interface) -> TokenStream {
     let Interface { krate, ident, .. } = interface;
     let methods = interface.methods.iter().map(|method| body(interface, method));
     quote! {
         #[automatically_derived]
-        impl<__T: #krate::Transport + ?Sized> #ident for #krate::Client<__T> {
+        #[allow(deprecated)]
+        impl<__T: #krate::Transport + ?::core::marker::Sized> #ident for #krate::Client<__T> {
             #(#methods)*
         }
     }
@@ -22,34 +23,37 @@ fn body(interface: &Interface, method: &Method) -> TokenStream {
     let signature = &method.signature;
     let calls = format_ident!("{}Calls", interface.ident);
     let constant = method.constant();
+    // The values come first: an error that is found while a header is built shows them too.
     let mut values = Vec::new();
+    let mut registers = Vec::new();
     let mut prepare = Vec::new();
     let mut args = Vec::new();
     for (position, register) in method.registers.iter().enumerate() {
-        let value = format_ident!("__value{position}");
+        let mut shown = quote!(0);
         match register {
             Register::Value(index) => {
                 let argument = &method.arguments[*index];
                 let name = &argument.name;
                 let Shape::Value(ty) = &argument.shape else { continue };
-                let raw = quote_spanned!(ty.span()=> <#ty as #krate::Value>::to_register(#name));
+                let raw = quote_spanned!(place(ty)=> <#ty as #krate::Value>::to_register(#name));
                 let raw = match (&method.select, position) {
                     (Some((mask, selected)), 0) => quote!((#raw & !(#mask)) | (#selected)),
                     _ => raw,
                 };
-                values.push((position, value.clone()));
-                prepare.push(quote!(let #value: u64 = #raw;));
+                let value = format_ident!("__value{position}");
+                values.push(quote!(let #value: u64 = #raw;));
                 args.push(quote!(#krate::arg::Arg::Value(#value)));
+                shown = quote!(#value);
             }
             Register::Block(index) => {
                 let argument = &method.arguments[*index];
                 let name = &argument.name;
                 let Shape::Block { ty, mutable } = &argument.shape else { continue };
                 args.push(if *mutable {
-                    quote_spanned!(ty.span()=>
+                    quote_spanned!(place(ty)=>
                         #krate::arg::Arg::ReadWrite(<#ty as #krate::Payload>::as_block_mut(#name)))
                 } else {
-                    quote_spanned!(ty.span()=>
+                    quote_spanned!(place(ty)=>
                         #krate::arg::Arg::Read(<#ty as #krate::Payload>::as_block(#name)))
                 });
             }
@@ -68,45 +72,44 @@ fn body(interface: &Interface, method: &Method) -> TokenStream {
             }
             Register::Returned => {
                 let ty = &method.returns;
-                prepare.push(quote_spanned!(ty.span()=>
+                prepare.push(quote_spanned!(place(ty)=>
                     let mut __returned = <#ty as #krate::Payload>::zeroed();));
-                args.push(quote_spanned!(ty.span()=>
+                args.push(quote_spanned!(place(ty)=>
                     #krate::arg::Arg::Write(<#ty as #krate::Payload>::as_block_mut(&mut __returned))));
             }
         }
+        registers.push(shown);
     }
     args.resize(2, quote!(#krate::arg::Arg::None));
-    let registers = (0..2).map(|position| {
-        values
-            .iter()
-            .find(|(at, _)| *at == position)
-            .map_or_else(|| quote!(0), |(_, value)| quote!(#value))
-    });
-    // The values come first: an error that is found while a header is built shows them too.
-    let (raw, prepare): (Vec<_>, Vec<_>) =
-        prepare.into_iter().partition(|tokens| tokens.to_string().starts_with("let __value"));
+    registers.resize(2, quote!(0));
+    let returns = &method.returns;
+    let answer = &method.answer;
     let finish = match &method.output {
         Output::Unit => quote!(#krate::client::unit(__CALL, __registers, __outcome)),
-        Output::Returned => quote! {
-            #krate::client::unit(__CALL, __registers, __outcome)?;
-            ::core::result::Result::Ok(__returned)
-        },
+        Output::Returned => quote!(#krate::client::unit(__CALL, __registers, __outcome).map(|()| __returned)),
         Output::Yielded(index) => {
-            let name = &method.arguments[*index].name;
-            quote!(#krate::client::yielded(__CALL, __registers, __outcome, &*#name))
+            let Argument { name, shape: Shape::Block { ty, .. } } = &method.arguments[*index] else {
+                return quote!();
+            };
+            quote_spanned!(place(ty)=> #krate::client::yielded(__CALL, __registers, __outcome,
+                || <#ty as #krate::Yields<#returns>>::yielded(&*#name)))
         }
-        Output::Rax => quote!(#krate::client::rax(__CALL, __registers, __outcome)),
+        Output::Rax => quote_spanned!(place(returns)=> #krate::client::rax(__CALL, __registers, __outcome, |__rax| {
+            let __result = <#returns as #krate::Value>::from_register(__rax);
+            (__result, <#returns as #krate::Value>::to_register(__result))
+        })),
     };
+    let answered = quote_spanned!(place(answer)=> <#answer as #krate::__private::Returned<#returns>>::from_result);
     quote! {
         #[inline]
         #signature {
             const __CALL: &'static #krate::call::CallInfo = #calls::#constant;
-            #(#raw)*
+            #(#values)*
             let __registers: [u64; 2] = [#(#registers),*];
             #(#prepare)*
             let __outcome = #krate::Transport::call(
                 #krate::Client::<__T>::transport(self), __CALL, [#(#args),*]);
-            #finish
+            #answered(#finish)
         }
     }
 }
@@ -131,7 +134,7 @@ fn header_argument(
             }
             Content::Length(index) => {
                 let name = &method.arguments[index].name;
-                fill.push(quote!(
+                fill.push(quote_spanned!(place(member)=>
                     __header.#member = #krate::client::count(__CALL, __registers, #name.len())?;
                 ));
             }
@@ -140,13 +143,16 @@ fn header_argument(
                 let name = &argument.name;
                 offset = quote!(::core::mem::offset_of!(#ty, #member));
                 target = match &argument.shape {
-                    Shape::Array { mutable: true, .. } => quote!(
-                        #krate::arg::Target::ReadWrite(#krate::__private::array_block_mut(#name))
+                    Shape::Array { element, mutable: true } => quote_spanned!(place(element)=>
+                        #krate::arg::Target::ReadWrite(<#element as #krate::Payload>::array_block_mut(#name))
                     ),
-                    Shape::Array { .. } => quote!(
-                        #krate::arg::Target::Read(#krate::__private::array_block(#name))
+                    Shape::Array { element, .. } => quote_spanned!(place(element)=>
+                        #krate::arg::Target::Read(<#element as #krate::Payload>::array_block(#name))
                     ),
-                    _ => quote!(#krate::arg::Target::Shared(#name)),
+                    Shape::Value(ty) => quote_spanned!(place(ty)=>
+                        #krate::arg::Target::Shared(<#ty as #krate::__private::Kept>::keep(#name))
+                    ),
+                    Shape::Block { .. } | Shape::Bytes { .. } => continue,
                 };
             }
         }

@@ -13,19 +13,20 @@ pub(crate) fn expand(interface: &Interface) -> TokenStream {
         .iter()
         .map(|method| {
             let names = method.arguments.iter().map(|argument| &argument.name).collect();
-            forward(&method.signature, names)
+            forward(ident, &method.signature, names)
         })
         .chain(
             interface
                 .provided
                 .iter()
-                .map(|method| forward(&method.signature, method.arguments.iter().collect())),
+                .map(|method| forward(ident, &method.signature, method.arguments.iter().collect())),
         )
         .collect();
     let implement = |ty: TokenStream| {
         quote! {
             #[automatically_derived]
-            impl<__H: #ident + ?Sized> #ident for #ty {
+            #[allow(deprecated)]
+            impl<__H: #ident + ?::core::marker::Sized> #ident for #ty {
                 #(#methods)*
             }
         }
@@ -39,12 +40,12 @@ pub(crate) fn expand(interface: &Interface) -> TokenStream {
     }
 }
 
-fn forward(signature: &Signature, names: Vec<&Ident>) -> TokenStream {
+fn forward(interface: &Ident, signature: &Signature, names: Vec<&Ident>) -> TokenStream {
     let name = &signature.ident;
     quote! {
         #[inline]
         #signature {
-            (**self).#name(#(#names),*)
+            <__H as #interface>::#name(&**self, #(#names),*)
         }
     }
 }

@@ -1,4 +1,8 @@
 //! `#[interface]`: reads the trait once into a [`model`], then writes each of the things that come from it.
+#![expect(
+    clippy::indexing_slicing,
+    reason = "the model's indices are those of the same method's arguments, and a panic in here is a compile error"
+)]
 
 mod client;
 mod forward;
@@ -7,15 +11,19 @@ mod parse;
 mod schema;
 mod server;
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
 use quote::{format_ident, quote};
 use syn::Result;
+use syn::spanned::Spanned;
 
 use model::Interface;
 
 pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> Result<TokenStream> {
     let original = item.clone();
-    let interface = Interface::parse(arguments, item)?;
+    let interface = match Interface::parse(arguments, item) {
+        Ok(interface) => interface,
+        Err(error) => return Ok(complaint(error, original)),
+    };
     let definition = &interface.definition;
     let schema = schema::expand(&interface);
     let client = client::expand(&interface);
@@ -30,6 +38,26 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> Result<TokenS
         #server
         #callback
     })
+}
+
+/// Where the user wrote something, for tokens of this macro: an error points there, and names mean what they mean here
+/// (a type may come from a macro of the user's, where they mean nothing).
+fn place(tokens: &impl Spanned) -> Span {
+    tokens.span().resolved_at(Span::call_site())
+}
+
+/// The errors, and the trait without this macro's attributes: what uses it is not an error as well.
+fn complaint(error: syn::Error, original: TokenStream) -> TokenStream {
+    let error = error.into_compile_error();
+    let Ok(mut definition) = syn::parse2::<syn::ItemTrait>(original) else {
+        return error;
+    };
+    for item in &mut definition.items {
+        if let syn::TraitItem::Fn(function) = item {
+            function.attrs.retain(|attribute| !attribute.path().is_ident("call"));
+        }
+    }
+    quote!(#error #definition)
 }
 
 /// The macro that hands the trait to another macro, in this crate or in one that depends on it.

@@ -2,6 +2,7 @@
 
 use proc_macro2::TokenStream;
 use quote::quote;
+use syn::ext::IdentExt;
 use syn::{Attribute, Expr, Ident, ItemTrait, LitStr, Member, Path, Signature, Type, Visibility};
 
 /// A trait under `#[interface]`.
@@ -24,14 +25,16 @@ pub(crate) struct Interface {
 
 /// A method that has a body in the trait.
 pub(crate) struct Provided {
+    /// Without attributes and `mut` on arguments.
     pub(crate) signature: Signature,
     pub(crate) arguments: Vec<Ident>,
 }
 
 /// A method that is a call.
 pub(crate) struct Method {
+    /// Without attributes on arguments.
     pub(crate) signature: Signature,
-    /// Documentation and conditions, to repeat on a twin of the method.
+    /// Documentation, to repeat on a twin of the method.
     pub(crate) attributes: Vec<Attribute>,
     pub(crate) number: Expr,
     pub(crate) select: Option<(Expr, Expr)>,
@@ -39,6 +42,8 @@ pub(crate) struct Method {
     pub(crate) arguments: Vec<Argument>,
     pub(crate) registers: Vec<Register>,
     pub(crate) output: Output,
+    /// `Result<R, Error>`, under any name.
+    pub(crate) answer: Type,
     /// `R` of `Result<R, Error>`.
     pub(crate) returns: Type,
 }
@@ -49,10 +54,12 @@ impl Method {
     }
 
     pub(crate) fn constant(&self) -> Ident {
-        Ident::new(
-            &self.ident().to_string().trim_start_matches("r#").to_uppercase(),
-            self.ident().span(),
-        )
+        Ident::new(&self.name().to_uppercase(), self.ident().span())
+    }
+
+    /// The name as people say it.
+    pub(crate) fn name(&self) -> String {
+        self.ident().unraw().to_string()
     }
 }
 
@@ -133,6 +140,11 @@ pub(crate) enum Output {
 }
 
 impl Argument {
+    /// The name as a trace shows it.
+    pub(crate) fn shown(&self) -> String {
+        self.name.unraw().to_string()
+    }
+
     pub(crate) fn direction(&self, krate: &Path) -> TokenStream {
         let mutable = match self.shape {
             Shape::Value(_) => false,

@@ -4,10 +4,11 @@
 use std::collections::HashMap;
 
 use proc_macro2::{Span, TokenStream};
+use syn::ext::IdentExt;
 use syn::parse::Parser;
 use syn::punctuated::Punctuated;
 use syn::spanned::Spanned;
-use syn::visit_mut::VisitMut;
+use syn::visit::Visit;
 use syn::{
     Attribute, Error, Expr, ExprStruct, FnArg, GenericArgument, Ident, ItemTrait, LitInt, LitStr,
     Meta, Pat, PathArguments, Result, ReturnType, Signature, Token, TraitItem, TraitItemFn,
@@ -20,7 +21,8 @@ use super::model::{
 
 impl Interface {
     pub(crate) fn parse(arguments: TokenStream, item: TokenStream) -> Result<Self> {
-        let mut definition: ItemTrait = syn::parse2(item)?;
+        let mut definition: ItemTrait = syn::parse2(item)
+            .map_err(|error| Error::new(error.span(), format!("{error}: `#[interface]` stands on a trait")))?;
         let mut krate = parse_quote!(::hypercall);
         let mut codes = None;
         let mut export = false;
@@ -51,6 +53,18 @@ impl Interface {
                 format!("interface `{name}` has a supertrait, which a client over a transport could not implement; remove it, and ask for both traits where both are needed"),
             ));
         }
+        if let Some(clause) = &definition.generics.where_clause {
+            return Err(Error::new_spanned(
+                clause,
+                format!("interface `{name}` has a where clause, which a client over a transport could not meet; remove it"),
+            ));
+        }
+        if let Some(token) = &definition.unsafety {
+            return Err(Error::new_spanned(
+                token,
+                format!("interface `{name}` is unsafe, and what is dangerous about a call is decided where its transport is built: remove `unsafe`"),
+            ));
+        }
 
         let mut methods = Vec::new();
         let mut provided = Vec::new();
@@ -59,12 +73,12 @@ impl Interface {
             match item {
                 TraitItem::Fn(function) => match read_function(function) {
                     Ok(Function::Call(method)) => methods.push(*method),
-                    Ok(Function::Provided(method)) => provided.push(method),
+                    Ok(Function::Provided(method)) => provided.push(*method),
                     Err(error) => errors.push(error),
                 },
                 other => errors.push(Error::new_spanned(
                     &*other,
-                    format!("interface `{name}` may hold only methods: anything else would cost it object safety"),
+                    format!("interface `{name}` may hold only methods, because anything else would cost it object safety: put this elsewhere"),
                 )),
             }
         }
@@ -104,12 +118,18 @@ impl Errors {
 
 enum Function {
     Call(Box<Method>),
-    Provided(Provided),
+    Provided(Box<Provided>),
 }
 
 /// Reads one method and strips this macro's attributes from it.
 fn read_function(function: &mut TraitItemFn) -> Result<Function> {
     let name = function.sig.ident.clone();
+    if let Some(attribute) = function.attrs.iter().find(|attribute| attribute.path().is_ident("cfg")) {
+        return Err(Error::new_spanned(
+            attribute,
+            format!("method `{name}` is conditional, but an interface is the same in every build: other crates read its definition under conditions of their own; put the method into a trait of its own, and the condition on that"),
+        ));
+    }
     let position = function.attrs.iter().position(|attribute| attribute.path().is_ident("call"));
     let Some(position) = position else {
         if function.default.is_none() {
@@ -120,12 +140,28 @@ fn read_function(function: &mut TraitItemFn) -> Result<Function> {
         }
         check_receiver(&function.sig)?;
         check_signature(&function.sig)?;
-        return Ok(Function::Provided(Provided {
-            arguments: plain_arguments(&function.sig)?.into_iter().map(|(name, _)| name).collect(),
-            signature: function.sig.clone(),
-        }));
+        let arguments = plain_arguments(&function.sig)?;
+        for (name, ty) in &arguments {
+            check_type(&format!("argument `{name}`"), ty, PASS)?;
+        }
+        return Ok(Function::Provided(Box::new(Provided {
+            arguments: arguments.into_iter().map(|(name, _)| name).collect(),
+            signature: bare(&function.sig),
+        })));
     };
     let call = function.attrs.remove(position);
+    if let Some(second) = function.attrs.iter().find(|attribute| attribute.path().is_ident("call")) {
+        return Err(Error::new_spanned(
+            second,
+            format!("call `{name}` has a second `#[call]`: write everything into one"),
+        ));
+    }
+    if name.unraw().to_string().to_uppercase() == "INTERFACE" {
+        return Err(Error::new_spanned(
+            &name,
+            "no call can be named `interface`: the constant of this name is the interface; give the call another name",
+        ));
+    }
     if let Some(body) = &function.default {
         return Err(Error::new_spanned(
             body,
@@ -137,11 +173,20 @@ fn read_function(function: &mut TraitItemFn) -> Result<Function> {
     let options = CallOptions::parse(&call)?;
     let arguments = plain_arguments(&function.sig)?
         .into_iter()
-        .map(|(name, ty)| shape(&name, ty).map(|shape| Argument { name, shape }))
+        .map(|(name, ty)| shape(&name, &ty).map(|shape| Argument { name, shape }))
         .collect::<Result<Vec<_>>>()?;
     let header = options.header.as_ref().map(|header| read_header(header, &arguments)).transpose()?;
-    let returns = returned_type(&function.sig)?;
+    let (answer, returns) = returned_type(&function.sig)?;
     let output = output(&name, options.result.as_ref(), &returns, &arguments)?;
+    if let Some((_, target)) = header.as_ref().and_then(Header::link)
+        && matches!(arguments.get(target), Some(Argument { shape: Shape::Array { .. }, .. }))
+        && !matches!(output, Output::Unit)
+    {
+        return Err(Error::new_spanned(
+            &function.sig.output,
+            format!("call `{name}` passes an array, which is applied element by element, so there is no one result: return `Result<(), Error>`"),
+        ));
+    }
     let registers = assign_registers(&name, &arguments, header, &output, &function.sig)?;
     if let Some((mask, _)) = &options.select
         && !matches!(registers.first(), Some(Register::Value(_)))
@@ -152,7 +197,7 @@ fn read_function(function: &mut TraitItemFn) -> Result<Function> {
         ));
     }
     Ok(Function::Call(Box::new(Method {
-        signature: function.sig.clone(),
+        signature: bare(&function.sig),
         attributes: function
             .attrs
             .iter()
@@ -165,6 +210,7 @@ fn read_function(function: &mut TraitItemFn) -> Result<Function> {
         arguments,
         registers,
         output,
+        answer,
         returns,
     })))
 }
@@ -195,13 +241,13 @@ fn check_signature(signature: &Signature) -> Result<()> {
     if let Some(token) = &signature.asyncness {
         return Err(Error::new_spanned(
             token,
-            format!("method `{name}` is async: a hypercall blocks its processor; use the interface's async twin instead"),
+            format!("method `{name}` is async, and a hypercall blocks its processor: remove `async`, and use the interface's async twin"),
         ));
     }
     if let Some(token) = &signature.unsafety {
         return Err(Error::new_spanned(
             token,
-            format!("method `{name}` is unsafe: what is dangerous about a call is decided where its transport is built"),
+            format!("method `{name}` is unsafe, and what is dangerous about a call is decided where its transport is built: remove `unsafe`"),
         ));
     }
     if let Some(parameter) = signature.generics.params.first() {
@@ -219,6 +265,24 @@ fn check_signature(signature: &Signature) -> Result<()> {
     Ok(())
 }
 
+/// The signature for an implementation: nothing but names and types.
+fn bare(signature: &Signature) -> Signature {
+    let mut signature = signature.clone();
+    if let Some(receiver) = signature.inputs.first_mut() {
+        // The body's `self` and this one are the same, also where a macro of the user's wrote the trait.
+        *receiver = parse_quote!(&self);
+    }
+    for input in &mut signature.inputs {
+        if let FnArg::Typed(input) = input {
+            input.attrs.clear();
+            if let Pat::Ident(pattern) = &mut *input.pat {
+                pattern.mutability = None;
+            }
+        }
+    }
+    signature
+}
+
 /// Names and types of the arguments behind the receiver.
 fn plain_arguments(signature: &Signature) -> Result<Vec<(Ident, Type)>> {
     let mut arguments = Vec::new();
@@ -232,65 +296,95 @@ fn plain_arguments(signature: &Signature) -> Result<Vec<(Ident, Type)>> {
                 "an argument needs a plain name: it is what a trace shows",
             ));
         };
-        arguments.push((pattern.ident.clone(), (*input.ty).clone()));
+        if let Some(attribute) = input.attrs.iter().find(|attribute| attribute.path().is_ident("cfg")) {
+            return Err(Error::new_spanned(
+                attribute,
+                format!("argument `{}` is conditional, but an interface is the same in every build; remove the condition", pattern.ident),
+            ));
+        }
+        arguments.push((pattern.ident.clone(), ungroup(&input.ty).clone()));
     }
     Ok(arguments)
 }
 
-/// How an argument is passed.
-fn shape(name: &Ident, ty: Type) -> Result<Shape> {
-    check_type(name, &ty)?;
+/// A type without the invisible groups in which a macro by example hands it over, and without parentheses.
+fn ungroup(ty: &Type) -> &Type {
     match ty {
-        Type::Reference(reference) => {
-            if let Some(lifetime) = &reference.lifetime {
-                return Err(Error::new_spanned(
-                    lifetime,
-                    format!("argument `{name}` has a lifetime: neither a trait object nor a mock can have it; use `&T` for memory that is used during the call, `SharedRef` for memory that the hypervisor keeps"),
-                ));
-            }
-            let mutable = reference.mutability.is_some();
-            match *reference.elem {
-                Type::Slice(slice) => {
-                    if matches!(&*slice.elem, Type::Path(path) if path.path.is_ident("u8")) {
-                        Ok(Shape::Bytes { mutable })
-                    } else {
-                        Ok(Shape::Array { element: *slice.elem, mutable })
-                    }
-                }
-                ty => Ok(Shape::Block { ty, mutable }),
-            }
-        }
-        ty => Ok(Shape::Value(ty)),
+        Type::Group(group) => ungroup(&group.elem),
+        Type::Paren(paren) => ungroup(&paren.elem),
+        other => other,
     }
 }
 
-/// Refuses types that a trait object or a mock cannot have.
-fn check_type(name: &Ident, ty: &Type) -> Result<()> {
-    struct Search<'n> {
-        name: &'n Ident,
-        found: Option<Error>,
-    }
-    impl VisitMut for Search<'_> {
-        fn visit_generic_argument_mut(&mut self, argument: &mut GenericArgument) {
-            if let GenericArgument::Lifetime(lifetime) = argument {
-                self.found.get_or_insert_with(|| Error::new_spanned(
-                    lifetime,
-                    format!("the type of argument `{}` has a lifetime: neither a trait object nor a mock can have it; pass plain data, or `SharedRef` for memory that the hypervisor keeps", self.name),
+/// How an argument is passed.
+fn shape(name: &Ident, ty: &Type) -> Result<Shape> {
+    check_type(&format!("argument `{name}`"), ty, PASS)?;
+    let Type::Reference(reference) = ty else {
+        return Ok(Shape::Value(ty.clone()));
+    };
+    let mutable = reference.mutability.is_some();
+    match ungroup(&reference.elem) {
+        Type::Reference(inner) => Err(Error::new_spanned(
+            inner,
+            format!("argument `{name}` is a reference to a reference, and the hypervisor sees one block: pass `&T` or `&mut T`"),
+        )),
+        Type::Slice(slice) => match ungroup(&slice.elem) {
+            Type::Path(path) if path.path.is_ident("u8") => Ok(Shape::Bytes { mutable }),
+            element => Ok(Shape::Array { element: element.clone(), mutable }),
+        },
+        ty => {
+            let unsized_type = matches!(ty, Type::TraitObject(_))
+                || matches!(ty, Type::Path(path) if path.path.is_ident("str"));
+            if unsized_type {
+                return Err(Error::new_spanned(
+                    ty,
+                    format!("argument `{name}` has no fixed layout: pass bytes, `&[u8]`, or a payload with a field `[u8; N]`"),
                 ));
             }
-            syn::visit_mut::visit_generic_argument_mut(self, argument);
-        }
-        fn visit_type_impl_trait_mut(&mut self, ty: &mut syn::TypeImplTrait) {
-            self.found.get_or_insert_with(|| Error::new_spanned(
-                ty,
-                format!("argument `{}` is generic: neither a trait object nor a mock can have it; write the type out", self.name),
-            ));
+            Ok(Shape::Block { ty: ty.clone(), mutable })
         }
     }
-    let mut search = Search { name, found: None };
-    search.visit_type_mut(&mut ty.clone());
+}
+
+/// What to do instead of an argument with a lifetime.
+const PASS: &str = "pass `&T` for memory that is used during the call, `SharedRef` for memory that the hypervisor keeps";
+
+/// Refuses types that a trait object or a mock cannot have. `what` names the argument, `instead` is the cure for a
+/// lifetime.
+fn check_type(what: &str, ty: &Type, instead: &str) -> Result<()> {
+    struct Search<'n> {
+        what: &'n str,
+        instead: &'n str,
+        found: Option<Error>,
+    }
+    impl Search<'_> {
+        fn refuse(&mut self, tokens: &impl quote::ToTokens, why: &str) {
+            let what = self.what;
+            self.found.get_or_insert_with(|| Error::new_spanned(tokens, format!("{what} {why}")));
+        }
+    }
+    impl<'ast> Visit<'ast> for Search<'_> {
+        fn visit_lifetime(&mut self, lifetime: &'ast syn::Lifetime) {
+            let why = format!("has a lifetime, which neither a trait object nor a mock can have: {}", self.instead);
+            self.refuse(lifetime, &why);
+        }
+        fn visit_type_impl_trait(&mut self, ty: &'ast syn::TypeImplTrait) {
+            self.refuse(ty, "is generic, which neither a trait object nor a mock can have: write the type out");
+        }
+        fn visit_path(&mut self, path: &'ast syn::Path) {
+            if path.segments.first().is_some_and(|segment| segment.ident == "Self") {
+                self.refuse(path, "depends on who implements the interface, which a trait object cannot have: write the type out");
+            }
+            syn::visit::visit_path(self, path);
+        }
+    }
+    let mut search = Search { what, instead, found: None };
+    search.visit_type(ty);
     search.found.map_or(Ok(()), Err)
 }
+
+/// What may follow the number in `#[call(…)]`.
+const OPTIONS: [&str; 4] = ["result", "header", "select", "errors"];
 
 /// What stands in `#[call(…)]`.
 struct CallOptions {
@@ -307,10 +401,18 @@ impl CallOptions {
             return Err(Error::new_spanned(attribute, "a call needs its number: `#[call(NUMBER)]`"));
         };
         let parser = |input: syn::parse::ParseStream<'_>| {
+            let missing = |span| Error::new(span, "a call needs its number first: `#[call(NUMBER, …)]`");
+            if input.is_empty() {
+                return Err(missing(attribute.span()));
+            }
+            let key = input.fork().parse::<Ident>();
+            if key.is_ok_and(|key| OPTIONS.iter().any(|option| key == option))
+                && (input.peek2(syn::token::Paren) || input.peek2(Token![=]))
+            {
+                return Err(missing(input.span()));
+            }
             let mut options = Self {
-                number: input.parse().map_err(|error| {
-                    Error::new(error.span(), "a call needs its number first: `#[call(NUMBER, …)]`")
-                })?,
+                number: input.parse().map_err(|error| missing(error.span()))?,
                 result: None,
                 header: None,
                 select: None,
@@ -330,6 +432,13 @@ impl CallOptions {
 
     fn option(&mut self, input: syn::parse::ParseStream<'_>) -> Result<()> {
         let key: Ident = input.parse()?;
+        let again = (key == "result" && self.result.is_some())
+            || (key == "header" && self.header.is_some())
+            || (key == "select" && self.select.is_some())
+            || (key == "errors" && !self.hints.is_empty());
+        if again {
+            return Err(Error::new_spanned(&key, format!("`{key}` was given before: write everything into one")));
+        }
         if key == "result" {
             input.parse::<Token![=]>()?;
             self.result = Some(input.parse()?);
@@ -338,7 +447,12 @@ impl CallOptions {
         let content;
         if key == "header" {
             syn::parenthesized!(content in input);
-            self.header = Some(content.parse()?);
+            self.header = Some(content.parse().map_err(|error| {
+                Error::new(
+                    error.span(),
+                    "a header is written as a struct: `header(Header { field: x, count: list.len(), address: &list })`",
+                )
+            })?);
         } else if key == "select" {
             syn::parenthesized!(content in input);
             let mask = content.parse()?;
@@ -375,7 +489,7 @@ impl syn::parse::Parse for Hint {
             }
         } else {
             let path: syn::Path = input.parse()?;
-            parse_quote!(#path)
+            parse_quote!(#minus #path)
         };
         input.parse::<Token![=]>()?;
         Ok(Self { code, text: input.parse()? })
@@ -391,8 +505,17 @@ fn read_header(header: &ExprStruct, arguments: &[Argument]) -> Result<Header> {
             .and_then(|ident| arguments.iter().position(|argument| argument.name == *ident)),
         _ => None,
     };
-    let mut fields = Vec::new();
+    if let Some(rest) = &header.rest {
+        return Err(Error::new_spanned(rest, "the other fields of a header are zero: remove the `..`"));
+    }
+    let mut fields: Vec<HeaderField> = Vec::new();
     for field in &header.fields {
+        if fields.iter().any(|earlier| earlier.member == field.member) {
+            return Err(Error::new_spanned(&field.member, "this field of the header is filled twice"));
+        }
+        if let Some(attribute) = field.attrs.first() {
+            return Err(Error::new_spanned(attribute, "a header's field takes no attributes here"));
+        }
         let content = match &field.expr {
             Expr::Reference(reference) => find(&reference.expr).map(Content::Address),
             Expr::MethodCall(call) if call.method == "len" && call.args.is_empty() => {
@@ -418,12 +541,28 @@ fn read_header(header: &ExprStruct, arguments: &[Argument]) -> Result<Header> {
         fields.push(HeaderField { member: field.member.clone(), content });
     }
     let read = Header { ty: header.path.clone(), fields };
-    let links = read.fields.iter().filter(|field| matches!(field.content, Content::Address(_)));
-    if links.count() != 1 {
+    let mut links = header.fields.iter().filter(|field| matches!(field.expr, Expr::Reference(_)));
+    if links.next().is_none() {
         return Err(Error::new_spanned(
             header,
-            "a header points at one argument: put one `&x` into it",
+            "this header points at nothing: put the address of an argument into it, `&x`, or make it an argument",
         ));
+    }
+    if let Some(second) = links.next() {
+        return Err(Error::new_spanned(
+            &second.expr,
+            "a second address: a header points at one argument; put the other one into a register",
+        ));
+    }
+    for (field, written) in read.fields.iter().zip(&header.fields) {
+        if let Content::Length(of) = field.content
+            && read.link().is_none_or(|(_, target)| target != of)
+        {
+            return Err(Error::new_spanned(
+                &written.expr,
+                "the length of an argument that this header does not point at: put its address into the header",
+            ));
+        }
     }
     if let Some((_, target)) = read.link()
         && let Some(argument) = arguments.get(target)
@@ -433,6 +572,12 @@ fn read_header(header: &ExprStruct, arguments: &[Argument]) -> Result<Header> {
                 return Err(Error::new_spanned(
                     header,
                     format!("nothing says how long `{0}` is: put `{0}.len()` into a field of the header", argument.name),
+                ));
+            }
+            Shape::Value(_) if read.length(target).is_some() => {
+                return Err(Error::new_spanned(
+                    &argument.name,
+                    format!("argument `{}` is not an array, so it has no length: remove `len()` from the header", argument.name),
                 ));
             }
             Shape::Array { .. } | Shape::Value(_) => {}
@@ -447,8 +592,8 @@ fn read_header(header: &ExprStruct, arguments: &[Argument]) -> Result<Header> {
     Ok(read)
 }
 
-/// `R` of `Result<R, Error>`.
-fn returned_type(signature: &Signature) -> Result<Type> {
+/// `Result<R, Error>`, and `R`.
+fn returned_type(signature: &Signature) -> Result<(Type, Type)> {
     let complaint = |span: Span| {
         Error::new(
             span,
@@ -458,7 +603,8 @@ fn returned_type(signature: &Signature) -> Result<Type> {
     let ReturnType::Type(_, ty) = &signature.output else {
         return Err(complaint(signature.ident.span()));
     };
-    let Type::Path(path) = &**ty else {
+    check_type(&format!("the result of call `{}`", signature.ident), ty, "return plain data")?;
+    let Type::Path(path) = ungroup(ty) else {
         return Err(complaint(ty.span()));
     };
     let Some(last) = path.path.segments.last() else {
@@ -469,10 +615,17 @@ fn returned_type(signature: &Signature) -> Result<Type> {
             .args
             .iter()
             .find_map(|argument| match argument {
-                GenericArgument::Type(ty) => Some(ty.clone()),
+                GenericArgument::Type(ty) => Some(ungroup(ty).clone()),
                 _ => None,
             })
-            .ok_or_else(|| complaint(ty.span())),
+            .ok_or_else(|| complaint(ty.span()))
+            .and_then(|ty| match &ty {
+                Type::Reference(reference) => Err(Error::new_spanned(
+                    reference,
+                    format!("the result of call `{}` is a reference, and there is nothing that it could borrow from: return the type itself", signature.ident),
+                )),
+                _ => Ok((Type::Path(path.clone()), ty)),
+            }),
         _ => Err(complaint(ty.span())),
     }
 }
@@ -572,7 +725,11 @@ fn duplicates(methods: &[Method]) -> Vec<Error> {
     let mut seen: HashMap<u64, &Method> = HashMap::new();
     let mut errors = Vec::new();
     for method in methods {
-        let Expr::Lit(literal) = &method.number else { continue };
+        let mut number = &method.number;
+        while let Expr::Group(group) = number {
+            number = &group.expr;
+        }
+        let Expr::Lit(literal) = number else { continue };
         let syn::Lit::Int(literal) = &literal.lit else { continue };
         let Ok(number) = literal.base10_parse::<u64>() else { continue };
         if let Some(first) = seen.get(&number) {

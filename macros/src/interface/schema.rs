@@ -2,9 +2,10 @@
 
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote, quote_spanned};
-use syn::spanned::Spanned;
+use syn::ext::IdentExt;
 
 use super::model::{Header, Interface, Method, Output, Register, Shape};
+use super::place;
 
 pub(crate) fn expand(interface: &Interface) -> TokenStream {
     let Interface { krate, ident, visibility, .. } = interface;
@@ -12,13 +13,11 @@ pub(crate) fn expand(interface: &Interface) -> TokenStream {
     let constants = interface.methods.iter().enumerate().map(|(index, method)| constant(interface, index, method));
     let names = interface.methods.iter().map(Method::constant);
     let doc = format!("The calls of [`{ident}`], as data.");
-    let name = ident.to_string();
-    let clash = format!(
-        "two calls of interface `{name}` have the same number: give each its own, or tell them apart with `select(MASK, VALUE)`"
-    );
+    let name = ident.unraw().to_string();
+    let checks = interface.methods.iter().map(|method| checks(interface, method));
     quote! {
         #[doc = #doc]
-        #[derive(Clone, Copy, Debug)]
+        #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::fmt::Debug)]
         #visibility struct #calls;
 
         #[automatically_derived]
@@ -31,15 +30,50 @@ pub(crate) fn expand(interface: &Interface) -> TokenStream {
             #(#constants)*
         }
 
-        const _: () = ::core::assert!(#krate::call::distinct(#calls::INTERFACE.calls), #clash);
+        #(#checks)*
     }
+}
+
+/// What is known only when constants are evaluated.
+fn checks(interface: &Interface, method: &Method) -> TokenStream {
+    let krate = &interface.krate;
+    let calls = format_ident!("{}Calls", interface.ident);
+    let constant = method.constant();
+    let name = method.name();
+    let (what, cure, span) = match &method.select {
+        Some((_, value)) => ("bits", "choose a value that differs in a bit of both masks", place(value)),
+        None => ("number", "give each call its own, or tell them apart with `select(MASK, VALUE)`", place(&method.number)),
+    };
+    let clash = format!("call `{name}` is selected by the same {what} as a call before it: {cure}");
+    let distinct = quote_spanned! {span=>
+        const _: () = ::core::assert!(#krate::call::distinct(#calls::#constant, #calls::INTERFACE.calls), #clash);
+    };
+    let mask = method.select.as_ref().map(|(mask, value)| {
+        let outside = format!("call `{name}` is never selected: its value has bits that its mask does not have");
+        quote_spanned!(span=> const _: () = ::core::assert!((#value) & !(#mask) == 0, #outside);)
+    });
+    let header = method.registers.iter().find_map(|register| match register {
+        Register::Header(header) => Some(header),
+        _ => None,
+    });
+    let width = header.and_then(|header| header.link().map(|link| (&header.ty, link))).map(|(ty, (pointer, target))| {
+        let narrow = format!(
+            "the address of `{}` does not fit its field of the header: an address is 8 bytes wide",
+            method.arguments[target].shown()
+        );
+        quote_spanned! {place(pointer)=>
+            const _: () = ::core::assert!(
+                #krate::schema::size_of_field::<#ty, _>(|__header| __header.#pointer) == 8, #narrow);
+        }
+    });
+    quote!(#distinct #mask #width)
 }
 
 fn constant(interface: &Interface, index: usize, method: &Method) -> TokenStream {
     let krate = &interface.krate;
-    let trait_name = interface.ident.to_string();
+    let trait_name = interface.ident.unraw().to_string();
     let constant = method.constant();
-    let name = method.ident().to_string();
+    let name = method.name();
     let number = &method.number;
     let selector = match &method.select {
         Some((mask, value)) => quote!(::core::option::Option::Some(#krate::call::Selector { mask: #mask, value: #value })),
@@ -77,33 +111,33 @@ fn register_info(interface: &Interface, method: &Method, register: &Register) ->
     match register {
         Register::Value(index) => {
             let argument = &method.arguments[*index];
-            let name = argument.name.to_string();
+            let name = argument.shown();
             let Shape::Value(ty) = &argument.shape else { return quote!() };
-            let kind = quote_spanned!(ty.span()=> <#ty as #krate::Value>::KIND);
-            let role = quote_spanned!(ty.span()=> <#ty as #krate::Value>::ROLE);
-            let show = quote_spanned!(ty.span()=> #krate::__private::show::<#ty>);
+            let kind = quote_spanned!(place(ty)=> <#ty as #krate::Value>::KIND);
+            let role = quote_spanned!(place(ty)=> <#ty as #krate::Value>::ROLE);
+            let show = quote_spanned!(place(ty)=> <#ty as #krate::Value>::show_register);
             quote!(#krate::call::RegisterInfo::Value { name: #name, kind: #kind, role: #role, show: #show })
         }
         Register::Block(index) => {
             let argument = &method.arguments[*index];
-            let name = argument.name.to_string();
+            let name = argument.shown();
             let direction = argument.direction(krate);
             let Shape::Block { ty, .. } = &argument.shape else { return quote!() };
-            let kind = quote_spanned!(ty.span()=> <#ty as #krate::Payload>::KIND);
-            let size = quote_spanned!(ty.span()=> <#ty as #krate::Payload>::SIZE);
+            let kind = quote_spanned!(place(ty)=> <#ty as #krate::Payload>::KIND);
+            let size = quote_spanned!(place(ty)=> <#ty as #krate::Payload>::SIZE);
             quote!(#krate::call::RegisterInfo::Block {
                 name: #name, direction: #direction, kind: #kind, size: #size, link: ::core::option::Option::None })
         }
         Register::Bytes(index) => {
             let argument = &method.arguments[*index];
-            let name = argument.name.to_string();
+            let name = argument.shown();
             let direction = argument.direction(krate);
             quote!(#krate::call::RegisterInfo::Bytes { name: #name, direction: #direction })
         }
         Register::Returned => {
             let ty = &method.returns;
-            let kind = quote_spanned!(ty.span()=> <#ty as #krate::Payload>::KIND);
-            let size = quote_spanned!(ty.span()=> <#ty as #krate::Payload>::SIZE);
+            let kind = quote_spanned!(place(ty)=> <#ty as #krate::Payload>::KIND);
+            let size = quote_spanned!(place(ty)=> <#ty as #krate::Payload>::SIZE);
             quote!(#krate::call::RegisterInfo::Block {
                 name: "", direction: #krate::call::Direction::Write, kind: #kind, size: #size,
                 link: ::core::option::Option::None })
@@ -115,24 +149,21 @@ fn register_info(interface: &Interface, method: &Method, register: &Register) ->
 fn header_info(interface: &Interface, method: &Method, header: &Header) -> TokenStream {
     let krate = &interface.krate;
     let ty = &header.ty;
-    let name = ty.segments.last().map(|segment| segment.ident.to_string()).unwrap_or_default();
+    let name = ty.segments.last().map(|segment| segment.ident.unraw().to_string()).unwrap_or_default();
     let Some((pointer, target)) = header.link() else { return quote!() };
     let argument = &method.arguments[target];
-    let target_name = argument.name.to_string();
+    let target_name = argument.shown();
     let target = match (&argument.shape, header.length(target)) {
         (Shape::Array { element, .. }, Some(count)) => {
             let direction = argument.direction(krate);
-            let kind = quote_spanned!(element.span()=> <#element as #krate::Payload>::KIND);
-            let size = quote_spanned!(element.span()=> <#element as #krate::Payload>::SIZE);
+            let kind = quote_spanned!(place(element)=> <#element as #krate::Payload>::KIND);
+            let size = quote_spanned!(place(element)=> <#element as #krate::Payload>::SIZE);
             quote!(#krate::call::LinkTarget::Array {
                 direction: #direction,
                 kind: #kind,
                 size: #size,
                 count_offset: ::core::mem::offset_of!(#ty, #count),
-                count_size: {
-                    const fn size_of_field<H, F>(_: fn(&H) -> &F) -> usize { ::core::mem::size_of::<F>() }
-                    size_of_field::<#ty, _>(|header| &header.#count)
-                },
+                count_size: #krate::schema::size_of_field::<#ty, _>(|__header| __header.#count),
             })
         }
         _ => quote!(#krate::call::LinkTarget::Shared),
@@ -144,13 +175,7 @@ fn header_info(interface: &Interface, method: &Method, header: &Header) -> Token
         size: <#ty as #krate::Payload>::SIZE,
         link: ::core::option::Option::Some(#krate::call::LinkInfo {
             name: #target_name,
-            offset: {
-                ::core::assert!(
-                    ::core::mem::offset_of!(#ty, #pointer) + 8 <= ::core::mem::size_of::<#ty>(),
-                    "a header's address is 8 bytes wide"
-                );
-                ::core::mem::offset_of!(#ty, #pointer)
-            },
+            offset: ::core::mem::offset_of!(#ty, #pointer),
             target: #target,
         }),
     })
@@ -172,14 +197,15 @@ fn result_info(interface: &Interface, method: &Method) -> TokenStream {
                 .position(|register| matches!(register, Register::Block(block) if block == index))
                 .unwrap_or(0);
             let Shape::Block { ty, .. } = &method.arguments[*index].shape else { return quote!() };
+            let show = quote_spanned!(place(ty)=> <#ty as #krate::Yields<#returns>>::show_yielded);
             quote!(#krate::call::ResultInfo::Yielded {
                 register: #register,
-                show: #krate::__private::show_yield::<#ty, #returns>,
+                show: #show,
             })
         }
-        Output::Rax => quote!(#krate::call::ResultInfo::Rax {
+        Output::Rax => quote_spanned!(place(returns)=> #krate::call::ResultInfo::Rax {
             kind: <#returns as #krate::Value>::KIND,
-            show: #krate::__private::show::<#returns>,
+            show: <#returns as #krate::Value>::show_register,
         }),
     }
 }

@@ -2,9 +2,10 @@
 
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote, quote_spanned};
-use syn::spanned::Spanned;
+use syn::{Ident, Type};
 
-use super::model::{Content, Header, Interface, Method, Output, Register, Shape};
+use super::model::{Argument, Content, Header, Interface, Method, Output, Register, Shape};
+use super::place;
 
 pub(crate) fn expand(interface: &Interface) -> TokenStream {
     let Interface { krate, ident, visibility, .. } = interface;
@@ -21,15 +22,18 @@ pub(crate) fn expand(interface: &Interface) -> TokenStream {
             /// Makes one call of this interface on an implementation: decodes, calls the method, encodes.
             ///
             /// # Errors
-            /// [`TransportError`](#krate::TransportError) where the caller gets no answer.
-            pub fn invoke<__H: #ident + ?Sized, __R: #krate::server::Rules + ?Sized>(
+            /// `TransportError` where the caller gets no answer.
+            #[allow(deprecated)]
+            pub fn invoke<__H: #ident + ?::core::marker::Sized, __R: #krate::server::Rules + ?::core::marker::Sized>(
                 implementation: &__H,
                 call: &'static #krate::call::CallInfo,
                 args: [u64; 2],
                 memory: &dyn #krate::server::GuestMemory,
                 rules: &__R,
             ) -> ::core::result::Result<i64, #krate::TransportError> {
-                let __step = #krate::server::Step { call, args, memory, rules };
+                // The arguments of the calls may have any other name.
+                let (__implementation, __step) =
+                    (implementation, #krate::server::Step { call, args, memory, rules });
                 #krate::server::finish(match call.index {
                     #(#arms)*
                     _ => ::core::result::Result::Err(#krate::server::Stop::None(
@@ -39,7 +43,7 @@ pub(crate) fn expand(interface: &Interface) -> TokenStream {
         }
 
         #[doc = #doc]
-        #[derive(Clone, Copy, Debug, Default)]
+        #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::fmt::Debug, ::core::default::Default)]
         #visibility struct #server<__H, __R = #krate::server::PlainRules> {
             /// The implementation.
             pub implementation: __H,
@@ -74,10 +78,11 @@ pub(crate) fn expand(interface: &Interface) -> TokenStream {
 }
 
 fn body(interface: &Interface, method: &Method) -> TokenStream {
-    let krate = &interface.krate;
+    let Interface { krate, ident, .. } = interface;
     let name = method.ident();
+    let returns = &method.returns;
     let mut decode = Vec::new();
-    let mut pass: Vec<TokenStream> = method
+    let pass: Vec<TokenStream> = method
         .arguments
         .iter()
         .map(|argument| {
@@ -88,11 +93,12 @@ fn body(interface: &Interface, method: &Method) -> TokenStream {
                 Shape::Block { .. } => quote!(&#name),
                 Shape::Bytes { mutable: true } => quote!(&mut *#name),
                 Shape::Bytes { .. } => quote!(&*#name),
-                Shape::Array { .. } => quote!(__elements),
+                Shape::Array { mutable: true, .. } => quote!(__elements),
+                Shape::Array { .. } => quote!(&*__elements),
             }
         })
         .collect();
-    // Blocks that the method may have changed, to copy out: (register, name).
+    // Blocks that the method may have changed, to copy out: (argument, code).
     let mut changed = Vec::new();
     let mut elements = None;
     for (position, register) in method.registers.iter().enumerate() {
@@ -101,16 +107,17 @@ fn body(interface: &Interface, method: &Method) -> TokenStream {
                 let argument = &method.arguments[*index];
                 let name = &argument.name;
                 let Shape::Value(ty) = &argument.shape else { continue };
-                decode.push(quote_spanned!(ty.span()=> let #name: #ty = __step.value(#position);));
+                decode.push(quote_spanned!(place(ty)=>
+                    let #name = <#ty as #krate::Value>::from_register(__step.register(#position));));
             }
             Register::Block(index) => {
                 let argument = &method.arguments[*index];
                 let name = &argument.name;
                 let Shape::Block { ty, mutable } = &argument.shape else { continue };
-                let binding = if *mutable { quote!(mut #name) } else { quote!(#name) };
-                decode.push(quote_spanned!(ty.span()=> let #binding: #ty = __step.block(#position)?;));
+                decode.push(read_block(interface, name, quote!(#ty), position));
                 if *mutable {
-                    changed.push((position, *index, quote!(__step.store(#position, &#name)?;)));
+                    changed.push((*index, quote_spanned!(place(ty)=>
+                        __step.write(#position, <#ty as #krate::Payload>::as_block(&#name))?;)));
                 }
             }
             Register::Bytes(index) => {
@@ -121,7 +128,7 @@ fn body(interface: &Interface, method: &Method) -> TokenStream {
                     let #name = __step.bytes(#position, &mut __buffer)?;
                 });
                 if let Shape::Bytes { mutable: true } = argument.shape {
-                    changed.push((position, *index, quote!(__step.store_bytes(#position, #name)?;)));
+                    changed.push((*index, quote!(__step.write(#position, #name)?;)));
                 }
             }
             Register::Header(header) => {
@@ -131,63 +138,76 @@ fn body(interface: &Interface, method: &Method) -> TokenStream {
             Register::Returned => {}
         }
     }
-    let stores = changed.iter().filter(|(_, index, _)| !matches!(method.output, Output::Yielded(of) if of == *index)).map(|(_, _, store)| store);
-    if let Some((count, address, direction, mutable)) = elements {
-        for argument in &mut pass {
-            if argument.to_string() == "__elements" && !mutable {
-                *argument = quote!(&*__elements);
-            }
-        }
+    // The block that carries the result goes first: it is what the caller looks at.
+    if let Output::Yielded(of) = method.output {
+        changed.sort_by_key(|(index, _)| *index != of);
+    }
+    let stores = changed.iter().map(|(_, store)| store);
+    let answer = &method.answer;
+    let call = quote_spanned!(place(answer)=> <#answer as #krate::__private::Returned<#returns>>::into_result(
+        <__H as #ident>::#name(__implementation, #(#pass),*)));
+    if let Some((count, address, direction, element)) = elements {
+        let block = quote_spanned!(place(&element)=> <#element as #krate::Payload>);
         return quote! {
             #(#decode)*
             let __rax = __step.elements(
                 #krate::Value::to_register(#count),
                 #krate::Gpa(#krate::Value::to_register(#address)),
                 #direction,
-                |__elements| #krate::server::unit(implementation.#name(#(#pass),*)),
+                || #block::zeroed(),
+                |__element| #block::as_block_mut(__element),
+                |__elements| #call,
             )?;
             #(#stores)*
             ::core::result::Result::Ok(__rax)
         };
     }
-    let result = quote!(implementation.#name(#(#pass),*));
     match &method.output {
         Output::Unit => quote! {
             #(#decode)*
-            __step.answer(#result)?;
+            __step.answer(#call)?;
             #(#stores)*
             ::core::result::Result::Ok(0)
         },
         Output::Returned => {
             let position = method.registers.len().saturating_sub(1);
+            let write = quote_spanned!(place(returns)=>
+                __step.write(#position, <#returns as #krate::Payload>::as_block(&__returned))?;);
             quote! {
                 #(#decode)*
-                let __returned = __step.answer(#result)?;
+                let __returned = __step.answer(#call)?;
                 #(#stores)*
-                __step.store(#position, &__returned)?;
+                #write
                 ::core::result::Result::Ok(0)
             }
         }
         Output::Yielded(index) => {
-            let block = &method.arguments[*index].name;
-            let position = changed
-                .iter()
-                .find(|(_, of, _)| of == index)
-                .map_or(0, |(position, _, _)| *position);
+            let Argument { name: block, shape: Shape::Block { ty, .. } } = &method.arguments[*index] else {
+                return quote!();
+            };
+            let yields = quote_spanned!(place(ty)=> <#ty as #krate::Yields<#returns>>);
             quote! {
                 #(#decode)*
-                let __result = #result;
-                __step.yielded(#position, &mut #block, __result)?;
+                let __result = #call;
+                __step.settle(
+                    &mut #block,
+                    __result,
+                    |__block, __value| #yields::store(__block, __value),
+                    |__block| #yields::store_failure(__block),
+                )?;
                 #(#stores)*
                 ::core::result::Result::Ok(0)
             }
         }
-        Output::Rax => quote! {
-            #(#decode)*
-            let __rax = __step.rax(#result)?;
-            #(#stores)*
-            ::core::result::Result::Ok(__rax)
-        },
+        Output::Rax => {
+            let raw = quote_spanned!(place(returns)=> #call.map(|__value| <#returns as #krate::Value>::to_register(__value)));
+            quote! {
+                #(#decode)*
+                let __rax = __step.rax(#raw)?;
+                #(#stores)*
+                ::core::result::Result::Ok(__rax)
+            }
+        }
     }
 }
 
@@ -207,36 +227,48 @@ fn decode_header(
                 let name = &method.arguments[index].name;
                 quote!(let #name = __header.#member;)
             }
-            Content::Address(index) if matches!(method.arguments[index].shape, Shape::Value(_)) => {
-                let name = &method.arguments[index].name;
-                quote! {
-                    let #name = #krate::SharedRef::Address(
+            Content::Address(index) => {
+                let Argument { name, shape: Shape::Value(ty) } = &method.arguments[index] else {
+                    return quote!();
+                };
+                quote_spanned! {place(ty)=>
+                    let #name = <#ty as #krate::__private::Kept>::kept(
                         #krate::Gpa(#krate::Value::to_register(__header.#member)));
                 }
             }
-            Content::Address(_) | Content::Length(_) => quote!(),
+            Content::Length(_) => quote!(),
         }
     });
+    let read = read_block(interface, &format_ident!("__header"), quote!(#ty), position);
     quote! {
-        let __header: #ty = __step.block(#position)?;
+        #read
         #(#fields)*
     }
 }
 
-/// Count, address, direction and mutability of the array behind a header, if it is one.
+/// Copies a block in.
+fn read_block(interface: &Interface, name: &Ident, ty: TokenStream, position: usize) -> TokenStream {
+    let krate = &interface.krate;
+    quote_spanned! {place(&ty)=>
+        let mut #name = <#ty as #krate::Payload>::zeroed();
+        __step.read(#position, <#ty as #krate::Payload>::as_block_mut(&mut #name))?;
+    }
+}
+
+/// Count, address, direction and element of the array behind a header, if it is one.
 fn array_of(
     interface: &Interface,
     method: &Method,
     header: &Header,
-) -> Option<(TokenStream, TokenStream, TokenStream, bool)> {
+) -> Option<(TokenStream, TokenStream, TokenStream, Type)> {
     let (pointer, target) = header.link()?;
     let argument = method.arguments.get(target)?;
     let count = header.length(target)?;
-    let Shape::Array { mutable, .. } = argument.shape else { return None };
+    let Shape::Array { element, .. } = &argument.shape else { return None };
     Some((
         quote!(__header.#count),
         quote!(__header.#pointer),
         argument.direction(&interface.krate),
-        mutable,
+        element.clone(),
     ))
 }

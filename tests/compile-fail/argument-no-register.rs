@@ -1,0 +1,14 @@
+use hypercall::{Error, interface};
+
+#[derive(Clone, Copy, Debug)]
+pub struct Point {
+    pub x: u32,
+}
+
+#[interface]
+pub trait Plotter {
+    #[call(1)]
+    fn move_to(&self, plotter: u16, to: Point) -> Result<(), Error>;
+}
+
+fn main() {}

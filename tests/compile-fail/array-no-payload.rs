@@ -1,0 +1,21 @@
+use hypercall::{Error, Payload, interface};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+#[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Payload)]
+#[repr(C)]
+pub struct Header {
+    pub count: u64,
+    pub address: u64,
+}
+
+pub struct Point {
+    pub x: u32,
+}
+
+#[interface]
+pub trait Plotter {
+    #[call(1, header(Header { count: points.len(), address: &points }))]
+    fn draw(&self, points: &[Point]) -> Result<(), Error>;
+}
+
+fn main() {}

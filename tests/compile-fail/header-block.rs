@@ -1,0 +1,24 @@
+use hypercall::{Error, Payload, interface};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+#[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Payload)]
+#[repr(C)]
+pub struct Point {
+    pub x: u32,
+    pub y: u32,
+}
+
+#[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Payload)]
+#[repr(C)]
+pub struct Header {
+    pub count: u64,
+    pub address: u64,
+}
+
+#[interface]
+pub trait Plotter {
+    #[call(1, header(Header { address: &point }))]
+    fn draw(&self, point: &Point) -> Result<(), Error>;
+}
+
+fn main() {}

@@ -1,0 +1,9 @@
+use hypercall::{Error, interface};
+
+#[interface]
+pub trait Plotter {
+    #[call]
+    fn lift(&self) -> Result<(), Error>;
+}
+
+fn main() {}

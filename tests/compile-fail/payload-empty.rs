@@ -1,0 +1,8 @@
+use hypercall::Payload;
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+#[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Payload)]
+#[repr(C)]
+pub struct Point {}
+
+fn main() {}

@@ -1,0 +1,11 @@
+use hypercall::Payload;
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+#[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Payload)]
+#[repr(C)]
+pub struct Point {
+    #[payload(secret, volatile)]
+    pub x: u32,
+}
+
+fn main() {}

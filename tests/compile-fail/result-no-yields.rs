@@ -1,0 +1,17 @@
+use hypercall::{Error, Payload, interface};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+#[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Payload)]
+#[repr(C)]
+pub struct Point {
+    pub x: u32,
+    pub y: u32,
+}
+
+#[interface]
+pub trait Plotter {
+    #[call(1, result = point)]
+    fn enqueue(&self, point: &mut Point) -> Result<u32, Error>;
+}
+
+fn main() {}

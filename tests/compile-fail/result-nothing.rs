@@ -1,0 +1,9 @@
+use hypercall::interface;
+
+#[interface]
+pub trait Plotter {
+    #[call(1)]
+    fn lift(&self);
+}
+
+fn main() {}

@@ -1,0 +1,9 @@
+use hypercall::{Error, interface};
+
+#[interface]
+pub trait Plotter {
+    #[call(1)]
+    fn name(&self) -> Result<&u8, Error>;
+}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use hypercall::interface;
+
+#[interface]
+pub struct Plotter;
+
+fn main() {}
