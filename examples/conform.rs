@@ -36,7 +36,10 @@ fn main() -> ExitCode {
             }
         }
     }
-    println!("total: {} files, {unusable} with errors; {total}", files.len());
+    println!(
+        "total: {} files, {unusable} with errors; {total}",
+        files.len()
+    );
     if unusable == 0 && total.agrees() {
         ExitCode::SUCCESS
     } else {

@@ -3,6 +3,7 @@
 mod interface;
 mod mock;
 mod payload;
+mod spans;
 mod twin;
 
 use proc_macro::TokenStream;
@@ -77,9 +78,11 @@ pub fn payload(item: TokenStream) -> TokenStream {
         .into()
 }
 
-/// The mockall mock of an interface: `counter_interface!(mock);` makes `MockCounter`.
+/// Makes the mockall mock of an interface: `counter_interface!(hypercall_mock::mock);`, for an interface `Counter`, makes
+/// `MockCounter`.
 ///
-/// The crate that uses it depends on `mockall`, and the trait's types are in scope.
+/// Use it where the trait and the types of its methods are in scope, in a crate that depends on `mockall` 0.15. Methods
+/// with a body are not mocked: they run, on the mock.
 #[proc_macro]
 pub fn mock(item: TokenStream) -> TokenStream {
     mock::expand(item.into())
@@ -87,10 +90,7 @@ pub fn mock(item: TokenStream) -> TokenStream {
         .into()
 }
 
-/// The async twin of an interface: `counter_interface!(async_twin);` makes the trait `AsyncCounter` and implements it
-/// for `Offload<C>`.
-///
-/// References become owned values: `&T` goes in as `T`, `&mut T` goes in and comes back, `(Result<R, Error>, T)`.
+/// What `hypercall_async::async_twin!` hands an interface on to, with the path of that crate before it.
 #[proc_macro]
 pub fn async_twin(item: TokenStream) -> TokenStream {
     twin::expand(item.into())

@@ -6,6 +6,7 @@ use syn::Result;
 use syn::ext::IdentExt;
 
 use crate::interface::model::Interface;
+use crate::spans::as_own;
 
 pub(crate) fn expand(item: TokenStream) -> Result<TokenStream> {
     let interface = Interface::from_callback(item)?;
@@ -20,7 +21,7 @@ pub(crate) fn expand(item: TokenStream) -> Result<TokenStream> {
     let doc = format!(
         "A mock of [`{ident}`]: it answers what its `expect_…` methods were told, and panics at any other call."
     );
-    Ok(quote! {
+    Ok(as_own(quote! {
         ::mockall::mock! {
             #[doc = #doc]
             #[derive(Debug)]
@@ -29,5 +30,5 @@ pub(crate) fn expand(item: TokenStream) -> Result<TokenStream> {
                 #(#methods)*
             }
         }
-    })
+    }))
 }

@@ -7,6 +7,7 @@ use syn::parse::{Parse, ParseStream};
 use syn::{Attribute, Ident, Meta, Path, Result, ReturnType, Token};
 
 use crate::interface::model::{Argument, Interface, Method, Register, Shape};
+use crate::spans::as_own;
 
 pub(crate) fn expand(item: TokenStream) -> Result<TokenStream> {
     let Input { krate, definition } = syn::parse2(item)?;
@@ -22,7 +23,7 @@ pub(crate) fn expand(item: TokenStream) -> Result<TokenStream> {
     let declarations = methods.iter().map(Twin::declaration);
     let bodies = methods.iter().map(Twin::offloaded);
     let doc = format!("[`{ident}`] for async code: owned values in and out.");
-    Ok(quote! {
+    Ok(as_own(quote! {
         #[doc = #doc]
         ///
         /// What the blocking trait borrows goes in as an owned value: `&T` as `T`, `&[T]` as `Vec<T>`. What it borrows
@@ -44,7 +45,7 @@ pub(crate) fn expand(item: TokenStream) -> Result<TokenStream> {
         {
             #(#bodies)*
         }
-    })
+    }))
 }
 
 /// `crate = PATH;`, then what an interface's callback macro hands over.

@@ -5,11 +5,6 @@ use hypercall::arg::Arg;
 use hypercall::call::CallInfo;
 use hypercall::{Error, Hpa, PageAligned, SharedRef, Transport, TransportError};
 
-/// Makes the mock of an interface: `counter_interface!(hypercall_mock::mock);`, for an interface `Counter`, makes
-/// `MockCounter`.
-///
-/// Use it where the trait and the types of its methods are in scope, in a crate that depends on `mockall` 0.15. Methods
-/// with a body are not mocked: they run, on the mock.
 pub use hypercall_macros::mock;
 /// What expectations are written with: predicates, sequences.
 pub use mockall;
