@@ -49,10 +49,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let keyboard = Access::PortRead { port: 0x64, size: 1 };
     machine.guest_access(vm, VcpuId(0), keyboard)?;
     serve(&hypervisor, vm)?;
-    let outcome = machine.guest_outcome(vm, VcpuId(0));
-    println!("  → the guest's vCPU goes on: {outcome:?}");
-    if outcome != Some(AccessOutcome::Done(Some(0x1c))) {
-        return Err("the guest did not read what was answered".into());
+    match machine.guest_outcome(vm, VcpuId(0)) {
+        Some(AccessOutcome::Done(Some(value))) => println!("  → the guest's vCPU goes on, having read {value:#x}"),
+        other => return Err(format!("the guest did not read what was answered: {other:?}").into()),
     }
 
     println!("\nAn interrupt for it, and the end:");
@@ -60,7 +59,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     hypervisor.inject_msi(vm, &msi)?;
     hypervisor.pause_vm(vm)?;
     hypervisor.destroy_vm(vm)?;
-    println!("\nIn the machine: {:?} is {:?}.", vm, machine.state(vm));
+    println!("\nIn the machine, {vm:?} is {:?} again.", machine.state(vm));
     Ok(())
 }
 
@@ -71,10 +70,12 @@ fn serve(
 ) -> Result<(), Box<dyn Error>> {
     let claimed = IoReqPage::new(&REQUESTS).claim().ok_or("no request is waiting")?;
     let request = claimed.request();
-    println!("  → request of {:?}: {request:?}", claimed.vcpu());
     let completed = match request {
-        Request::Pio(pio) if pio.direction == IoDirection::READ => claimed.complete_read(0x1c)?,
-        _ => claimed.complete()?,
+        Request::Pio(pio) if pio.direction == IoDirection::READ => {
+            println!("  → vCPU {} reads {} byte of port {:#x}", claimed.vcpu().0, pio.size, pio.address);
+            claimed.complete_read(0x1c)?
+        }
+        other => return Err(format!("nobody asked for this: {other:?}").into()),
     };
     if completed.needs_notification() {
         hypervisor.notify_request_finish(vm, completed.vcpu())?;

@@ -3,6 +3,8 @@
 mod prerequisites;
 mod steps;
 
+use std::process::ExitCode;
+
 use anyhow::{Result, bail};
 use xshell::Shell;
 
@@ -12,7 +14,18 @@ cargo xtask test --only STEP  one step of it
 cargo xtask steps             the steps
 cargo xtask bless             writes the listings and messages that tests compare anew, after an intended change";
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Without the backtrace that `Debug` may hold: it would be of this program, and say nothing.
+            eprintln!("\nerror: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<()> {
     let shell = Shell::new()?;
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     shell.change_dir(root.canonicalize()?);

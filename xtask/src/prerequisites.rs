@@ -36,13 +36,20 @@ const PACKAGES: &[Package] = &[
 ];
 
 fn runs(shell: &Shell, program: &str) -> bool {
-    cmd!(shell, "{program} --version").quiet().ignore_stdout().ignore_stderr().run().is_ok()
+    cmd!(shell, "{program} --version")
+        .quiet()
+        .ignore_stdout()
+        .ignore_stderr()
+        .run()
+        .is_ok()
 }
 
 /// Installs what is missing with apt-get, as root or by sudo. Otherwise says what to install.
 pub fn install(shell: &Shell) -> Result<()> {
-    let missing: Vec<&Package> =
-        PACKAGES.iter().filter(|package| !(package.present)(shell)).collect();
+    let missing: Vec<&Package> = PACKAGES
+        .iter()
+        .filter(|package| !(package.present)(shell))
+        .collect();
     if missing.is_empty() {
         return Ok(());
     }
@@ -61,7 +68,9 @@ pub fn install(shell: &Shell) -> Result<()> {
         };
         let updated = cmd!(shell, "{update} {update_arguments...}").run();
         if updated.is_ok()
-            && cmd!(shell, "{program} {arguments...} {names...}").run().is_ok()
+            && cmd!(shell, "{program} {arguments...} {names...}")
+                .run()
+                .is_ok()
             && missing.iter().all(|package| (package.present)(shell))
         {
             return Ok(());

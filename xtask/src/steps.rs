@@ -80,7 +80,6 @@ fn clippy(shell: &Shell) -> Result<()> {
 
 fn docs(shell: &Shell) -> Result<()> {
     let _flags = shell.push_env("RUSTDOCFLAGS", "-D warnings");
-    cmd!(shell, "cargo doc --workspace --no-deps --all-features --document-private-items").run()?;
     cmd!(shell, "cargo doc --workspace --no-deps --all-features").run()?;
     Ok(())
 }
