@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Waker};
 
 use hypercall::acrn::server::AcrnServer;
-use hypercall::acrn::{VmCreation, VmId, VmName};
+use hypercall::acrn::{PcpuId, PcpuSet, VmCreation, VmId, VmName};
 use hypercall::asynchronous::{AsyncHypervisor, Offload};
 use hypercall::mock::fake::{FakeAcrn, VmState};
 use hypercall::mock::loopback::Loopback;
@@ -24,7 +24,7 @@ async fn boot(
 ) -> Result<VmId, Error> {
     // What the hypervisor writes comes back beside the result. If this future were dropped here, it would be written all
     // the same, into memory that belongs to the call.
-    let creation = VmCreation::new(name).with_cpu_affinity(1.into());
+    let creation = VmCreation::new(name).with_cpu_affinity(PcpuSet::of(&[PcpuId(0)]));
     let (result, creation) = hypervisor.create_vm(creation).await;
     let vm = result?;
     println!(

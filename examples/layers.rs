@@ -6,7 +6,7 @@ use std::error::Error as StdError;
 use std::fmt::Arguments;
 
 use hypercall::acrn::server::AcrnServer;
-use hypercall::acrn::{Hypervisor, HypervisorCalls, VmCreation, VmId, VmName};
+use hypercall::acrn::{Hypervisor, HypervisorCalls, PcpuId, PcpuSet, VmCreation, VmId, VmName};
 use hypercall::layer::fault::Plan;
 use hypercall::layer::{
     AllowList, CallList, Counting, DryRun, FaultInjection, Outcome, Print, Rule,
@@ -20,7 +20,8 @@ static REQUESTS: SharedPage = SharedPage::new();
 /// The program. It starts a VM, and tries three times.
 fn start(hypervisor: &impl Hypervisor) -> Result<VmId, Error> {
     let name = VmName::new("demo").unwrap_or(VmName::EMPTY);
-    let vm = hypervisor.create_vm(&mut VmCreation::new(name).with_cpu_affinity(1.into()))?;
+    let vm = hypervisor
+        .create_vm(&mut VmCreation::new(name).with_cpu_affinity(PcpuSet::of(&[PcpuId(0)])))?;
     hypervisor.set_ioreq_buffer(vm, (&REQUESTS).into())?;
     let mut tries = 1;
     loop {

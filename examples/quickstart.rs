@@ -9,7 +9,8 @@ use std::fmt;
 use hypercall::acrn::ioreq::{IoDirection, IoReqPage, Request};
 use hypercall::acrn::server::AcrnServer;
 use hypercall::acrn::{
-    Hypervisor, MemoryProt, MemoryRegion, MsiAddress, MsiData, MsiEntry, PcpuId, PcpuSet, VcpuId, VmCreation, VmId,
+    Hypervisor, MemoryProt, MemoryRegion, MsiAddress, MsiData, MsiEntry, PcpuId, PcpuSet, VcpuId,
+    VmCreation, VmId,
 };
 use hypercall::layer::Print;
 use hypercall::mock::fake::{Access, AccessOutcome, FakeAcrn};
@@ -21,8 +22,15 @@ static REQUESTS: SharedPage = SharedPage::new();
 
 fn main() -> Result<(), Box<dyn Error>> {
     let machine = FakeAcrn::new();
-    let transport = Loopback::new(AcrnServer::new(&machine), &machine, Gpa(0x100_0000), 0x1_0000);
-    let hypervisor = Client::new(Print::new(transport, |line: fmt::Arguments<'_>| println!("  {line}")));
+    let transport = Loopback::new(
+        AcrnServer::new(&machine),
+        &machine,
+        Gpa(0x100_0000),
+        0x1_0000,
+    );
+    let hypervisor = Client::new(Print::new(transport, |line: fmt::Arguments<'_>| {
+        println!("  {line}")
+    }));
 
     println!("Who answers?");
     hypervisor.get_api_version()?;
@@ -41,16 +49,26 @@ fn main() -> Result<(), Box<dyn Error>> {
     let rights = MemoryProt::READ | MemoryProt::WRITE | MemoryProt::EXEC | MemoryProt::WB;
     hypervisor.set_memory_regions(
         vm,
-        &[MemoryRegion::map(Gpa(0), Gpa(0x400_0000), 0x10_0000, rights)],
+        &[MemoryRegion::map(
+            Gpa(0),
+            Gpa(0x400_0000),
+            0x10_0000,
+            rights,
+        )],
     )?;
     hypervisor.start_vm(vm)?;
 
     println!("\nThe guest reads a port that nobody emulates but this program:");
-    let keyboard = Access::PortRead { port: 0x64, size: 1 };
+    let keyboard = Access::PortRead {
+        port: 0x64,
+        size: 1,
+    };
     machine.guest_access(vm, VcpuId(0), keyboard)?;
     serve(&hypervisor, vm)?;
     match machine.guest_outcome(vm, VcpuId(0)) {
-        Some(AccessOutcome::Done(Some(value))) => println!("  → the guest's vCPU goes on, having read {value:#x}"),
+        Some(AccessOutcome::Done(Some(value))) => {
+            println!("  → the guest's vCPU goes on, having read {value:#x}")
+        }
         other => return Err(format!("the guest did not read what was answered: {other:?}").into()),
     }
 
@@ -64,15 +82,19 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// Answers the one request that waits, as a device model would.
-fn serve(
-    hypervisor: &Client<impl Transport>,
-    vm: VmId,
-) -> Result<(), Box<dyn Error>> {
-    let claimed = IoReqPage::new(&REQUESTS).claim().ok_or("no request is waiting")?;
+fn serve(hypervisor: &Client<impl Transport>, vm: VmId) -> Result<(), Box<dyn Error>> {
+    let claimed = IoReqPage::new(&REQUESTS)
+        .claim()
+        .ok_or("no request is waiting")?;
     let request = claimed.request();
     let completed = match request {
         Request::Pio(pio) if pio.direction == IoDirection::READ => {
-            println!("  → vCPU {} reads {} byte of port {:#x}", claimed.vcpu().0, pio.size, pio.address);
+            println!(
+                "  → vCPU {} reads {} byte of port {:#x}",
+                claimed.vcpu().0,
+                pio.size,
+                pio.address
+            );
             claimed.complete_read(0x1c)?
         }
         other => return Err(format!("nobody asked for this: {other:?}").into()),

@@ -88,7 +88,7 @@ fn a_runtime_that_shuts_down_gives_the_values_back_and_invents_no_answer() {
     assert!(!error.may_have_run(), "{error}");
     assert_eq!(
         error.to_string(),
-        "exchange(left=…, right=…) got no answer: not issued: the tokio runtime shut down before it was made"
+        "exchange(left=…, right=…) was not issued: the tokio runtime shut down before it was made"
     );
     assert_eq!((point, ticket), (POINT, TICKET));
     let error = values.finish().unwrap_err();
@@ -114,7 +114,7 @@ fn outside_of_a_runtime_there_is_a_typed_error() {
     let error = result.unwrap_err();
     assert_eq!(
         error.to_string(),
-        "mirror(point=…) got no answer: not issued: there is no tokio runtime to make it on"
+        "mirror(point=…) was not issued: there is no tokio runtime to make it on"
     );
     assert_eq!(point, POINT);
     // Registers are as the client would have set them: here with the bits that select the method.

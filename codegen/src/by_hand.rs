@@ -2,9 +2,9 @@
 
 use core::arch::asm;
 
+use hypercall_core::Payload;
 use hypercall_core::acrn::{ApiVersion, MemoryRegion, MsiEntry, SetRegions, VmCreation};
 use hypercall_core::call::CallInfo;
-use hypercall_core::Payload;
 
 #[unsafe(no_mangle)]
 pub extern "C" fn hand_no_argument() -> bool {
@@ -29,7 +29,11 @@ pub extern "C" fn hand_two_values(vm: u16, vcpu: u16) -> bool {
 
 #[unsafe(no_mangle)]
 pub extern "C" fn hand_value_and_struct(vm: u16, msi: &MsiEntry) -> bool {
-    two(0x8000_0023, u64::from(vm), core::ptr::from_ref(msi).expose_provenance() as u64) == 0
+    two(
+        0x8000_0023,
+        u64::from(vm),
+        core::ptr::from_ref(msi).expose_provenance() as u64,
+    ) == 0
 }
 
 #[unsafe(no_mangle)]
@@ -58,7 +62,10 @@ pub extern "C" fn hand_nested_array(vm: u16, regions: &[MemoryRegion; 2]) -> boo
     header.vmid.0 = vm;
     header.mr_num = 2;
     header.regions_gpa.0 = core::ptr::from_ref(regions).expose_provenance() as u64;
-    one(0x8000_0042, core::ptr::from_mut(&mut header).expose_provenance() as u64) == 0
+    one(
+        0x8000_0042,
+        core::ptr::from_mut(&mut header).expose_provenance() as u64,
+    ) == 0
 }
 
 #[unsafe(no_mangle)]
@@ -69,7 +76,9 @@ pub extern "C" fn hand_number_at_run_time(info: &'static CallInfo, first: u64) -
 #[inline(always)]
 fn one(number: u64, first: u64) -> i64 {
     let rax: i64;
-    unsafe { asm!("vmcall", in("r8") number, in("rdi") first, lateout("rax") rax, options(nostack)) };
+    unsafe {
+        asm!("vmcall", in("r8") number, in("rdi") first, lateout("rax") rax, options(nostack))
+    };
     rax
 }
 

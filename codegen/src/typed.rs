@@ -3,8 +3,8 @@
 use hypercall_core::acrn::{
     ApiVersion, Hypervisor, MemoryRegion, MsiEntry, VcpuId, VmCreation, VmId,
 };
-use hypercall_core::call::CallInfo;
 use hypercall_core::arg::Arg;
+use hypercall_core::call::CallInfo;
 use hypercall_core::{Client, Error, Transport};
 use hypercall_vmcall::{Identity, Vmcall};
 
@@ -28,7 +28,9 @@ pub extern "C" fn typed_one_value(vm: u16) -> bool {
 
 #[unsafe(no_mangle)]
 pub extern "C" fn typed_two_values(vm: u16, vcpu: u16) -> bool {
-    hypervisor().notify_request_finish(VmId(vm), VcpuId(vcpu)).is_ok()
+    hypervisor()
+        .notify_request_finish(VmId(vm), VcpuId(vcpu))
+        .is_ok()
 }
 
 #[unsafe(no_mangle)]

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use crate::call::{CallInfo, RegisterInfo};
+use crate::call::{CallInfo, LinkInfo, RegisterInfo};
 use crate::payload::Rejection;
 use crate::transport::{LayerRefusal, TransportError};
 
@@ -156,7 +156,13 @@ impl fmt::Display for Error {
                     write!(f, "{separator}{name}={}", Shown(value, *show))?;
                 }
                 RegisterInfo::Block { name: "", .. } => continue,
-                RegisterInfo::Block { name, .. } | RegisterInfo::Bytes { name, .. } => {
+                // A header is no argument: what it points at is.
+                RegisterInfo::Block {
+                    link: Some(LinkInfo { name, .. }),
+                    ..
+                }
+                | RegisterInfo::Block { name, .. }
+                | RegisterInfo::Bytes { name, .. } => {
                     write!(f, "{separator}{name}=…")?;
                 }
             }
@@ -177,6 +183,9 @@ impl fmt::Display for Error {
                 "got an answer that makes no sense: RAX = {0:#x} ({0}) is neither success nor an error code; is this the hypervisor that the interface describes?",
                 self.rax
             )?,
+            ErrorKind::Transport(error @ TransportError::Unsupported(_)) => {
+                write!(f, "was {error}")?;
+            }
             ErrorKind::Transport(error) => write!(f, "got no answer: {error}")?,
             ErrorKind::Layer(LayerRefusal { layer, reason }) => {
                 write!(f, "was not issued: the {layer} layer says: {reason}")?;

@@ -63,6 +63,11 @@ impl<M: GuestMemory + ?Sized> GuestMemory for &M {
 pub struct Unmapped;
 
 /// Something that answers raw calls: a server generated for an interface, or a hypervisor with rules of its own.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not answer raw calls",
+    label = "this must be a server",
+    note = "wrap an implementation in its interface's server: `AcrnServer::new(&acrn)` for ACRN, the generated `…Server::new(…)` for another interface"
+)]
 pub trait Serve {
     /// Answers one call with RAX.
     ///
@@ -270,7 +275,9 @@ impl<R: Rules + ?Sized> Step<'_, R> {
             if direction != crate::call::Direction::Read && self.memory.write(at, bytes).is_err() {
                 return Err(Stop::Answer(self.rules.unwritable(self.call)));
             }
-            next = u64::try_from(bytes.len()).ok().and_then(|size| at.checked_add(size));
+            next = u64::try_from(bytes.len())
+                .ok()
+                .and_then(|size| at.checked_add(size));
         }
         Ok(0)
     }

@@ -1,7 +1,7 @@
 //! Calls as text, in the manner of strace: `create_vm(name="demo", cpu_affinity=1) = VmId(1)`.
 //!
 //! Everything is read from the description of the call, so that a tool can show calls of interfaces that it was not
-//! compiled with. Fields that are zero or reserved are left out, and secrets are not shown.
+//! compiled with. Fields that are reserved, or zero and no handle, are left out, and secrets are not shown.
 
 use core::fmt::{self, Write as _};
 
@@ -35,7 +35,14 @@ impl fmt::Display for ShowCall<'_, '_> {
                 }
                 // A block that is the result is shown behind the `=`.
                 (RegisterInfo::Unused | RegisterInfo::Block { name: "", .. }, _) => {}
-                (RegisterInfo::Block { kind: Kind::Struct(info), link, .. }, _) => {
+                (
+                    RegisterInfo::Block {
+                        kind: Kind::Struct(info),
+                        link,
+                        ..
+                    },
+                    _,
+                ) => {
                     let bytes = argument.bytes().unwrap_or_default();
                     let hidden = link.map(|link| link.offset);
                     fields(info, bytes, hidden, &mut list, f)?;
@@ -44,10 +51,16 @@ impl fmt::Display for ShowCall<'_, '_> {
                         write!(f, "{}=", link.name)?;
                         match (&linked.target, &link.target) {
                             (Target::Shared(shared), _) => write!(f, "{shared:?}")?,
-                            (Target::Read(bytes), crate::call::LinkTarget::Array { kind, size, .. }) => {
+                            (
+                                Target::Read(bytes),
+                                crate::call::LinkTarget::Array { kind, size, .. },
+                            ) => {
                                 array(kind, Role::Plain, *size, bytes, f)?;
                             }
-                            (Target::ReadWrite(bytes), crate::call::LinkTarget::Array { kind, size, .. }) => {
+                            (
+                                Target::ReadWrite(bytes),
+                                crate::call::LinkTarget::Array { kind, size, .. },
+                            ) => {
                                 array(kind, Role::Plain, *size, bytes, f)?;
                             }
                             _ => f.write_str("…")?,
@@ -100,11 +113,18 @@ impl fmt::Display for ShowAnswer<'_, '_> {
                 None => write!(f, "{rax}"),
             };
         }
-        let block = |register: usize| self.1.get(register).and_then(Arg::bytes).unwrap_or_default();
+        let block = |register: usize| {
+            self.1
+                .get(register)
+                .and_then(Arg::bytes)
+                .unwrap_or_default()
+        };
         match self.0.result {
             ResultInfo::Yielded { register, show } => show(block(register), f),
             ResultInfo::Block(register) => match self.0.registers.get(register) {
-                Some(RegisterInfo::Block { kind, .. }) => value(kind, Role::Plain, block(register), f),
+                Some(RegisterInfo::Block { kind, .. }) => {
+                    value(kind, Role::Plain, block(register), f)
+                }
                 _ => f.write_char('0'),
             },
             ResultInfo::Unit | ResultInfo::Rax { .. } => f.write_char('0'),
@@ -166,7 +186,9 @@ fn fields(
             continue;
         };
         let zero = part.iter().all(|byte| *byte == 0);
-        if zero || field.role == Role::Reserved || hidden == Some(field.offset) {
+        // Handle 0 is somebody: in ACRN the caller itself.
+        let tells_nothing = zero && field.role != Role::Handle;
+        if tells_nothing || field.role == Role::Reserved || hidden == Some(field.offset) {
             continue;
         }
         list.next(f)?;
@@ -201,7 +223,11 @@ fn value(kind: &Kind, role: Role, bytes: &[u8], f: &mut fmt::Formatter<'_>) -> f
             fields(info, bytes, None, &mut List::new(), f)?;
             f.write_char('}')
         }
-        Kind::Array { element: Kind::Unsigned, size: 1, .. } => hex(bytes, f),
+        Kind::Array {
+            element: Kind::Unsigned,
+            size: 1,
+            ..
+        } => hex(bytes, f),
         Kind::Array { element, size, .. } => array(element, role, *size, bytes, f),
     }
 }
@@ -243,7 +269,10 @@ fn signed(bytes: &[u8]) -> i64 {
 }
 
 fn text(bytes: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
+    let end = bytes
+        .iter()
+        .position(|byte| *byte == 0)
+        .unwrap_or(bytes.len());
     let bytes = bytes.get(..end).unwrap_or_default();
     f.write_char('"')?;
     for byte in bytes.iter().take(SHOWN_BYTES) {
@@ -251,7 +280,11 @@ fn text(bytes: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
             f.write_char(char::from(letter))?;
         }
     }
-    f.write_str(if bytes.len() > SHOWN_BYTES { "\"…" } else { "\"" })
+    f.write_str(if bytes.len() > SHOWN_BYTES {
+        "\"…"
+    } else {
+        "\""
+    })
 }
 
 fn hex(bytes: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {

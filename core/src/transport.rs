@@ -17,26 +17,23 @@ use crate::call::CallInfo;
 /// [`reborrow`](crate::arg::reborrow)ed ones on, and look at them again after.
 ///
 /// The trait is safe and object-safe. Whether a *particular* transport can do harm is decided where it is built.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a transport",
+    label = "a `Client` needs something that carries calls",
+    note = "an implementation of an interface is used as it is, without a `Client`; to reach one through registers and memory, put its server behind a loopback (`hypercall::mock::loopback::Loopback`)"
+)]
 pub trait Transport {
     /// Makes one call.
     ///
     /// # Errors
     /// [`TransportError`] when there is no answer. [`TransportError::may_have_run`] says whether the hypervisor may
     /// have acted all the same.
-    fn call<'a>(
-        &self,
-        info: &'static CallInfo,
-        args: [Arg<'a>; 2],
-    ) -> Result<i64, TransportError>;
+    fn call<'a>(&self, info: &'static CallInfo, args: [Arg<'a>; 2]) -> Result<i64, TransportError>;
 }
 
 impl<T: Transport + ?Sized> Transport for &T {
     #[inline]
-    fn call<'a>(
-        &self,
-        info: &'static CallInfo,
-        args: [Arg<'a>; 2],
-    ) -> Result<i64, TransportError> {
+    fn call<'a>(&self, info: &'static CallInfo, args: [Arg<'a>; 2]) -> Result<i64, TransportError> {
         (**self).call(info, args)
     }
 }

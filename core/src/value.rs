@@ -11,7 +11,7 @@ use crate::schema::{Field, Kind, Role};
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot travel in a register",
     label = "its register holds a value, so the type must implement `Value`",
-    note = "pass an integer or a type made by `register_id!`, `open_enum!` or `flags!`; pass a payload struct as `&T` (the hypervisor reads it) or `&mut T` (it also writes it)"
+    note = "pass an unsigned integer of at most 64 bits or a type made by `register_id!`, `open_enum!` or `flags!`; put a `SharedRef` into a header, `header(H {{ address: &x }})`; pass a payload struct as `&T` (the hypervisor reads it) or `&mut T` (it also writes it)"
 )]
 pub trait Value: Copy + fmt::Debug {
     /// How the register is read by a tool.

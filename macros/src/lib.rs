@@ -54,7 +54,7 @@ use proc_macro::TokenStream;
 /// Further options:
 /// - `header(Header { field: x, count: list.len(), address: &list })`: the arguments named in it travel in a struct
 ///   instead of in registers; `&list` puts the address of `list: &[T]` (an array) or `list: SharedRef` (memory that the
-///   hypervisor keeps) into the field.
+///   hypervisor keeps) into the field. A `SharedRef` has no other way to travel.
 /// - `select(MASK, VALUE)`: several methods share the number; these bits of the first register tell them apart.
 /// - `errors(-1 = "what to check", …)`: printed after a refusal with that code.
 #[proc_macro_attribute]
@@ -81,8 +81,9 @@ pub fn payload(item: TokenStream) -> TokenStream {
 /// Makes the mockall mock of an interface: `counter_interface!(hypercall_mock::mock);`, for an interface `Counter`, makes
 /// `MockCounter`.
 ///
-/// Use it where the trait and the types of its methods are in scope, in a crate that depends on `mockall` 0.15. Methods
-/// with a body are not mocked: they run, on the mock.
+/// Use it where the trait and the types of its methods are in scope, in a crate that depends on `mockall` 0.15. Through
+/// `hypercall` it is `hypercall::mock::mock`, by the feature `mockall`. Methods with a body are not mocked: they run, on
+/// the mock.
 #[proc_macro]
 pub fn mock(item: TokenStream) -> TokenStream {
     mock::expand(item.into())

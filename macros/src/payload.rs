@@ -59,7 +59,9 @@ pub(crate) fn expand(item: TokenStream) -> Result<TokenStream> {
                 } else if meta.path.is_ident("crate") {
                     krate = meta.value()?.parse()?;
                 } else {
-                    return Err(meta.error("unknown option: a payload struct takes `c` and `crate`"));
+                    return Err(
+                        meta.error("unknown option: a payload struct takes `c` and `crate`")
+                    );
                 }
                 Ok(())
             })?;
@@ -75,7 +77,9 @@ pub(crate) fn expand(item: TokenStream) -> Result<TokenStream> {
     if fields.named.is_empty() {
         return Err(Error::new_spanned(
             name,
-            format!("payload `{name}` has no fields: a block of no bytes cannot travel; leave the argument out"),
+            format!(
+                "payload `{name}` has no fields: a block of no bytes cannot travel; leave the argument out"
+            ),
         ));
     }
 
@@ -83,7 +87,10 @@ pub(crate) fn expand(item: TokenStream) -> Result<TokenStream> {
     let mut padding = Vec::new();
     let mut previous: Option<&syn::Field> = None;
     for field in &fields.named {
-        let ident = field.ident.as_ref().ok_or_else(|| Error::new(field.span(), "unnamed field"))?;
+        let ident = field
+            .ident
+            .as_ref()
+            .ok_or_else(|| Error::new(field.span(), "unnamed field"))?;
         let options = field_options(field)?;
         let ty = &field.ty;
         let field_name = ident.unraw().to_string();
@@ -92,7 +99,9 @@ pub(crate) fn expand(item: TokenStream) -> Result<TokenStream> {
         if options.text && !is_bytes(ty) {
             return Err(Error::new_spanned(
                 ty,
-                format!("field `{field_name}` is text, which is a byte array that a NUL ends: make it `[u8; N]`, or remove `text`"),
+                format!(
+                    "field `{field_name}` is text, which is a byte array that a NUL ends: make it `[u8; N]`, or remove `text`"
+                ),
             ));
         }
         let kind = if options.text {

@@ -46,6 +46,9 @@ impl<S: Serve, M: Mount> Loopback<S, M> {
     /// uses. 64 KiB is plenty for anything but long arrays.
     ///
     /// Both are rounded inwards to whole pages; every block starts at a page boundary.
+    ///
+    /// Memory that does not keep what is written makes every call with a block an error. Over a
+    /// [`FakeAcrn`](crate::fake::FakeAcrn) that is address 0 too, which ACRN takes for a null pointer.
     pub const fn new(server: S, memory: M, start: Gpa, length: u64) -> Self {
         let end = start.0.saturating_add(length);
         Self {
@@ -69,19 +72,31 @@ impl<S: Serve, M: Mount> Loopback<S, M> {
     }
 
     fn put(&self, scratch: &mut Scratch, bytes: &[u8]) -> Result<u64, TransportError> {
-        const FULL: TransportError =
-            TransportError::Unsupported("the call's blocks do not fit the loopback's scratch memory");
+        const FULL: TransportError = TransportError::Unsupported(
+            "the call's blocks do not fit the loopback's scratch memory",
+        );
         let length = u64::try_from(bytes.len()).map_err(|_| FULL)?;
         let at = scratch.start;
         let end = at.checked_add(length.max(1)).ok_or(FULL)?;
         if end > scratch.end {
             return Err(FULL);
         }
-        self.memory.write(at, bytes).map_err(|_| {
-            TransportError::Unsupported("the loopback's scratch memory is not guest memory")
-        })?;
+        if !self.keeps(at) || self.memory.write(at, bytes).is_err() {
+            return Err(TransportError::Unsupported(
+                "the loopback's scratch memory is not guest memory that keeps what is written; choose RAM that nothing else uses",
+            ));
+        }
         scratch.start = end.checked_next_multiple_of(PAGE).ok_or(FULL)?;
         Ok(at)
+    }
+
+    /// Whether memory at an address keeps what is written. Not all does: a device's, or what ACRN takes for a null pointer.
+    fn keeps(&self, at: u64) -> bool {
+        const MARK: u8 = 0xa5;
+        let mut byte = [0];
+        self.memory.write(at, &[MARK]).is_ok()
+            && self.memory.read(at, &mut byte).is_ok()
+            && byte == [MARK]
     }
 
     fn take(&self, at: u64, bytes: &mut [u8]) -> Result<(), TransportError> {
@@ -107,7 +122,9 @@ impl<S: Serve, M: Mount> Loopback<S, M> {
                 target,
             }) => {
                 if offset.checked_add(8).is_none_or(|end| end > header.len()) {
-                    return Err(TransportError::Unsupported("a header without room for an address"));
+                    return Err(TransportError::Unsupported(
+                        "a header without room for an address",
+                    ));
                 }
                 let nested = match target {
                     Target::Read(bytes) => self.put(scratch, bytes)?,
@@ -128,7 +145,9 @@ impl<S: Serve, M: Mount> Loopback<S, M> {
                     .and_then(|offset| register.checked_add(offset));
                 field
                     .and_then(|field| self.memory.write(field, &nested.to_le_bytes()).ok())
-                    .ok_or(TransportError::Unsupported("a header without room for an address"))?;
+                    .ok_or(TransportError::Unsupported(
+                        "a header without room for an address",
+                    ))?;
                 Ok((register, nested))
             }
         }
@@ -148,8 +167,7 @@ impl<S: Serve, M: Mount> Transport for Loopback<S, M> {
             args: [0; 2],
         };
         let mut nested = [0; 2];
-        for ((argument, register), nested) in
-            args.iter().zip(&mut registers.args).zip(&mut nested)
+        for ((argument, register), nested) in args.iter().zip(&mut registers.args).zip(&mut nested)
         {
             (*register, *nested) = self.place(&mut scratch, argument)?;
         }

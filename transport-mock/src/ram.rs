@@ -63,7 +63,9 @@ impl GuestMemory for Ram {
     fn read(&self, gpa: u64, bytes: &mut [u8]) -> Result<(), Unmapped> {
         for piece in pieces(gpa, bytes.len()) {
             let (at, before, count) = piece.ok_or(Unmapped)?;
-            let part = bytes.get_mut(before..before.saturating_add(count)).ok_or(Unmapped)?;
+            let part = bytes
+                .get_mut(before..before.saturating_add(count))
+                .ok_or(Unmapped)?;
             if let Some((page, offset)) = self.live(at) {
                 page.read(offset, part).map_err(|_| Unmapped)?;
             } else {
@@ -78,7 +80,9 @@ impl GuestMemory for Ram {
     fn write(&self, gpa: u64, bytes: &[u8]) -> Result<(), Unmapped> {
         for piece in pieces(gpa, bytes.len()) {
             let (at, before, count) = piece.ok_or(Unmapped)?;
-            let part = bytes.get(before..before.saturating_add(count)).ok_or(Unmapped)?;
+            let part = bytes
+                .get(before..before.saturating_add(count))
+                .ok_or(Unmapped)?;
             if let Some((page, offset)) = self.live(at) {
                 page.write(offset, part).map_err(|_| Unmapped)?;
             } else {

@@ -92,3 +92,25 @@ proptest! {
         fake.write_memory(VmId(1), Gpa(u64::MAX - 8), &bytes);
     }
 }
+
+/// A loopback over memory that swallows what is written must not make answers up.
+#[test]
+fn a_loopback_over_memory_that_keeps_nothing_says_so() {
+    use hypercall_core::acrn::Hypervisor as _;
+    use hypercall_core::{Client, ErrorKind, Gpa, TransportError};
+    use hypercall_mock::loopback::Loopback;
+
+    for start in [0, 0x1_0000_0000_0000] {
+        let acrn = FakeAcrn::new();
+        let server = hypercall_core::acrn::server::AcrnServer::new(&acrn);
+        let client = Client::new(Loopback::new(server, &acrn, Gpa(start), 0x1000));
+        let error = client.get_api_version().unwrap_err();
+        assert!(
+            matches!(
+                error.kind,
+                ErrorKind::Transport(TransportError::Unsupported(_))
+            ),
+            "{start:#x}: {error}"
+        );
+    }
+}

@@ -18,7 +18,12 @@ use hypercall_mock::Ram;
 use hypercall_mock::loopback::Loopback;
 
 fn over<S: Serve>(server: S) -> Client<Loopback<S, Ram>> {
-    Client::new(Loopback::new(server, Ram::new(32), hypercall::Gpa(0x1000), 0x10000))
+    Client::new(Loopback::new(
+        server,
+        Ram::new(32),
+        hypercall::Gpa(0x1000),
+        0x10000,
+    ))
 }
 
 /// Arguments and methods that are called like something in the generated code.
@@ -26,7 +31,9 @@ mod names {
     use hypercall::{Error, Payload};
     use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-    #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout, Payload)]
+    #[derive(
+        Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout, Payload,
+    )]
     #[repr(C, packed)]
     pub struct Header {
         pub r#type: u8,
@@ -34,7 +41,9 @@ mod names {
         pub rules: u64,
     }
 
-    #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout, Payload)]
+    #[derive(
+        Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout, Payload,
+    )]
     #[repr(C)]
     pub struct Item {
         pub value: u32,
@@ -80,7 +89,12 @@ impl names::Names for Answers {
     fn memory(&self, args: u8, memory: &mut names::Item) -> Result<u32, hypercall::Error> {
         Ok(memory.value + u32::from(args))
     }
-    fn rules(&self, r#type: u8, call: &[names::Item], registers: u8) -> Result<(), hypercall::Error> {
+    fn rules(
+        &self,
+        r#type: u8,
+        call: &[names::Item],
+        registers: u8,
+    ) -> Result<(), hypercall::Error> {
         assert_eq!((r#type, registers), (3, 4));
         assert_eq!(call, [names::Item { value: 5 }]);
         Ok(())
@@ -123,8 +137,14 @@ fn arguments_and_methods_may_have_any_name() {
     use names::{Names, NamesCalls, NamesServer};
     fn through<N: Names>(names: N) {
         assert_eq!(Names::implementation(&names, 1, 2), Ok(0x102));
-        assert_eq!(Names::memory(&names, 1, &mut names::Item { value: 41 }), Ok(42));
-        assert_eq!(Names::rules(&names, 3, &[names::Item { value: 5 }], 4), Ok(()));
+        assert_eq!(
+            Names::memory(&names, 1, &mut names::Item { value: 41 }),
+            Ok(42)
+        );
+        assert_eq!(
+            Names::rules(&names, 3, &[names::Item { value: 5 }], 4),
+            Ok(())
+        );
         assert_eq!(Names::transport(&names, 4), Ok(4));
         assert_eq!(Names::new(&names), Ok(5));
         assert_eq!(Names::into(&names), Ok(6));
@@ -141,10 +161,14 @@ fn arguments_and_methods_may_have_any_name() {
     through(Box::new(client) as Box<dyn Names>);
     assert_eq!(NamesCalls::LOOP.name, "loop");
     assert!(format!("{:?}", NamesCalls::LOOP.registers[0]).contains("name: \"fn\""));
-    let hypercall::schema::Kind::Struct(header) = <names::Header as hypercall::Payload>::KIND else {
+    let hypercall::schema::Kind::Struct(header) = <names::Header as hypercall::Payload>::KIND
+    else {
         panic!("a struct");
     };
-    assert_eq!((header.fields[0].name, header.fields[2].offset), ("type", 3));
+    assert_eq!(
+        (header.fields[0].name, header.fields[2].offset),
+        ("type", 3)
+    );
 }
 
 /// A module in which nothing means what it usually means.
@@ -173,7 +197,15 @@ mod hidden_prelude {
     pub trait Field {}
     pub type Result<T> = ::core::result::Result<T, ::hypercall_core::Error>;
 
-    #[derive(::core::clone::Clone, ::core::marker::Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Payload)]
+    #[derive(
+        ::core::clone::Clone,
+        ::core::marker::Copy,
+        FromBytes,
+        IntoBytes,
+        Immutable,
+        KnownLayout,
+        Payload,
+    )]
     #[repr(C)]
     #[payload(crate = ::hypercall_core)]
     pub struct Block {
@@ -236,14 +268,24 @@ fn a_trait_may_have_any_visibility() {
     struct Nothing;
     impl outer::Scoped for Nothing {
         fn call(&self, info: u8) -> Result<(), hypercall::Error> {
-            Err(hypercall::Error::refused(outer::ScopedCalls::CALL, [info.into(), 0], -1))
+            Err(hypercall::Error::refused(
+                outer::ScopedCalls::CALL,
+                [info.into(), 0],
+                -1,
+            ))
         }
     }
     impl outer::Empty for Nothing {}
     let client = over(outer::ScopedServer::new(Nothing));
-    assert_eq!(outer::Scoped::call(&client, 1).unwrap_err().code(), Some(-1));
+    assert_eq!(
+        outer::Scoped::call(&client, 1).unwrap_err().code(),
+        Some(-1)
+    );
     let empty = outer::EmptyServer::new(Nothing);
-    let registers = hypercall::server::Registers { number: 1, args: [0; 2] };
+    let registers = hypercall::server::Registers {
+        number: 1,
+        args: [0; 2],
+    };
     assert_eq!(empty.serve(registers, &Ram::new(1)), Ok(-25));
 }
 
@@ -264,12 +306,20 @@ write_interface!(Written, 0x1, u8, &mut names::Item, &[u8], Result<(), hypercall
 #[test]
 fn a_macro_may_write_a_trait() {
     use hypercall::call::{Direction, RegisterInfo};
-    let [RegisterInfo::Block { direction: Direction::ReadWrite, .. }, RegisterInfo::Bytes { .. }] =
-        WrittenCalls::CALL.registers
+    let [
+        RegisterInfo::Block {
+            direction: Direction::ReadWrite,
+            ..
+        },
+        RegisterInfo::Bytes { .. },
+    ] = WrittenCalls::CALL.registers
     else {
         panic!("{:?}", WrittenCalls::CALL.registers);
     };
-    assert!(matches!(PassedCalls::CALL.registers[1], RegisterInfo::Bytes { .. }));
+    assert!(matches!(
+        PassedCalls::CALL.registers[1],
+        RegisterInfo::Bytes { .. }
+    ));
 }
 
 /// An interface whose attribute comes from a macro, and whose methods come from its caller.

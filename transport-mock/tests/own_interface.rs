@@ -16,11 +16,21 @@ use std::sync::atomic::Ordering;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 const CODES: &[CodeInfo] = &[
-    CodeInfo { code: -2, name: "ENOENT", text: "there is no such thing" },
-    CodeInfo { code: -7, name: "E2BIG", text: "too much" },
+    CodeInfo {
+        code: -2,
+        name: "ENOENT",
+        text: "there is no such thing",
+    },
+    CodeInfo {
+        code: -7,
+        name: "E2BIG",
+        text: "too much",
+    },
 ];
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout, Payload)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout, Payload,
+)]
 #[repr(C)]
 #[payload(c = "struct point")]
 pub struct Point {
@@ -31,7 +41,9 @@ pub struct Point {
     pub y: u32,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout, Payload)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout, Payload,
+)]
 #[repr(C)]
 pub struct Ticket {
     #[payload(text)]
@@ -44,7 +56,11 @@ pub struct Ticket {
 
 impl Yields<u32> for Ticket {
     fn yielded(&self) -> Result<u32, Rejection> {
-        if self.id == u32::MAX { Err(Rejection("id 0xffffffff")) } else { Ok(self.id) }
+        if self.id == u32::MAX {
+            Err(Rejection("id 0xffffffff"))
+        } else {
+            Ok(self.id)
+        }
     }
     fn store(&mut self, value: u32) {
         self.id = value;
@@ -54,7 +70,9 @@ impl Yields<u32> for Ticket {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout, Payload)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout, Payload,
+)]
 #[repr(C)]
 pub struct PathHeader {
     pub colour: u16,
@@ -65,7 +83,9 @@ pub struct PathHeader {
     pub points: u64,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout, Payload)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout, Payload,
+)]
 #[repr(C)]
 pub struct Pointer {
     pub page: Gpa,
@@ -140,7 +160,11 @@ impl Plotter for Firmware {
         if plotter == PlotterId(7) {
             Ok(())
         } else {
-            Err(Error::refused(PlotterCalls::LIFT, [plotter.0.into(), 0], -2))
+            Err(Error::refused(
+                PlotterCalls::LIFT,
+                [plotter.0.into(), 0],
+                -2,
+            ))
         }
     }
     fn add(&self, left: u32, right: u32) -> Result<u32, Error> {
@@ -163,13 +187,20 @@ impl Plotter for Firmware {
     }
     fn enqueue(&self, ticket: &mut Ticket) -> Result<u32, Error> {
         if &ticket.name == b"rejected" {
-            Err(Error::rejected(PlotterCalls::ENQUEUE, [0; 2], Rejection("no room")))
+            Err(Error::rejected(
+                PlotterCalls::ENQUEUE,
+                [0; 2],
+                Rejection("no room"),
+            ))
         } else {
             Ok(40 + u32::from(ticket.name[0]))
         }
     }
     fn draw(&self, colour: u16, points: &[Point]) -> Result<(), Error> {
-        self.drawn.lock().unwrap().push((colour, points.len(), points.first().copied()));
+        self.drawn
+            .lock()
+            .unwrap()
+            .push((colour, points.len(), points.first().copied()));
         match points.first() {
             Some(Point { x: 666, .. }) => Err(Error::refused(PlotterCalls::DRAW, [0; 2], -7)),
             _ => Ok(()),
@@ -183,7 +214,10 @@ impl Plotter for Firmware {
         Ok(u8::try_from(plotter.0 & 0xff).unwrap())
     }
     fn paper(&self, plotter: PlotterId) -> Result<Point, Error> {
-        Ok(Point { x: u32::from(plotter.0), y: 297 })
+        Ok(Point {
+            x: u32::from(plotter.0),
+            y: 297,
+        })
     }
     fn firmware(&self, offset: u32, bytes: &mut [u8]) -> Result<(), Error> {
         for byte in bytes {
@@ -193,7 +227,10 @@ impl Plotter for Firmware {
     }
     fn transpose(&self, colour: u16, points: &mut [Point]) -> Result<(), Error> {
         for point in points {
-            *point = Point { x: point.y + u32::from(colour), y: point.x };
+            *point = Point {
+                x: point.y + u32::from(colour),
+                y: point.x,
+            };
         }
         Ok(())
     }
@@ -209,7 +246,10 @@ impl Rules for FirmwareRules {
 type Wire = Loopback<PlotterServer<Firmware, FirmwareRules>, Ram>;
 
 fn client() -> Client<Wire> {
-    let server = PlotterServer { implementation: Firmware::default(), rules: FirmwareRules };
+    let server = PlotterServer {
+        implementation: Firmware::default(),
+        rules: FirmwareRules,
+    };
     Client::new(Loopback::new(server, Ram::new(32), Gpa(0x1000), 0x10000))
 }
 
@@ -231,7 +271,10 @@ fn values_and_results_arrive() {
 #[test]
 fn a_refusal_names_the_call_its_registers_and_what_to_check() {
     let error = client().lift(PlotterId(3)).unwrap_err();
-    assert_eq!((error.kind, error.rax, error.args), (ErrorKind::Refused, -2, [3, 0]));
+    assert_eq!(
+        (error.kind, error.rax, error.args),
+        (ErrorKind::Refused, -2, [3, 0])
+    );
     assert_eq!(
         error.to_string(),
         "lift(plotter=PlotterId(3)) was refused with -2 (ENOENT): there is no such thing. Check: is the plotter switched on"
@@ -251,11 +294,22 @@ fn blocks_are_changed_in_place() {
 
 #[test]
 fn a_rejection_travels_in_the_block() {
-    let mut ticket = Ticket { name: *b"a\0\0\0\0\0\0\0", id: 9, reserved: 0 };
+    let mut ticket = Ticket {
+        name: *b"a\0\0\0\0\0\0\0",
+        id: 9,
+        reserved: 0,
+    };
     assert_eq!(client().enqueue(&mut ticket), Ok(137));
-    let mut ticket = Ticket { name: *b"rejected", id: 9, reserved: 0 };
+    let mut ticket = Ticket {
+        name: *b"rejected",
+        id: 9,
+        reserved: 0,
+    };
     let error = client().enqueue(&mut ticket).unwrap_err();
-    assert_eq!((error.kind, error.rax), (ErrorKind::Rejected("id 0xffffffff"), 0));
+    assert_eq!(
+        (error.kind, error.rax),
+        (ErrorKind::Rejected("id 0xffffffff"), 0)
+    );
     assert_eq!(ticket.id, u32::MAX);
 }
 
@@ -290,7 +344,11 @@ fn a_shared_page_is_the_same_memory_on_both_sides() {
     let Some(SharedRef::Address(gpa)) = *firmware(&plotter).shared.lock().unwrap() else {
         panic!("a server sees an address");
     };
-    plotter.transport().memory().write(gpa.0 + 6, &[0xab, 0xcd]).unwrap();
+    plotter
+        .transport()
+        .memory()
+        .write(gpa.0 + 6, &[0xab, 0xcd])
+        .unwrap();
     assert_eq!(PAGE.word(4).unwrap().load(Ordering::Relaxed), 0xcdab_0000);
 }
 
@@ -298,18 +356,28 @@ fn a_shared_page_is_the_same_memory_on_both_sides() {
 fn methods_of_one_number_are_told_apart_by_their_register() {
     let plotter = client();
     assert_eq!(plotter.ink(PlotterId(0x42)), Ok(0x42));
-    assert_eq!(plotter.paper(PlotterId(0x42)), Ok(Point { x: 0x242, y: 297 }));
+    assert_eq!(
+        plotter.paper(PlotterId(0x42)),
+        Ok(Point { x: 0x242, y: 297 })
+    );
 }
 
 #[test]
 fn raw_calls_get_raw_answers() {
     let plotter = client();
     let wire = plotter.transport();
-    let serve = |number, args| wire.server().serve(Registers { number, args }, wire.memory());
+    let serve = |number, args| {
+        wire.server()
+            .serve(Registers { number, args }, wire.memory())
+    };
     assert_eq!(serve(0x99, [0, 0]), Ok(-25), "unknown number");
     assert_eq!(serve(0x19, [0x300, 0]), Ok(-25), "unknown selector");
     assert_eq!(serve(0x13, [1, u64::MAX]), Ok(-14), "unreadable block");
-    assert_eq!(serve(0x12, [u64::MAX, 0]), Ok(0xffff_ffff), "upper register bits do not count");
+    assert_eq!(
+        serve(0x12, [u64::MAX, 0]),
+        Ok(0xffff_ffff),
+        "upper register bits do not count"
+    );
 }
 
 #[test]
@@ -333,9 +401,20 @@ fn the_schema_says_what_travels() {
     let draw = PlotterCalls::INTERFACE.call("draw").unwrap();
     let text = format!("{:?}", draw.registers[0]);
     assert!(text.contains("count_offset: 2, count_size: 2"), "{text}");
-    assert_eq!(PlotterCalls::INTERFACE.select(0x19, [0x0242, 0]).unwrap().name, "paper");
-    let hypercall::schema::Kind::Struct(info) = <Point as Payload>::KIND else { panic!() };
-    assert_eq!((info.c_name, info.fields[0].units, info.fields[1].offset), ("struct point", "mm", 4));
+    assert_eq!(
+        PlotterCalls::INTERFACE
+            .select(0x19, [0x0242, 0])
+            .unwrap()
+            .name,
+        "paper"
+    );
+    let hypercall::schema::Kind::Struct(info) = <Point as Payload>::KIND else {
+        panic!()
+    };
+    assert_eq!(
+        (info.c_name, info.fields[0].units, info.fields[1].offset),
+        ("struct point", "mm", 4)
+    );
 }
 
 /// Answers every call with one RAX and leaves memory alone.
@@ -357,28 +436,54 @@ fn only_an_int_below_zero_is_a_refusal() {
     assert_eq!(kind(i64::from(i32::MIN)), ErrorKind::Refused);
     assert_eq!(kind(i64::from(i32::MIN) - 1), ErrorKind::Nonsense);
     assert_eq!(kind(1), ErrorKind::Nonsense);
-    let sum = |rax| Client::new(Fixed(rax)).add(0, 0).map_err(|error| error.kind);
+    let sum = |rax| {
+        Client::new(Fixed(rax))
+            .add(0, 0)
+            .map_err(|error| error.kind)
+    };
     assert_eq!(sum(0xffff_ffff), Ok(u32::MAX));
-    assert_eq!(sum(0x1_0000_0000), Err(ErrorKind::Nonsense), "a u32 does not hold it");
+    assert_eq!(
+        sum(0x1_0000_0000),
+        Err(ErrorKind::Nonsense),
+        "a u32 does not hold it"
+    );
 }
 
 #[test]
 fn what_may_have_run_is_said_so() {
-    let may_have_run = |rax| Client::new(Fixed(rax)).lift(PlotterId(1)).unwrap_err().may_have_run();
+    let may_have_run = |rax| {
+        Client::new(Fixed(rax))
+            .lift(PlotterId(1))
+            .unwrap_err()
+            .may_have_run()
+    };
     assert!(!may_have_run(-1));
     assert!(may_have_run(7), "nonsense");
     let points = [Point { x: 1, y: 0 }, Point { x: 666, y: 0 }];
     let error = client().draw(5, &points).unwrap_err();
-    assert!(error.may_have_run(), "the elements before the refused one were applied");
-    let mut ticket = Ticket { name: *b"rejected", id: 9, reserved: 0 };
-    assert!(client().enqueue(&mut ticket).unwrap_err().may_have_run(), "RAX was 0");
+    assert!(
+        error.may_have_run(),
+        "the elements before the refused one were applied"
+    );
+    let mut ticket = Ticket {
+        name: *b"rejected",
+        id: 9,
+        reserved: 0,
+    };
+    assert!(
+        client().enqueue(&mut ticket).unwrap_err().may_have_run(),
+        "RAX was 0"
+    );
 }
 
 #[test]
 fn a_server_that_is_a_client_passes_answers_on() {
     for rax in [1, -1, -40, i64::MIN] {
         let server = PlotterServer::new(Client::new(Fixed(rax)));
-        let registers = Registers { number: 0x10, args: [0; 2] };
+        let registers = Registers {
+            number: 0x10,
+            args: [0; 2],
+        };
         assert_eq!(server.serve(registers, &Ram::new(1)), Ok(rax));
     }
 }
@@ -419,13 +524,31 @@ pub trait Sums {
 #[test]
 fn a_server_makes_up_no_answer() {
     let serve = |number, rax| {
-        Served::of(SumsServer::new(Told(rax)).serve(Registers { number, args: [0; 2] }, &Ram::new(1)))
+        Served::of(SumsServer::new(Told(rax)).serve(
+            Registers {
+                number,
+                args: [0; 2],
+            },
+            &Ram::new(1),
+        ))
     };
     assert_eq!(serve(1, -3), Served::Answer(-3));
-    assert_eq!(serve(1, 3), Served::Lost, "a refusal with 3 would read as the sum 3");
+    assert_eq!(
+        serve(1, 3),
+        Served::Lost,
+        "a refusal with 3 would read as the sum 3"
+    );
     assert_eq!(serve(1, 0), Served::Lost);
-    assert_eq!(serve(2, 0), Served::Lost, "u64::MAX would read as a refusal");
-    assert_eq!(serve(3, 0), Served::Lost, "a refusal with 0 would read as a success");
+    assert_eq!(
+        serve(2, 0),
+        Served::Lost,
+        "u64::MAX would read as a refusal"
+    );
+    assert_eq!(
+        serve(3, 0),
+        Served::Lost,
+        "a refusal with 0 would read as a success"
+    );
 }
 
 #[derive(Debug, PartialEq)]
@@ -446,7 +569,10 @@ impl Served {
 #[test]
 fn secrets_are_not_shown() {
     let error = Told(-1).unlock(Password(1234)).unwrap_err();
-    assert!(error.to_string().starts_with("unlock(password=<secret>)"), "{error}");
+    assert!(
+        error.to_string().starts_with("unlock(password=<secret>)"),
+        "{error}"
+    );
     assert_eq!(format!("{:?}", Password(1234)), "Password(<secret>)");
 }
 
@@ -458,7 +584,12 @@ fn an_array_ends_with_the_address_space() {
         fn read(&self, gpa: u64, bytes: &mut [u8]) -> Result<(), hypercall::server::Unmapped> {
             bytes.fill(0);
             if gpa == 0x1000 {
-                let header = PathHeader { colour: 1, count: u16::MAX, reserved: 0, points: u64::MAX - 15 };
+                let header = PathHeader {
+                    colour: 1,
+                    count: u16::MAX,
+                    reserved: 0,
+                    points: u64::MAX - 15,
+                };
                 bytes.copy_from_slice(header.as_block());
             }
             Ok(())
@@ -468,6 +599,15 @@ fn an_array_ends_with_the_address_space() {
         }
     }
     let server = PlotterServer::new(Firmware::default());
-    assert_eq!(server.serve(Registers { number: 0x17, args: [0x1000, 0] }, &Everywhere), Ok(0));
+    assert_eq!(
+        server.serve(
+            Registers {
+                number: 0x17,
+                args: [0x1000, 0]
+            },
+            &Everywhere
+        ),
+        Ok(0)
+    );
     assert_eq!(server.implementation.drawn.lock().unwrap().len(), 2);
 }

@@ -13,6 +13,7 @@
 //!   emits the 6-byte `mov $imm32, %r8d`, which clears the upper half. A sign-extending move would make another number.
 //! - `in("rdi")`, `in("rsi")`: only in the forms whose call has the parameter, so that a call without one costs nothing.
 //!   They are inputs only: the hypervisor preserves every register but RAX (`vmcall_vmexit_handler` writes that one).
+//!   The calls that return through another world do not; they take [`vmcall_switch`].
 //! - `lateout("rax")`: the result. Late, because the processor writes it after it has read every input.
 //! - No `nomem`, no `readonly`, never `pure`: the hypervisor reads and writes memory that the compiler cannot see being
 //!   passed. Without this barrier a compiler may drop the stores to a parameter block, and may take a field that

@@ -94,13 +94,17 @@ impl fmt::Debug for Signature {
 #[non_exhaustive]
 pub enum NotAvailable {
     /// The processor does not run under a hypervisor, or under one that hides.
-    #[error("no hypervisor: this processor says that it is not virtualized, and VMCALL would fault")]
+    #[error(
+        "no hypervisor: this processor says that it is not virtualized, and VMCALL would fault"
+    )]
     NoHypervisor,
     /// There is a hypervisor, and it is not ACRN: VMCALL would mean something else to it, or fault.
     #[error("the hypervisor is {0}, not ACRN: it would read other registers, or fault")]
     OtherHypervisor(Signature),
     /// ACRN answers hypercalls from ring 0 only; from here VMCALL would raise #GP(0).
-    #[error("ACRN takes hypercalls from ring 0 only, and this code runs in ring {privilege}: call from the kernel, or through its driver")]
+    #[error(
+        "ACRN takes hypercalls from ring 0 only, and this code runs in ring {privilege}: call from the kernel, or through its driver"
+    )]
     NotPrivileged {
         /// The current privilege level, 1 to 3.
         privilege: u8,
@@ -111,7 +115,7 @@ pub enum NotAvailable {
 ///
 /// Reads CPUID leaf 1 (ECX bit 31), the signature at 0x40000000 and at every 0x100 above it up to 0x4000FF00 (a
 /// hypervisor that also imitates another one moves its own up), leaves 0x40000001 and 0x40000010, and CS. None of these
-/// can fault in any ring.
+/// can fault in ring 0, nor in another one unless its kernel asked the processor to fault CPUID there.
 ///
 /// # Errors
 /// [`NotAvailable`]: no hypervisor, another one, or not ring 0, in this order.
@@ -131,7 +135,11 @@ struct ThisProcessor;
 
 impl Processor for ThisProcessor {
     fn cpuid(&self, leaf: u32) -> [u32; 4] {
-        let answer = if leaf == FEATURES { __cpuid(leaf) } else { __cpuid_count(leaf, 0) };
+        let answer = if leaf == FEATURES {
+            __cpuid(leaf)
+        } else {
+            __cpuid_count(leaf, 0)
+        };
         [answer.eax, answer.ebx, answer.ecx, answer.edx]
     }
 
@@ -180,7 +188,10 @@ mod tests {
 
     impl Processor for Leaves {
         fn cpuid(&self, leaf: u32) -> [u32; 4] {
-            self.0.iter().find(|(number, _)| *number == leaf).map_or([0; 4], |(_, answer)| *answer)
+            self.0
+                .iter()
+                .find(|(number, _)| *number == leaf)
+                .map_or([0; 4], |(_, answer)| *answer)
         }
         fn privilege(&self) -> u8 {
             self.1
@@ -224,8 +235,15 @@ mod tests {
     fn another_hypervisor_is_named_and_none_is_said_to_be_none() {
         let kvm = &[PRESENT, (0x4000_0000, [0, 0x4b4d_564b, 0x564b_4d56, 0x4d])];
         let error = detect_on(&Leaves(kvm, 0)).unwrap_err();
-        assert_eq!(error, NotAvailable::OtherHypervisor(Signature(*b"KVMKVMKVM\0\0\0")));
-        assert!(error.to_string().starts_with("the hypervisor is KVM, not ACRN"));
+        assert_eq!(
+            error,
+            NotAvailable::OtherHypervisor(Signature(*b"KVMKVMKVM\0\0\0"))
+        );
+        assert!(
+            error
+                .to_string()
+                .starts_with("the hypervisor is KVM, not ACRN")
+        );
         assert_eq!(detect_on(&Leaves(&[], 0)), Err(NotAvailable::NoHypervisor));
         // Without the bit the leaves mean nothing: on bare metal they echo the last basic one.
         assert_eq!(

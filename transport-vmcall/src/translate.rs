@@ -26,7 +26,10 @@ impl Identity {
     /// Whether memory *is* mapped so is part of the contract of [`Vmcall::new`](crate::Vmcall::new), which is where it
     /// starts to matter.
     #[must_use]
-    #[expect(clippy::new_without_default, reason = "nobody should get one without a thought")]
+    #[expect(
+        clippy::new_without_default,
+        reason = "nobody should get one without a thought"
+    )]
     pub const fn new() -> Self {
         Self(())
     }

@@ -6,7 +6,7 @@ use hypercall::arg::{Arg, Linked, Target};
 use hypercall::call::CallInfo;
 use hypercall::{SharedRef, Transport, TransportError};
 
-use crate::asm::{vmcall0, vmcall1, vmcall2};
+use crate::asm::{vmcall_switch, vmcall0, vmcall1, vmcall2};
 use crate::{Acrn, Translate};
 
 /// Makes hypercalls by executing VMCALL.
@@ -31,7 +31,13 @@ impl<X: Translate> Vmcall<X> {
     ///    addresses of device memory, buffers given as [`SharedRef::Address`]). The hypervisor makes such memory appear
     ///    in another VM, writes it, or takes it away; the transport cannot see that it is an address. Whoever lets
     ///    other code choose payloads passes this promise on to that code.
-    /// 4. Calls that stop the machine or the caller are acceptable where they are reachable: pausing VM 0 never
+    /// 4. **No argument claims more memory than there is**: the header of a shared buffer describes no more than the
+    ///    pages that hold it, for as long as the hypervisor has them
+    ///    ([`setup_sbuf`](hypercall::acrn::Hypervisor::setup_sbuf)); a buffer of
+    ///    [`profiling_ops`](hypercall::acrn::Hypervisor::profiling_ops) is as long as its command reads and writes; the
+    ///    `buf_cnt` of [`vm_intr_monitor`](hypercall::acrn::Hypervisor::vm_intr_monitor) is not 0 or 1 where counters
+    ///    are read. The hypervisor believes these numbers and writes that far.
+    /// 5. Calls that stop the machine or the caller are acceptable where they are reachable: pausing VM 0 never
     ///    returns.
     pub const unsafe fn new(_acrn: Acrn, translate: X) -> Self {
         Self { translate }
@@ -61,6 +67,10 @@ impl<X: Translate> Vmcall<X> {
                 self.address(bytes.as_mut_ptr().cast_const(), bytes.len(), register, true)
             }
             Target::Shared(SharedRef::Address(gpa)) => Ok(gpa.0),
+            // The address of no pages is nobody's, and the hypervisor would keep a page from it on.
+            Target::Shared(SharedRef::Pages([])) => Err(TransportError::Unsupported(
+                "there is no page in what is handed over for keeps",
+            )),
             Target::Shared(SharedRef::Pages(pages)) => {
                 self.address(pages.as_ptr().cast(), size_of_val(*pages), register, true)
             }
@@ -69,17 +79,26 @@ impl<X: Translate> Vmcall<X> {
 
     /// What goes into a register; `None` for one that the call does not use.
     #[inline]
-    fn register(&self, argument: &mut Arg<'_>, register: u8) -> Result<Option<u64>, TransportError> {
+    fn register(
+        &self,
+        argument: &mut Arg<'_>,
+        register: u8,
+    ) -> Result<Option<u64>, TransportError> {
         match argument {
             Arg::None => Ok(None),
             Arg::Value(value) => Ok(Some(*value)),
-            Arg::Read(bytes) => {
-                self.address(bytes.as_ptr(), bytes.len(), register, false).map(Some)
-            }
+            Arg::Read(bytes) => self
+                .address(bytes.as_ptr(), bytes.len(), register, false)
+                .map(Some),
             // A pointer for writing is taken, so that the hypervisor may write through it.
-            Arg::Write(bytes) | Arg::ReadWrite(bytes) => {
-                self.address(bytes.as_mut_ptr().cast_const(), bytes.len(), register, false).map(Some)
-            }
+            Arg::Write(bytes) | Arg::ReadWrite(bytes) => self
+                .address(
+                    bytes.as_mut_ptr().cast_const(),
+                    bytes.len(),
+                    register,
+                    false,
+                )
+                .map(Some),
             Arg::Linked(linked) => {
                 let address = self.target(&mut linked.target, register)?;
                 if !set_link(linked, address) {
@@ -88,7 +107,13 @@ impl<X: Translate> Vmcall<X> {
                     ));
                 }
                 let header = &mut *linked.header;
-                self.address(header.as_mut_ptr().cast_const(), header.len(), register, false).map(Some)
+                self.address(
+                    header.as_mut_ptr().cast_const(),
+                    header.len(),
+                    register,
+                    false,
+                )
+                .map(Some)
             }
         }
     }
@@ -113,26 +138,37 @@ fn set_link(linked: &mut Linked<'_>, address: u64) -> bool {
 impl<X: Translate> Transport for Vmcall<X> {
     /// Inlined into its caller, so that a number and a shape that are known there leave nothing to decide here.
     #[inline(always)]
-    fn call<'a>(
-        &self,
-        info: &'static CallInfo,
-        args: [Arg<'a>; 2],
-    ) -> Result<i64, TransportError> {
+    fn call<'a>(&self, info: &'static CallInfo, args: [Arg<'a>; 2]) -> Result<i64, TransportError> {
         let [mut first, mut second] = args;
         let rdi = self.register(&mut first, 0)?;
         let rsi = self.register(&mut second, 1)?;
-        // SAFETY: `Vmcall::new`'s caller promised ring 0 under ACRN and that every call is acceptable (1, 4). The
+        // SAFETY: `Vmcall::new`'s caller promised ring 0 under ACRN and that every call is acceptable (1, 5). The
         // addresses are of blocks that are borrowed until after the instruction, for writing where the hypervisor
         // writes, or that live for ever (`SharedRef::Pages`, atomics, which others may write); `Translate` promises that
-        // they are those blocks' addresses (2). Addresses inside payloads are the promise (3).
+        // they are those blocks' addresses (2). Addresses and sizes inside payloads are the promises (3, 4).
         Ok(unsafe {
             match (rdi, rsi) {
+                _ if returns_with_a_message(info.number) => {
+                    let message = [0, 0, 0, 0, rsi.unwrap_or(0), rdi.unwrap_or(0)];
+                    let [rax, ..] = vmcall_switch(info.number, message);
+                    rax.cast_signed()
+                }
                 (None, None) => vmcall0(info.number),
                 (Some(rdi), None) => vmcall1(info.number, rdi),
                 (rdi, Some(rsi)) => vmcall2(info.number, rdi.unwrap_or(0), rsi),
             }
         })
     }
+}
+
+/// Whether a call returns by another world's switch, with that world's message in the caller's registers.
+///
+/// INITIALIZE_TRUSTY comes back with the secure world's first WORLD_SWITCH, which copies RDI, RSI, RDX and RBX
+/// (`copy_smc_param` in ACRN's `trusty.c`); TEE_VCPU_BOOT_DONE with the first request of the rich VM, six registers
+/// (`optee.c`). A compiler that believed them preserved would go on with another world's numbers.
+#[inline(always)]
+const fn returns_with_a_message(number: u64) -> bool {
+    matches!(number, 0x8000_0070 | 0x8000_0090)
 }
 
 /// The current privilege level: the low two bits of CS (Intel SDM volume 3, 5.5).
@@ -145,3 +181,6 @@ pub(crate) fn current_privilege() -> u8 {
     }
     cs.to_le_bytes()[0] & 3
 }
+
+#[cfg(test)]
+mod tests;

@@ -18,7 +18,14 @@ impl<X: Translate> WorldSwitch for Vmcall<X> {
     }
 
     fn switch_to_tee(&self, request: TeeRequest) -> Result<TeeReply, SwitchRefused> {
-        let TeeRequest { rax, rcx, rdx, rbx, rsi, rdi } = request;
+        let TeeRequest {
+            rax,
+            rcx,
+            rdx,
+            rbx,
+            rsi,
+            rdi,
+        } = request;
         let [rax, _, rdx, rbx, rsi, rdi] = self.switch(SWITCH_EE, [rax, rcx, rdx, rbx, rsi, rdi]);
         match rax {
             0 => Ok(TeeReply { rdi, rsi, rdx, rbx }),
@@ -33,7 +40,14 @@ impl<X: Translate> WorldSwitch for Vmcall<X> {
             // What the hypervisor answers when it does not switch; see the trait for why a request with this value in
             // RAX is taken for it.
             -22 | -25 => Err(refused(rax)),
-            _ => Ok(TeeRequest { rax, rcx, rdx, rbx, rsi, rdi }),
+            _ => Ok(TeeRequest {
+                rax,
+                rcx,
+                rdx,
+                rbx,
+                rsi,
+                rdi,
+            }),
         }
     }
 }

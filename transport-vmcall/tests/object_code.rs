@@ -16,8 +16,9 @@ use iced_x86::{
 };
 use object::{Object as _, ObjectSection as _, ObjectSymbol as _};
 
-/// The calls that exist in both Rust forms.
-const SHAPES: [&str; 8] = [
+/// The calls that are the same in both Rust forms. A number that is only known at run time is not among them: the
+/// transport must then ask whether the call is one of the two that return through another world.
+const SHAPES: [&str; 7] = [
     "no_argument",
     "one_value",
     "two_values",
@@ -25,7 +26,6 @@ const SHAPES: [&str; 8] = [
     "struct_out",
     "struct_in_and_out",
     "nested_array",
-    "number_at_run_time",
 ];
 
 struct Function {
@@ -90,7 +90,9 @@ fn functions(object: &Path, prefix: &str) -> BTreeMap<String, Function> {
         let start = usize::try_from(symbol.address()).unwrap();
         let size = usize::try_from(symbol.size()).unwrap();
         let code = section.data().unwrap()[start..start + size].to_vec();
-        let instructions = Decoder::new(64, &code, DecoderOptions::NONE).into_iter().collect();
+        let instructions = Decoder::new(64, &code, DecoderOptions::NONE)
+            .into_iter()
+            .collect();
         functions.insert(rest.to_owned(), Function { code, instructions });
     }
     functions
@@ -101,7 +103,14 @@ fn compile(test: &str, feature: &str) -> PathBuf {
     let object = target(&format!("{test}-{feature}.o"));
     let status = Command::new(env!("CARGO"))
         .current_dir(codegen())
-        .args(["rustc", "--quiet", "--release", "--lib", "--features", feature])
+        .args([
+            "rustc",
+            "--quiet",
+            "--release",
+            "--lib",
+            "--features",
+            feature,
+        ])
         .arg("--target-dir")
         .arg(target("codegen"))
         .arg("--")
@@ -194,7 +203,13 @@ fn a_call_is_two_instructions_nine_bytes_and_one_test() {
 fn c_needs_no_fewer_instructions() {
     let object = target("forms.o");
     let compiled = Command::new("gcc")
-        .args(["-O2", "-fno-pie", "-fcf-protection=none", "-fomit-frame-pointer", "-c"])
+        .args([
+            "-O2",
+            "-fno-pie",
+            "-fcf-protection=none",
+            "-fomit-frame-pointer",
+            "-c",
+        ])
         .arg(codegen().join("c/forms.c"))
         .arg("-o")
         .arg(&object)
@@ -220,7 +235,13 @@ fn c_needs_no_fewer_instructions() {
             Function::text(theirs.before())
         );
         let last_nine = |function: &Function| {
-            function.bytes_before().iter().rev().take(9).copied().collect::<Vec<_>>()
+            function
+                .bytes_before()
+                .iter()
+                .rev()
+                .take(9)
+                .copied()
+                .collect::<Vec<_>>()
         };
         assert_eq!(last_nine(ours), last_nine(theirs), "{shape}");
     }

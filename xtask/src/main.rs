@@ -1,6 +1,7 @@
 //! `cargo xtask test`: everything that CI runs, in the order in which a failure is cheapest.
 
 mod prerequisites;
+mod ring0;
 mod steps;
 
 use std::process::ExitCode;
@@ -12,6 +13,7 @@ const USAGE: &str = "\
 cargo xtask test              everything that CI runs
 cargo xtask test --only STEP  one step of it
 cargo xtask steps             the steps
+cargo xtask ring0             boots the bare-metal images and checks what they say (--bochs, --image-only, --verbose)
 cargo xtask bless             writes the listings and messages that tests compare anew, after an intended change";
 
 fn main() -> ExitCode {
@@ -44,6 +46,10 @@ fn run() -> Result<()> {
             Ok(())
         }
         ["bless"] => steps::bless(&shell),
+        ["ring0", ref words @ ..] => match ring0::Flags::from_words(words) {
+            Some(flags) => ring0::run(&shell, flags),
+            None => bail!("{USAGE}"),
+        },
         _ => bail!("{USAGE}"),
     }
 }

@@ -14,16 +14,56 @@ pub struct Step {
 
 /// In the order in which a failure is cheapest; the tests are last, so that a run ends with cargo's own summary.
 pub const STEPS: &[Step] = &[
-    Step { name: "format", what: "rustfmt, of the workspace and of the crates outside it", run: format },
-    Step { name: "version", what: "the stated minimum Rust version is the one that is used", run: version },
-    Step { name: "clippy", what: "clippy with warnings denied, in every combination of features that matters", run: clippy },
-    Step { name: "docs", what: "rustdoc with warnings denied", run: docs },
-    Step { name: "examples", what: "every example runs and says what it should", run: examples },
-    Step { name: "conform", what: "the fake ACRN agrees with every recorded answer of a real one", run: conform },
-    Step { name: "fuzz", what: "every fuzz target, for a fixed number of inputs", run: fuzz },
-    Step { name: "miri", what: "the tests that Miri can run, where it is installed", run: miri },
-    Step { name: "publish", what: "the published crates package and build from their packages", run: publish },
-    Step { name: "tests", what: "all tests and doctests", run: tests },
+    Step {
+        name: "format",
+        what: "rustfmt, of the workspace and of the crates outside it",
+        run: format,
+    },
+    Step {
+        name: "version",
+        what: "the stated minimum Rust version is the one that is used",
+        run: version,
+    },
+    Step {
+        name: "clippy",
+        what: "clippy with warnings denied, in every combination of features that matters",
+        run: clippy,
+    },
+    Step {
+        name: "docs",
+        what: "rustdoc with warnings denied",
+        run: docs,
+    },
+    Step {
+        name: "examples",
+        what: "every example runs and says what it should",
+        run: examples,
+    },
+    Step {
+        name: "conform",
+        what: "the fake ACRN agrees with every recorded answer of a real one",
+        run: conform,
+    },
+    Step {
+        name: "fuzz",
+        what: "every fuzz target, for a fixed number of inputs",
+        run: fuzz,
+    },
+    Step {
+        name: "miri",
+        what: "the tests that Miri can run, where it is installed",
+        run: miri,
+    },
+    Step {
+        name: "publish",
+        what: "the published crates package and build from their packages",
+        run: publish,
+    },
+    Step {
+        name: "tests",
+        what: "all tests and doctests",
+        run: tests,
+    },
 ];
 
 /// Crates outside the workspace.
@@ -36,11 +76,17 @@ pub fn run(shell: &Shell, only: Option<&str>) -> Result<()> {
     {
         bail!("there is no step `{name}`; see `cargo xtask steps`");
     }
-    for step in STEPS.iter().filter(|step| only.is_none_or(|name| name == step.name)) {
+    for step in STEPS
+        .iter()
+        .filter(|step| only.is_none_or(|name| name == step.name))
+    {
         println!("\n== {}: {}", step.name, step.what);
         let start = Instant::now();
         (step.run)(shell).with_context(|| {
-            format!("step `{0}` failed; run it alone with `cargo xtask test --only {0}`", step.name)
+            format!(
+                "step `{0}` failed; run it alone with `cargo xtask test --only {0}`",
+                step.name
+            )
         })?;
         eprintln!("== {} passed in {} s", step.name, start.elapsed().as_secs());
     }
@@ -50,7 +96,11 @@ pub fn run(shell: &Shell, only: Option<&str>) -> Result<()> {
 fn format(shell: &Shell) -> Result<()> {
     cmd!(shell, "cargo fmt --all --check").run()?;
     for folder in OUTSIDE {
-        cmd!(shell, "cargo fmt --manifest-path {folder}/Cargo.toml --check").run()?;
+        cmd!(
+            shell,
+            "cargo fmt --manifest-path {folder}/Cargo.toml --check"
+        )
+        .run()?;
     }
     Ok(())
 }
@@ -63,18 +113,36 @@ fn version(shell: &Shell) -> Result<()> {
         .context("Cargo.toml states no rust-version")?;
     let used = cmd!(shell, "rustc --version").read()?;
     if !used.starts_with(&format!("rustc {stated}.")) {
-        bail!("the minimum version is stated as {stated}, and the tests run on {used}: they prove nothing about it");
+        bail!(
+            "the minimum version is stated as {stated}, and the tests run on {used}: they prove nothing about it"
+        );
     }
     println!("{stated}, checked with {used}");
     Ok(())
 }
 
 fn clippy(shell: &Shell) -> Result<()> {
-    cmd!(shell, "cargo clippy --workspace --all-targets --all-features -- -D warnings").run()?;
+    cmd!(
+        shell,
+        "cargo clippy --workspace --all-targets --all-features -- -D warnings"
+    )
+    .run()?;
     // What a kernel takes: no allocator, no std.
-    cmd!(shell, "cargo clippy -p hypercall-core -p hypercall-vmcall -- -D warnings").run()?;
-    cmd!(shell, "cargo clippy -p hypercall --no-default-features -- -D warnings").run()?;
-    cmd!(shell, "cargo clippy -p hypercall-mock --no-default-features -- -D warnings").run()?;
+    cmd!(
+        shell,
+        "cargo clippy -p hypercall-core -p hypercall-vmcall -- -D warnings"
+    )
+    .run()?;
+    cmd!(
+        shell,
+        "cargo clippy -p hypercall --no-default-features -- -D warnings"
+    )
+    .run()?;
+    cmd!(
+        shell,
+        "cargo clippy -p hypercall-mock --no-default-features -- -D warnings"
+    )
+    .run()?;
     Ok(())
 }
 
@@ -85,13 +153,23 @@ fn docs(shell: &Shell) -> Result<()> {
 }
 
 /// The examples that run by themselves.
-const EXAMPLES: &[&str] =
-    &["quickstart", "mock", "own_interface", "layers", "asynchronous", "vmcall_no_std"];
+const EXAMPLES: &[&str] = &[
+    "quickstart",
+    "mock",
+    "own_interface",
+    "layers",
+    "asynchronous",
+    "vmcall_no_std",
+];
 
 fn examples(shell: &Shell) -> Result<()> {
     for example in EXAMPLES {
         println!("\n-- cargo run --example {example}");
-        cmd!(shell, "cargo run --quiet --all-features --example {example}").run()?;
+        cmd!(
+            shell,
+            "cargo run --quiet --all-features --example {example}"
+        )
+        .run()?;
     }
     Ok(())
 }
@@ -99,7 +177,11 @@ fn examples(shell: &Shell) -> Result<()> {
 fn conform(shell: &Shell) -> Result<()> {
     let mut files = shell.read_dir("transport-mock/tests/data/observed")?;
     files.sort();
-    cmd!(shell, "cargo run --quiet --all-features --example conform -- {files...}").run()?;
+    cmd!(
+        shell,
+        "cargo run --quiet --all-features --example conform -- {files...}"
+    )
+    .run()?;
     Ok(())
 }
 
@@ -107,26 +189,50 @@ fn conform(shell: &Shell) -> Result<()> {
 const FUZZ_RUNS: &str = "-runs=20000";
 
 fn fuzz(shell: &Shell) -> Result<()> {
-    if cmd!(shell, "cargo fuzz --version").quiet().ignore_stdout().ignore_stderr().run().is_err() {
+    if cmd!(shell, "cargo fuzz --version")
+        .quiet()
+        .ignore_stdout()
+        .ignore_stderr()
+        .run()
+        .is_err()
+    {
         cmd!(shell, "cargo install --locked --quiet cargo-fuzz").run()?;
     }
     let targets = cmd!(shell, "cargo fuzz list").read()?;
     for target in targets.lines() {
         println!("-- {target}");
         // Without a sanitizer it runs on the stable compiler; there is no unsafe code in what is fuzzed.
-        cmd!(shell, "cargo fuzz run --sanitizer none {target} -- {FUZZ_RUNS} -seed=1 -verbosity=0").run()?;
+        cmd!(
+            shell,
+            "cargo fuzz run --sanitizer none {target} -- {FUZZ_RUNS} -seed=1 -verbosity=0"
+        )
+        .run()?;
     }
     Ok(())
 }
 
 fn miri(shell: &Shell) -> Result<()> {
-    if cmd!(shell, "cargo +nightly miri --version").quiet().ignore_stdout().ignore_stderr().run().is_err() {
+    if cmd!(shell, "cargo +nightly miri --version")
+        .quiet()
+        .ignore_stdout()
+        .ignore_stderr()
+        .run()
+        .is_err()
+    {
         println!("Miri is not installed (`rustup +nightly component add miri`): not run");
         return Ok(());
     }
     // No unsafe code but the asm, which Miri cannot run: what it checks is the code around it.
-    cmd!(shell, "cargo +nightly miri test -p hypercall-core --lib --test ioreq").run()?;
-    cmd!(shell, "cargo +nightly miri test -p hypercall-mock --no-default-features --test own_interface").run()?;
+    cmd!(
+        shell,
+        "cargo +nightly miri test -p hypercall-core --lib --test ioreq"
+    )
+    .run()?;
+    cmd!(
+        shell,
+        "cargo +nightly miri test -p hypercall-mock --no-default-features --test own_interface"
+    )
+    .run()?;
     Ok(())
 }
 

@@ -38,7 +38,7 @@ pub const CODES: &[CodeInfo] = &[
     CodeInfo {
         code: EIO,
         name: "EIO",
-        text: "the device's I/O ports are not where the machine has them",
+        text: "input or output failed",
     },
     CodeInfo {
         code: EACCES,

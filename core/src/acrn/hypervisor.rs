@@ -368,6 +368,9 @@ pub trait Hypervisor {
     ///   is success (observed). To move memory, unmap it first.
     /// - Addresses are not checked but rounded **up** to 4096 (observed).
     /// - [`VmId::SERVICE_VM`] is accepted: it changes the caller's own memory (observed).
+    /// - The check of a range goes on from each address by the size of the page that maps it (`ept_is_valid_mr`), so
+    ///   a range that begins inside a large page may end beyond what is mapped and is accepted. **Memory of the
+    ///   hypervisor can be mapped so** (read in the source, not observed).
     /// - The right to write without the right to read makes a page table entry that the processor refuses: an access to
     ///   it **stops the hypervisor** (`ept_misconfig_vmexit_handler`; read in the source, not observed).
     /// - The memory of the VM is shared: it must not be memory that Rust owns.

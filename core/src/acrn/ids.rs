@@ -151,8 +151,14 @@ impl PcpuSet {
 
     /// The set of these processors. Numbers above 63 have no bit and are left out.
     #[must_use]
-    pub fn of(pcpus: &[PcpuId]) -> Self {
-        pcpus.iter().fold(Self(0), |set, pcpu| set.with(*pcpu))
+    pub const fn of(pcpus: &[PcpuId]) -> Self {
+        let mut set = Self(0);
+        let mut rest = pcpus;
+        while let [pcpu, others @ ..] = rest {
+            set = set.with(*pcpu);
+            rest = others;
+        }
+        set
     }
 
     /// The set with one processor more. Numbers above 63 have no bit and change nothing.

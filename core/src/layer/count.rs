@@ -10,7 +10,8 @@ use crate::transport::{Transport, TransportError};
 
 /// Counts the calls of an interface, by call and [`Outcome`].
 ///
-/// There is room for `SLOTS` different pairs of call and outcome. A call whose pair has no room any more is counted in
+/// There is room for `SLOTS` different pairs of call and outcome; `let counted: Counting<_> = Counting::new(…)` takes the
+/// default. A call whose pair has no room any more is counted in
 /// [`overflow`](Counting::overflow), and one that is not of the interface in [`foreign`](Counting::foreign): every
 /// answer that came back is in exactly one of the three places.
 ///

@@ -8,7 +8,10 @@ use super::place;
 
 pub(crate) fn expand(interface: &Interface) -> TokenStream {
     let Interface { krate, ident, .. } = interface;
-    let methods = interface.methods.iter().map(|method| body(interface, method));
+    let methods = interface
+        .methods
+        .iter()
+        .map(|method| body(interface, method));
     quote! {
         #[automatically_derived]
         #[allow(deprecated)]
@@ -34,7 +37,9 @@ fn body(interface: &Interface, method: &Method) -> TokenStream {
             Register::Value(index) => {
                 let argument = &method.arguments[*index];
                 let name = &argument.name;
-                let Shape::Value(ty) = &argument.shape else { continue };
+                let Shape::Value(ty) = &argument.shape else {
+                    continue;
+                };
                 let raw = quote_spanned!(place(ty)=> <#ty as #krate::Value>::to_register(#name));
                 let raw = match (&method.select, position) {
                     (Some((mask, selected)), 0) => quote!((#raw & !(#mask)) | (#selected)),
@@ -48,7 +53,9 @@ fn body(interface: &Interface, method: &Method) -> TokenStream {
             Register::Block(index) => {
                 let argument = &method.arguments[*index];
                 let name = &argument.name;
-                let Shape::Block { ty, mutable } = &argument.shape else { continue };
+                let Shape::Block { ty, mutable } = &argument.shape else {
+                    continue;
+                };
                 args.push(if *mutable {
                     quote_spanned!(place(ty)=>
                         #krate::arg::Arg::ReadWrite(<#ty as #krate::Payload>::as_block_mut(#name)))
@@ -86,18 +93,26 @@ fn body(interface: &Interface, method: &Method) -> TokenStream {
     let answer = &method.answer;
     let finish = match &method.output {
         Output::Unit => quote!(#krate::client::unit(__CALL, __registers, __outcome)),
-        Output::Returned => quote!(#krate::client::unit(__CALL, __registers, __outcome).map(|()| __returned)),
+        Output::Returned => {
+            quote!(#krate::client::unit(__CALL, __registers, __outcome).map(|()| __returned))
+        }
         Output::Yielded(index) => {
-            let Argument { name, shape: Shape::Block { ty, .. } } = &method.arguments[*index] else {
+            let Argument {
+                name,
+                shape: Shape::Block { ty, .. },
+            } = &method.arguments[*index]
+            else {
                 return quote!();
             };
             quote_spanned!(place(ty)=> #krate::client::yielded(__CALL, __registers, __outcome,
                 || <#ty as #krate::Yields<#returns>>::yielded(&*#name)))
         }
-        Output::Rax => quote_spanned!(place(returns)=> #krate::client::rax(__CALL, __registers, __outcome, |__rax| {
-            let __result = <#returns as #krate::Value>::from_register(__rax);
-            (__result, <#returns as #krate::Value>::to_register(__result))
-        })),
+        Output::Rax => {
+            quote_spanned!(place(returns)=> #krate::client::rax(__CALL, __registers, __outcome, |__rax| {
+                let __result = <#returns as #krate::Value>::from_register(__rax);
+                (__result, <#returns as #krate::Value>::to_register(__result))
+            }))
+        }
     };
     let answered = quote_spanned!(place(answer)=> <#answer as #krate::__private::Returned<#returns>>::from_result);
     quote! {
@@ -143,7 +158,10 @@ fn header_argument(
                 let name = &argument.name;
                 offset = quote!(::core::mem::offset_of!(#ty, #member));
                 target = match &argument.shape {
-                    Shape::Array { element, mutable: true } => quote_spanned!(place(element)=>
+                    Shape::Array {
+                        element,
+                        mutable: true,
+                    } => quote_spanned!(place(element)=>
                         #krate::arg::Target::ReadWrite(<#element as #krate::Payload>::array_block_mut(#name))
                     ),
                     Shape::Array { element, .. } => quote_spanned!(place(element)=>

@@ -12,7 +12,11 @@ pub(crate) fn expand(interface: &Interface) -> TokenStream {
         .methods
         .iter()
         .map(|method| {
-            let names = method.arguments.iter().map(|argument| &argument.name).collect();
+            let names = method
+                .arguments
+                .iter()
+                .map(|argument| &argument.name)
+                .collect();
             forward(ident, &method.signature, names)
         })
         .chain(

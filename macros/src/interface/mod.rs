@@ -54,7 +54,9 @@ fn complaint(error: syn::Error, original: TokenStream) -> TokenStream {
     };
     for item in &mut definition.items {
         if let syn::TraitItem::Fn(function) = item {
-            function.attrs.retain(|attribute| !attribute.path().is_ident("call"));
+            function
+                .attrs
+                .retain(|attribute| !attribute.path().is_ident("call"));
         }
     }
     quote!(#error #definition)
@@ -65,13 +67,16 @@ fn callback(interface: &Interface, original: &TokenStream) -> TokenStream {
     let name = format_ident!("{}_interface", snake_case(&interface.ident.to_string()));
     let krate = &interface.krate;
     let doc = format!(
-        "Hands the definition of [`{}`] to another macro: `{name}!(mock);`, `{name}!(async_twin);`.",
+        "Hands the definition of [`{}`] to another macro: `{name}!(hypercall::mock::mock);`, `{name}!(async_twin);`.",
         interface.ident
     );
     let (export, reexport) = if interface.export {
         (quote!(#[macro_export]), quote!())
     } else {
-        (quote!(), quote!(#[allow(unused_imports)] pub(crate) use #name;))
+        (
+            quote!(),
+            quote!(#[allow(unused_imports)] pub(crate) use #name;),
+        )
     };
     quote! {
         #[doc = #doc]

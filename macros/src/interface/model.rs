@@ -15,7 +15,8 @@ pub(crate) struct Interface {
     pub(crate) export: bool,
     pub(crate) ident: Ident,
     pub(crate) visibility: Visibility,
-    /// The trait as it is emitted: without the attributes of this macro.
+    /// The trait as it is emitted: without the attributes of this macro, and with the calls' numbers in their
+    /// documentation.
     pub(crate) definition: ItemTrait,
     /// Methods that are calls.
     pub(crate) methods: Vec<Method>,

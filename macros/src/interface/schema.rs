@@ -8,13 +8,25 @@ use super::model::{Header, Interface, Method, Output, Register, Shape};
 use super::place;
 
 pub(crate) fn expand(interface: &Interface) -> TokenStream {
-    let Interface { krate, ident, visibility, .. } = interface;
+    let Interface {
+        krate,
+        ident,
+        visibility,
+        ..
+    } = interface;
     let calls = format_ident!("{ident}Calls");
-    let constants = interface.methods.iter().enumerate().map(|(index, method)| constant(interface, index, method));
+    let constants = interface
+        .methods
+        .iter()
+        .enumerate()
+        .map(|(index, method)| constant(interface, index, method));
     let names = interface.methods.iter().map(Method::constant);
     let doc = format!("The calls of [`{ident}`], as data.");
     let name = ident.unraw().to_string();
-    let checks = interface.methods.iter().map(|method| checks(interface, method));
+    let checks = interface
+        .methods
+        .iter()
+        .map(|method| checks(interface, method));
     quote! {
         #[doc = #doc]
         #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::fmt::Debug)]
@@ -41,15 +53,25 @@ fn checks(interface: &Interface, method: &Method) -> TokenStream {
     let constant = method.constant();
     let name = method.name();
     let (what, cure, span) = match &method.select {
-        Some((_, value)) => ("bits", "choose a value that differs in a bit of both masks", place(value)),
-        None => ("number", "give each call its own, or tell them apart with `select(MASK, VALUE)`", place(&method.number)),
+        Some((_, value)) => (
+            "bits",
+            "choose a value that differs in a bit of both masks",
+            place(value),
+        ),
+        None => (
+            "number",
+            "give each call its own, or tell them apart with `select(MASK, VALUE)`",
+            place(&method.number),
+        ),
     };
     let clash = format!("call `{name}` is selected by the same {what} as a call before it: {cure}");
     let distinct = quote_spanned! {span=>
         const _: () = ::core::assert!(#krate::call::distinct(#calls::#constant, #calls::INTERFACE.calls), #clash);
     };
     let mask = method.select.as_ref().map(|(mask, value)| {
-        let outside = format!("call `{name}` is never selected: its value has bits that its mask does not have");
+        let outside = format!(
+            "call `{name}` is never selected: its value has bits that its mask does not have"
+        );
         quote_spanned!(span=> const _: () = ::core::assert!((#value) & !(#mask) == 0, #outside);)
     });
     let header = method.registers.iter().find_map(|register| match register {
@@ -76,15 +98,22 @@ fn constant(interface: &Interface, index: usize, method: &Method) -> TokenStream
     let name = method.name();
     let number = &method.number;
     let selector = match &method.select {
-        Some((mask, value)) => quote!(::core::option::Option::Some(#krate::call::Selector { mask: #mask, value: #value })),
+        Some((mask, value)) => {
+            quote!(::core::option::Option::Some(#krate::call::Selector { mask: #mask, value: #value }))
+        }
         None => quote!(::core::option::Option::None),
     };
-    let mut registers: Vec<_> = method.registers.iter().map(|register| register_info(interface, method, register)).collect();
+    let mut registers: Vec<_> = method
+        .registers
+        .iter()
+        .map(|register| register_info(interface, method, register))
+        .collect();
     registers.resize(2, quote!(#krate::call::RegisterInfo::Unused));
     let result = result_info(interface, method);
-    let hints = method.hints.iter().map(|(code, text)| {
-        quote!(#krate::call::Hint { code: #code, text: #text })
-    });
+    let hints = method
+        .hints
+        .iter()
+        .map(|(code, text)| quote!(#krate::call::Hint { code: #code, text: #text }));
     let codes = match &interface.codes {
         Some(codes) => quote!(#codes),
         None => quote!(&[]),
@@ -112,7 +141,9 @@ fn register_info(interface: &Interface, method: &Method, register: &Register) ->
         Register::Value(index) => {
             let argument = &method.arguments[*index];
             let name = argument.shown();
-            let Shape::Value(ty) = &argument.shape else { return quote!() };
+            let Shape::Value(ty) = &argument.shape else {
+                return quote!();
+            };
             let kind = quote_spanned!(place(ty)=> <#ty as #krate::Value>::KIND);
             let role = quote_spanned!(place(ty)=> <#ty as #krate::Value>::ROLE);
             let show = quote_spanned!(place(ty)=> <#ty as #krate::Value>::show_register);
@@ -122,7 +153,9 @@ fn register_info(interface: &Interface, method: &Method, register: &Register) ->
             let argument = &method.arguments[*index];
             let name = argument.shown();
             let direction = argument.direction(krate);
-            let Shape::Block { ty, .. } = &argument.shape else { return quote!() };
+            let Shape::Block { ty, .. } = &argument.shape else {
+                return quote!();
+            };
             let kind = quote_spanned!(place(ty)=> <#ty as #krate::Payload>::KIND);
             let size = quote_spanned!(place(ty)=> <#ty as #krate::Payload>::SIZE);
             quote!(#krate::call::RegisterInfo::Block {
@@ -149,8 +182,14 @@ fn register_info(interface: &Interface, method: &Method, register: &Register) ->
 fn header_info(interface: &Interface, method: &Method, header: &Header) -> TokenStream {
     let krate = &interface.krate;
     let ty = &header.ty;
-    let name = ty.segments.last().map(|segment| segment.ident.unraw().to_string()).unwrap_or_default();
-    let Some((pointer, target)) = header.link() else { return quote!() };
+    let name = ty
+        .segments
+        .last()
+        .map(|segment| segment.ident.unraw().to_string())
+        .unwrap_or_default();
+    let Some((pointer, target)) = header.link() else {
+        return quote!();
+    };
     let argument = &method.arguments[target];
     let target_name = argument.shown();
     let target = match (&argument.shape, header.length(target)) {
@@ -196,7 +235,9 @@ fn result_info(interface: &Interface, method: &Method) -> TokenStream {
                 .iter()
                 .position(|register| matches!(register, Register::Block(block) if block == index))
                 .unwrap_or(0);
-            let Shape::Block { ty, .. } = &method.arguments[*index].shape else { return quote!() };
+            let Shape::Block { ty, .. } = &method.arguments[*index].shape else {
+                return quote!();
+            };
             let show = quote_spanned!(place(ty)=> <#ty as #krate::Yields<#returns>>::show_yielded);
             quote!(#krate::call::ResultInfo::Yielded {
                 register: #register,

@@ -8,7 +8,12 @@ use super::model::{Argument, Content, Header, Interface, Method, Output, Registe
 use super::place;
 
 pub(crate) fn expand(interface: &Interface) -> TokenStream {
-    let Interface { krate, ident, visibility, .. } = interface;
+    let Interface {
+        krate,
+        ident,
+        visibility,
+        ..
+    } = interface;
     let calls = format_ident!("{ident}Calls");
     let server = format_ident!("{ident}Server");
     let arms = interface.methods.iter().enumerate().map(|(index, method)| {
@@ -106,18 +111,25 @@ fn body(interface: &Interface, method: &Method) -> TokenStream {
             Register::Value(index) => {
                 let argument = &method.arguments[*index];
                 let name = &argument.name;
-                let Shape::Value(ty) = &argument.shape else { continue };
+                let Shape::Value(ty) = &argument.shape else {
+                    continue;
+                };
                 decode.push(quote_spanned!(place(ty)=>
                     let #name = <#ty as #krate::Value>::from_register(__step.register(#position));));
             }
             Register::Block(index) => {
                 let argument = &method.arguments[*index];
                 let name = &argument.name;
-                let Shape::Block { ty, mutable } = &argument.shape else { continue };
+                let Shape::Block { ty, mutable } = &argument.shape else {
+                    continue;
+                };
                 decode.push(read_block(interface, name, quote!(#ty), position));
                 if *mutable {
-                    changed.push((*index, quote_spanned!(place(ty)=>
-                        __step.write(#position, <#ty as #krate::Payload>::as_block(&#name))?;)));
+                    changed.push((
+                        *index,
+                        quote_spanned!(place(ty)=>
+                        __step.write(#position, <#ty as #krate::Payload>::as_block(&#name))?;),
+                    ));
                 }
             }
             Register::Bytes(index) => {
@@ -182,7 +194,11 @@ fn body(interface: &Interface, method: &Method) -> TokenStream {
             }
         }
         Output::Yielded(index) => {
-            let Argument { name: block, shape: Shape::Block { ty, .. } } = &method.arguments[*index] else {
+            let Argument {
+                name: block,
+                shape: Shape::Block { ty, .. },
+            } = &method.arguments[*index]
+            else {
                 return quote!();
             };
             let yields = quote_spanned!(place(ty)=> <#ty as #krate::Yields<#returns>>);
@@ -228,7 +244,11 @@ fn decode_header(
                 quote!(let #name = __header.#member;)
             }
             Content::Address(index) => {
-                let Argument { name, shape: Shape::Value(ty) } = &method.arguments[index] else {
+                let Argument {
+                    name,
+                    shape: Shape::Value(ty),
+                } = &method.arguments[index]
+                else {
                     return quote!();
                 };
                 quote_spanned! {place(ty)=>
@@ -247,7 +267,12 @@ fn decode_header(
 }
 
 /// Copies a block in.
-fn read_block(interface: &Interface, name: &Ident, ty: TokenStream, position: usize) -> TokenStream {
+fn read_block(
+    interface: &Interface,
+    name: &Ident,
+    ty: TokenStream,
+    position: usize,
+) -> TokenStream {
     let krate = &interface.krate;
     quote_spanned! {place(&ty)=>
         let mut #name = <#ty as #krate::Payload>::zeroed();
@@ -264,7 +289,9 @@ fn array_of(
     let (pointer, target) = header.link()?;
     let argument = method.arguments.get(target)?;
     let count = header.length(target)?;
-    let Shape::Array { element, .. } = &argument.shape else { return None };
+    let Shape::Array { element, .. } = &argument.shape else {
+        return None;
+    };
     Some((
         quote!(__header.#count),
         quote!(__header.#pointer),

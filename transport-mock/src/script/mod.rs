@@ -49,6 +49,9 @@
 //! what follows a wrong turn says nothing. [`Script::verify`] tells what came, what was expected, and for each
 //! expectation how the call differs from it.
 //!
+//! Nothing is checked when a script is dropped: a test ends with `script.verify()?`. It does so also where the program
+//! failed, before anything is made of the program's error, which says only that the script expected something else.
+//!
 //! A script knows nothing of the interface but its schema. An expectation that its call cannot meet (no such field, a
 //! value of another width) makes no panic either: the script refuses every call, and `verify` says what is wrong.
 
@@ -77,13 +80,15 @@ pub use report::{Candidate, Difference, Mismatch, Report, Unmet, Why, Wrong};
 pub use times::Times;
 
 const ELSE: TransportError =
-    TransportError::Unexpected("the script expected something else; its report says what");
-const AFTER: TransportError =
-    TransportError::Unexpected("an earlier call was not what the script expected");
+    TransportError::Unexpected("the script expected something else; `Script::verify` says what");
+const AFTER: TransportError = TransportError::Unexpected(
+    "an earlier call was not what the script expected; `Script::verify` says which",
+);
 const WRONG: TransportError =
-    TransportError::Unexpected("an expectation of the script is wrong; its report says why");
-const UNFIT: TransportError =
-    TransportError::Unexpected("the script's answer does not fit the call's memory");
+    TransportError::Unexpected("an expectation of the script is wrong; `Script::verify` says why");
+const UNFIT: TransportError = TransportError::Unexpected(
+    "the script's answer does not fit the call's memory; `Script::verify` says how",
+);
 
 /// A transport that answers calls as it was told to, as long as they are the ones it was told of.
 ///

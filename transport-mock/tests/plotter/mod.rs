@@ -7,8 +7,16 @@ use hypercall_core::{Error, Gpa, Payload, Rejection, SharedRef, Yields};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 pub const CODES: &[CodeInfo] = &[
-    CodeInfo { code: -2, name: "ENOENT", text: "there is no such thing" },
-    CodeInfo { code: -7, name: "E2BIG", text: "too much" },
+    CodeInfo {
+        code: -2,
+        name: "ENOENT",
+        text: "there is no such thing",
+    },
+    CodeInfo {
+        code: -7,
+        name: "E2BIG",
+        text: "too much",
+    },
 ];
 
 hypercall::register_id! {
@@ -46,7 +54,9 @@ hypercall::flags! {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout, Payload)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout, Payload,
+)]
 #[repr(C)]
 #[payload(crate = ::hypercall_core)]
 pub struct Point {
@@ -59,7 +69,9 @@ pub const fn point(x: u32, y: i32) -> Point {
     Point { x, y }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout, Payload)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout, Payload,
+)]
 #[repr(C)]
 #[payload(crate = ::hypercall_core)]
 pub struct Ticket {
@@ -79,7 +91,9 @@ pub struct Ticket {
     pub bytes: [u8; 8],
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout, Payload)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout, Payload,
+)]
 #[repr(C)]
 #[payload(crate = ::hypercall_core)]
 pub struct Area {
@@ -89,7 +103,11 @@ pub struct Area {
 
 impl Yields<u32> for Ticket {
     fn yielded(&self) -> Result<u32, Rejection> {
-        if self.id == u32::MAX { Err(Rejection("id 0xffffffff")) } else { Ok(self.id) }
+        if self.id == u32::MAX {
+            Err(Rejection("id 0xffffffff"))
+        } else {
+            Ok(self.id)
+        }
     }
     fn store(&mut self, value: u32) {
         self.id = value;
@@ -100,10 +118,15 @@ impl Yields<u32> for Ticket {
 }
 
 pub fn ticket(name: &[u8; 8]) -> Ticket {
-    Ticket { name: *name, ..Ticket::zeroed() }
+    Ticket {
+        name: *name,
+        ..Ticket::zeroed()
+    }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout, Payload)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout, Payload,
+)]
 #[repr(C)]
 #[payload(crate = ::hypercall_core)]
 pub struct PathHeader {
@@ -115,7 +138,9 @@ pub struct PathHeader {
     pub points: u64,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout, Payload)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout, Payload,
+)]
 #[repr(C)]
 #[payload(crate = ::hypercall_core)]
 pub struct Pointer {

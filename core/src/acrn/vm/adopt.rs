@@ -34,7 +34,8 @@ impl<H: Hypervisor> AnyVm<H, NoPage> {
         };
         let state = match VmState::of(&hypervisor, id) {
             Ok(state) => state,
-            Err(error) => return Err(Failed::in_doubt(error, hypervisor)),
+            // The questions change nothing, so whatever went wrong, nothing happened to the VM.
+            Err(error) => return Err(Failed::unchanged(error, hypervisor)),
         };
         let body = Body::new(hypervisor, number);
         let page = NoPage { offered: None };

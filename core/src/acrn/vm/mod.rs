@@ -56,7 +56,8 @@
 //! [`Vm::detach`] leaves any VM as it is; [`Vm::shut_down`] ends any VM, and says how that went.
 //!
 //! # The request page
-//! The hypervisor keeps it, so it comes from an [`OwnedPage`](crate::OwnedPage), which says who holds it:
+//! The hypervisor keeps it, so it comes from an [`OwnedPage`](crate::OwnedPage), which says who holds it. A program has
+//! one from a [`PageCell`](crate::PageCell): `static CELL: PageCell = PageCell::new();`, and then `CELL.take()`.
 //!
 //! | what happened | the page |
 //! |---|---|

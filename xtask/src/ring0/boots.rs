@@ -1,0 +1,148 @@
+//! The boots of a run: what is booted, how, and how it must end.
+
+/// Which image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Image {
+    /// The guest alone.
+    Guest,
+    /// The hypervisor, with the guest in it.
+    Hypervisor,
+}
+
+/// How the image gets into memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Loader {
+    /// QEMU's `-kernel`, by the PVH note. With a command line.
+    Pvh(&'static str),
+    /// GRUB, by the multiboot2 header, in QEMU.
+    Grub,
+    /// GRUB in Bochs.
+    Bochs,
+}
+
+/// How a run must end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Every step and every check holds.
+    Passed,
+    /// As [`Passed`](Self::Passed), and a typed call of values costs what a hand-written one does.
+    PassedAtNoCost,
+    /// No hypervisor that can be called: nothing was called. The line must say this.
+    Refused(&'static str),
+    /// The run fails, and says so with this. It shows that failures are seen.
+    Failed(&'static str),
+}
+
+/// One boot.
+#[derive(Clone, Copy, Debug)]
+pub struct Boot {
+    pub name: &'static str,
+    /// What it shows.
+    pub shows: &'static str,
+    pub image: Image,
+    pub loader: Loader,
+    /// QEMU's `-cpu`.
+    pub cpu: &'static str,
+    /// More arguments of QEMU's.
+    pub more: &'static [&'static str],
+    pub end: End,
+}
+
+const SERIAL: &[&str] = &["-serial", "stdio"];
+
+/// The boots under QEMU.
+pub const QEMU: &[Boot] = &[
+    Boot {
+        name: "guest alone",
+        shows: "no hypervisor of ours: another one is named, nothing faults; PVH entry",
+        image: Image::Guest,
+        loader: Loader::Pvh(""),
+        cpu: "max",
+        more: SERIAL,
+        end: End::Refused("the hypervisor is QEMU's emulator"),
+    },
+    Boot {
+        name: "guest alone, nobody above it",
+        shows: "no hypervisor: a typed refusal, nothing faults",
+        image: Image::Guest,
+        loader: Loader::Pvh(""),
+        cpu: "max,-hypervisor",
+        more: SERIAL,
+        end: End::Refused("no hypervisor"),
+    },
+    Boot {
+        name: "guest alone, without COM1",
+        shows: "lines come from port 0xe9 where there is no UART",
+        image: Image::Guest,
+        loader: Loader::Pvh(""),
+        cpu: "qemu64",
+        more: &["-debugcon", "stdio"],
+        end: End::Refused("the hypervisor is QEMU's emulator"),
+    },
+    Boot {
+        name: "guest alone, by GRUB",
+        shows: "multiboot2 entry",
+        image: Image::Guest,
+        loader: Loader::Grub,
+        cpu: "max",
+        more: SERIAL,
+        end: End::Refused("the hypervisor is QEMU's emulator"),
+    },
+    Boot {
+        name: "under the hypervisor",
+        shows: "typed calls through real exits; flat 32-bit entry of the guest",
+        image: Image::Hypervisor,
+        loader: Loader::Pvh(""),
+        cpu: "max",
+        more: SERIAL,
+        end: End::Passed,
+    },
+    Boot {
+        name: "without nested paging",
+        shows: "the same on a processor that cannot translate the guest's memory",
+        image: Image::Hypervisor,
+        loader: Loader::Pvh(""),
+        cpu: "qemu64",
+        more: SERIAL,
+        end: End::Passed,
+    },
+    Boot {
+        name: "counting instructions",
+        shows: "what a typed call costs beside a hand-written one",
+        image: Image::Hypervisor,
+        loader: Loader::Pvh(""),
+        cpu: "max",
+        more: &["-serial", "stdio", "-icount", "shift=0,sleep=off"],
+        end: End::PassedAtNoCost,
+    },
+    Boot {
+        name: "a wrong answer",
+        shows: "a step that is answered otherwise than by ACRN fails the run",
+        image: Image::Hypervisor,
+        loader: Loader::Pvh("wrong=100"),
+        cpu: "max",
+        more: SERIAL,
+        end: End::Failed("FAILED"),
+    },
+    Boot {
+        name: "an exception",
+        shows: "an exception that nobody waits for is reported, and ends the run",
+        image: Image::Hypervisor,
+        loader: Loader::Pvh("fault=100"),
+        cpu: "max",
+        more: SERIAL,
+        end: End::Failed("EXCEPTION 13 at RIP "),
+    },
+    Boot {
+        name: "a crash",
+        shows: "what would crash the real hypervisor ends the run",
+        image: Image::Hypervisor,
+        loader: Loader::Pvh("crash=100"),
+        cpu: "max",
+        more: SERIAL,
+        end: End::Failed("the machine did not survive call"),
+    },
+];
+
+/// The boots under Bochs, which has Intel's VMX: VMCALL exits by itself.
+pub const BOCHS: &[Boot] = &[];

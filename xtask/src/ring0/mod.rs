@@ -1,0 +1,110 @@
+//! `cargo xtask ring0`: builds the two bare-metal images, boots them in an emulator, and checks what they say.
+//!
+//! Every boot has an exit status and a last line that it must end with, and a time limit. docs/ring0.md says what the boots
+//! show.
+
+mod boot;
+mod boots;
+mod build;
+mod iso;
+mod judge;
+mod packages;
+mod trace;
+
+use anyhow::{Context, Result, bail};
+use xshell::Shell;
+
+use boot::Machine;
+use boots::{BOCHS, Boot, End, QEMU};
+use judge::Judged;
+
+/// What `cargo xtask ring0` is told.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Flags {
+    /// Only builds the guest and prints where it is.
+    pub image_only: bool,
+    /// Boots under Bochs too, where VMCALL exits by itself.
+    pub bochs: bool,
+    /// Prints everything that the images say.
+    pub verbose: bool,
+    /// Keeps the trace for the conformance suite's tests.
+    pub bless: bool,
+}
+
+impl Flags {
+    /// Reads the words behind `ring0`. `None` where there is one too many.
+    pub fn from_words(words: &[&str]) -> Option<Self> {
+        let mut flags = Self::default();
+        for word in words {
+            match *word {
+                "--image-only" => flags.image_only = true,
+                "--bochs" => flags.bochs = true,
+                "--verbose" => flags.verbose = true,
+                "--bless" => flags.bless = true,
+                _ => return None,
+            }
+        }
+        Some(flags)
+    }
+}
+
+/// The whole run.
+pub fn run(shell: &Shell, flags: Flags) -> Result<()> {
+    let guest = build::guest(shell)?;
+    if flags.image_only {
+        println!("{}", guest.display());
+        return Ok(());
+    }
+    packages::install(shell, flags.bochs)?;
+    let hypervisor = build::hypervisor(shell, &guest)?;
+    let table = build::table(shell)?;
+    let machine = Machine::new(shell, guest, hypervisor)?;
+    let mut traces = Vec::new();
+
+    let boots: Vec<&Boot> = QEMU
+        .iter()
+        .chain(if flags.bochs { BOCHS } else { &[] })
+        .collect();
+    let mut all = Judged::default();
+    for boot in &boots {
+        let run = machine
+            .boot(boot)
+            .with_context(|| format!("boot `{}`", boot.name))?;
+        if flags.verbose {
+            println!("{}", run.output);
+        }
+        match judge::judge(boot, &run, &table) {
+            Ok(judged) => {
+                println!(
+                    "{:<34} {:>5} ms  {judged}",
+                    boot.name,
+                    run.elapsed.as_millis()
+                );
+                all.add(&judged);
+                if boot.end == End::Passed {
+                    traces.push(trace::extract(&run.output, &machine.folder, boot.name)?);
+                }
+            }
+            Err(why) => {
+                if !flags.verbose {
+                    println!("{}", run.tail());
+                }
+                bail!("boot `{}` ({}): {why}", boot.name, boot.shows);
+            }
+        }
+    }
+    if let Some(trace) = traces.first()
+        && flags.bless
+    {
+        shell.copy_file(trace, "conformance/tests/data/ring0.hct")?;
+    }
+    for trace in &traces {
+        trace::check(shell, trace)?;
+    }
+    println!(
+        "ring0: {} boots passed: {all}, {} traces verified, compared and replayed",
+        boots.len(),
+        traces.len()
+    );
+    Ok(())
+}
