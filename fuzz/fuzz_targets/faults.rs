@@ -7,8 +7,18 @@ use hypercall_core::layer::fault::{Plan, PlanError};
 use hypercall_fuzz::own::OwnCalls;
 use libfuzzer_sys::fuzz_target;
 
-/// What plans are made of, and what looks like it.
+/// What plans are made of, from whole beginnings to single characters, and what looks like it.
 const WORDS: &[&str] = &[
+    "start_vm: instead=",
+    "create_vm: after=",
+    "*: delay=",
+    "0x80000012: delay=",
+    "create_vm: flip=",
+    "vm_gpa2hpa: xor=hpa^",
+    "struct_in_out: flip=left.",
+    "; ",
+    " @ ",
+    "2..8+2",
     " ",
     "\t",
     "\n",

@@ -46,8 +46,9 @@ pub enum Start {
     Paused,
 }
 
-/// Where the first VM's request page and rings are: the third, fourth and fifth page of RAM.
-const PAGES: [u64; 3] = [0x20_0000, 0x20_1000, 0x20_2000];
+/// Where the first VM's request page and rings are. Behind the request page is a page of room, for a machine with more
+/// processors than the page has slots.
+const PAGES: [u64; 3] = [0x20_0000, 0x20_2000, 0x20_3000];
 
 /// A machine of this kind, so far.
 pub fn boot(kind: Kind, start: Start) -> FakeAcrn {

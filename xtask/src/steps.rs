@@ -45,6 +45,11 @@ pub const STEPS: &[Step] = &[
         run: conform,
     },
     Step {
+        name: "ring0",
+        what: "a guest makes every hypercall in an emulator, under SVM and under VMX",
+        run: ring0,
+    },
+    Step {
         name: "fuzz",
         what: "every fuzz target, for a fixed number of inputs",
         run: fuzz,
@@ -102,6 +107,11 @@ fn format(shell: &Shell) -> Result<()> {
         )
         .run()?;
     }
+    cmd!(
+        shell,
+        "cargo fmt --manifest-path testbed/Cargo.toml -p bare -p guest -p hypervisor --check"
+    )
+    .run()?;
     Ok(())
 }
 
@@ -127,6 +137,11 @@ fn clippy(shell: &Shell) -> Result<()> {
         "cargo clippy --workspace --all-targets --all-features -- -D warnings"
     )
     .run()?;
+    cmd!(
+        shell,
+        "cargo clippy --manifest-path fuzz/Cargo.toml --all-targets -- -D warnings"
+    )
+    .run()?;
     // What a kernel takes: no allocator, no std.
     cmd!(
         shell,
@@ -143,6 +158,14 @@ fn clippy(shell: &Shell) -> Result<()> {
         "cargo clippy -p hypercall-mock --no-default-features -- -D warnings"
     )
     .run()?;
+    // The bare-metal images, each with the features that it has alone.
+    for image in ["guest", "hypervisor"] {
+        cmd!(
+            shell,
+            "cargo clippy --manifest-path testbed/Cargo.toml -p bare -p {image} -- -D warnings"
+        )
+        .run()?;
+    }
     Ok(())
 }
 
@@ -185,6 +208,16 @@ fn conform(shell: &Shell) -> Result<()> {
     Ok(())
 }
 
+fn ring0(shell: &Shell) -> Result<()> {
+    crate::ring0::run(
+        shell,
+        crate::ring0::Flags {
+            bochs: true,
+            ..Default::default()
+        },
+    )
+}
+
 /// Inputs that each target gets in a test run: enough to notice a mistake, not to find a deep one.
 const FUZZ_RUNS: &str = "-runs=20000";
 
@@ -200,13 +233,22 @@ fn fuzz(shell: &Shell) -> Result<()> {
     }
     let targets = cmd!(shell, "cargo fuzz list").read()?;
     for target in targets.lines() {
-        println!("-- {target}");
         // Without a sanitizer it runs on the stable compiler; there is no unsafe code in what is fuzzed.
-        cmd!(
+        let output = cmd!(
             shell,
-            "cargo fuzz run --sanitizer none {target} -- {FUZZ_RUNS} -seed=1 -verbosity=0"
+            "cargo fuzz run --sanitizer none {target} -- {FUZZ_RUNS} -seed=1 -len_control=0 -max_len=512"
         )
-        .run()?;
+        .quiet()
+        .ignore_status()
+        .output()?;
+        // What the fuzzer says on its way is of interest only when it found something.
+        if !output.status.success() {
+            bail!(
+                "fuzz target `{target}` failed:\n{}",
+                String::from_utf8_lossy(&output.stderr)
+            );
+        }
+        println!("{target}: {}", FUZZ_RUNS.trim_start_matches("-runs="));
     }
     Ok(())
 }
