@@ -74,6 +74,16 @@ pub const STEPS: &[Step] = &[
 /// Crates outside the workspace.
 const OUTSIDE: &[&str] = &["codegen", "fuzz"];
 
+/// Members that are being built and are not yet held to what the others are: what they promise comes with them.
+const UNFINISHED: [&str; 6] = [
+    "--exclude",
+    "hypercall-trace",
+    "--exclude",
+    "hypercall-cli",
+    "--exclude",
+    "hypercall-conformance",
+];
+
 /// Runs all steps, or one.
 pub fn run(shell: &Shell, only: Option<&str>) -> Result<()> {
     if let Some(name) = only
@@ -134,7 +144,7 @@ fn version(shell: &Shell) -> Result<()> {
 fn clippy(shell: &Shell) -> Result<()> {
     cmd!(
         shell,
-        "cargo clippy --workspace --all-targets --all-features -- -D warnings"
+        "cargo clippy --workspace {UNFINISHED...} --all-targets --all-features -- -D warnings"
     )
     .run()?;
     cmd!(
@@ -171,7 +181,11 @@ fn clippy(shell: &Shell) -> Result<()> {
 
 fn docs(shell: &Shell) -> Result<()> {
     let _flags = shell.push_env("RUSTDOCFLAGS", "-D warnings");
-    cmd!(shell, "cargo doc --workspace --no-deps --all-features").run()?;
+    cmd!(
+        shell,
+        "cargo doc --workspace {UNFINISHED...} --no-deps --all-features"
+    )
+    .run()?;
     Ok(())
 }
 
@@ -279,12 +293,20 @@ fn miri(shell: &Shell) -> Result<()> {
 }
 
 fn publish(shell: &Shell) -> Result<()> {
-    cmd!(shell, "cargo publish --workspace --dry-run --allow-dirty").run()?;
+    cmd!(
+        shell,
+        "cargo publish --workspace {UNFINISHED...} --dry-run --allow-dirty"
+    )
+    .run()?;
     Ok(())
 }
 
 fn tests(shell: &Shell) -> Result<()> {
-    cmd!(shell, "cargo test --workspace --all-features").run()?;
+    cmd!(
+        shell,
+        "cargo test --workspace {UNFINISHED...} --all-features"
+    )
+    .run()?;
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use xshell::{Shell, cmd};
 
 /// Where the images are built: beside the workspace's own things.
@@ -37,13 +37,44 @@ pub fn hypervisor(shell: &Shell, guest: &std::path::Path) -> Result<PathBuf> {
     build(shell, "hypervisor")
 }
 
-/// The conformance suite's table over a loopback: one line for each step.
-pub fn table(shell: &Shell) -> Result<Vec<String>> {
-    let text = cmd!(
+/// The conformance suite's tables over a loopback, one line for each step.
+#[derive(Debug)]
+pub struct Tables {
+    /// With what depends on the recorded machine.
+    pub recorded: Vec<String>,
+    /// Without.
+    pub any: Vec<String>,
+}
+
+impl Tables {
+    pub fn make(shell: &Shell) -> Result<Self> {
+        Ok(Self {
+            recorded: table(shell, &[])?,
+            any: table(shell, &["any"])?,
+        })
+    }
+}
+
+/// One table.
+fn table(shell: &Shell, words: &[&str]) -> Result<Vec<String>> {
+    let output = cmd!(
         shell,
-        "cargo run --quiet -p hypercall-conformance --features fake --example table"
+        "cargo run --quiet -p hypercall-conformance --features fake --example table -- {words...}"
     )
     .quiet()
-    .read()?;
+    .ignore_status()
+    .output()?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    if !output.status.success() {
+        let failed: Vec<&str> = text
+            .lines()
+            .filter(|line| line.contains("FAILED"))
+            .collect();
+        bail!(
+            "the suite fails over the loopback already:\n{}{}",
+            failed.join("\n"),
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
     Ok(super::judge::rows(&text).map(str::to_owned).collect())
 }

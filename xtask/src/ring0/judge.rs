@@ -5,7 +5,8 @@ use std::fmt;
 use anyhow::{Context, Result, bail, ensure};
 
 use super::boot::Run;
-use super::boots::{Boot, End};
+use super::boots::{Boot, End, Loader};
+use super::build::Tables;
 
 /// Exit statuses of QEMU for the ends that the images know.
 const PASSED: i32 = 33;
@@ -55,16 +56,17 @@ pub fn rows(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Judges a run. `table` is the suite's over a loopback.
-pub fn judge(boot: &Boot, run: &Run, table: &[String]) -> Result<Judged> {
+/// Judges a run. `tables` are the suite's over a loopback.
+pub fn judge(boot: &Boot, run: &Run, tables: &Tables) -> Result<Judged> {
     let last = run
         .output
         .lines()
         .rfind(|line| !line.trim().is_empty())
         .unwrap_or_default();
     let status = |expected: i32| -> Result<()> {
+        // Bochs has none that says anything.
         ensure!(
-            run.status == Some(expected),
+            boot.loader == Loader::Bochs || run.status == Some(expected),
             "the exit status is {:?}, not {expected}; the last line is `{last}`",
             run.status
         );
@@ -73,11 +75,15 @@ pub fn judge(boot: &Boot, run: &Run, table: &[String]) -> Result<Judged> {
     match boot.end {
         End::Passed => {
             status(PASSED)?;
-            passed(run, last, table)
+            passed(run, last, &tables.recorded)
+        }
+        End::PassedAnywhere => {
+            status(PASSED)?;
+            passed(run, last, &tables.any)
         }
         End::PassedAtNoCost => {
             status(PASSED)?;
-            let mut judged = passed(run, last, table)?;
+            let mut judged = passed(run, last, &tables.recorded)?;
             judged.notes = costs(&run.output)?;
             Ok(judged)
         }
@@ -117,24 +123,25 @@ fn passed(run: &Run, last: &str, table: &[String]) -> Result<Judged> {
         bail!("the last line is `{last}`");
     };
     ensure!(failed == 0, "the last line is `{last}`");
-    let made: Vec<&str> = rows(&run.output).collect();
+    let all: Vec<&str> = rows(&run.output).collect();
     ensure!(
-        made.len() == steps,
-        "{} rows arrived of {steps} steps",
-        made.len()
+        all.len() == table.len(),
+        "{} rows arrived, and the loopback has {}",
+        all.len(),
+        table.len()
     );
-    for (number, (ours, theirs)) in made.iter().zip(table).enumerate() {
+    for (number, (ours, theirs)) in all.iter().zip(table).enumerate() {
         ensure!(
             ours == theirs,
             "step {} differs from the loopback's:\n  ring 0    {ours}\n  loopback  {theirs}",
             number + 1
         );
-        ensure!(ours.ends_with("  ok"), "a step failed: {ours}");
     }
+    let made = all.iter().filter(|row| row.ends_with("  ok")).count();
+    let left_out = all.iter().filter(|row| row.ends_with("  left out")).count();
     ensure!(
-        table.len() == steps,
-        "the loopback made {} steps, not {steps}",
-        table.len()
+        (made, made + left_out) == (steps, all.len()),
+        "{made} rows of {steps} steps say ok, {left_out} say left out"
     );
     let held = run
         .output
@@ -158,7 +165,7 @@ fn costs(output: &str) -> Result<Vec<String>> {
         .collect();
     let values = lines
         .iter()
-        .filter(|line| line.contains("(value)") || line.contains("(value, value)"));
+        .filter(|line| line.contains("(value) bare ") || line.contains("(value, value) bare "));
     let mut seen = 0;
     for line in values {
         ensure!(

@@ -3,6 +3,7 @@
 //! Every boot has an exit status and a last line that it must end with, and a time limit. docs/ring0.md says what the boots
 //! show.
 
+mod bochs;
 mod boot;
 mod boots;
 mod build;
@@ -16,6 +17,7 @@ use xshell::Shell;
 
 use boot::Machine;
 use boots::{BOCHS, Boot, End, QEMU};
+use build::Tables;
 use judge::Judged;
 
 /// What `cargo xtask ring0` is told.
@@ -57,7 +59,7 @@ pub fn run(shell: &Shell, flags: Flags) -> Result<()> {
     }
     packages::install(shell, flags.bochs)?;
     let hypervisor = build::hypervisor(shell, &guest)?;
-    let table = build::table(shell)?;
+    let tables = Tables::make(shell)?;
     let machine = Machine::new(shell, guest, hypervisor)?;
     let mut traces = Vec::new();
 
@@ -73,7 +75,7 @@ pub fn run(shell: &Shell, flags: Flags) -> Result<()> {
         if flags.verbose {
             println!("{}", run.output);
         }
-        match judge::judge(boot, &run, &table) {
+        match judge::judge(boot, &run, &tables) {
             Ok(judged) => {
                 println!(
                     "{:<34} {:>5} ms  {judged}",

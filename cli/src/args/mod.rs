@@ -1,0 +1,244 @@
+//! The command line.
+
+mod files;
+mod show;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub(crate) use files::{GenTest, Pack, Recover, Redact};
+pub(crate) use show::{Filter, Show};
+
+use crate::status::Status;
+
+/// Shows, compares, checks and replays recorded hypercalls.
+#[derive(Debug, Parser)]
+#[command(
+    name = "hcall",
+    version,
+    max_term_width = 100,
+    after_long_help = Status::table(),
+    after_help = "Start with `hcall demo`. `--help` has the exit statuses."
+)]
+pub(crate) struct Cli {
+    /// Colours: by default on a terminal, unless NO_COLOR is set.
+    #[arg(
+        long,
+        alias = "color",
+        value_enum,
+        default_value_t,
+        global = true,
+        value_name = "WHEN"
+    )]
+    pub(crate) colour: Colour,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// When there are colours.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Colour {
+    /// On a terminal, as NO_COLOR, CLICOLOR and CLICOLOR_FORCE say.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+impl Colour {
+    pub(crate) fn on(self, stream: &impl anstream::stream::RawStream) -> bool {
+        match self {
+            Self::Always => true,
+            Self::Never => false,
+            Self::Auto => anstream::AutoStream::choice(stream) != anstream::ColorChoice::Never,
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Records a VM's life on a fake ACRN, shows it, and replays it.
+    Demo(Demo),
+    /// Shows calls, one a line, in the manner of strace.
+    Show(Show),
+    /// Counts, errors and latencies of each call; of two traces, side by side.
+    Stat(Stat),
+    /// Where two traces part: aligned by call, field by field.
+    Diff(Diff),
+    /// Makes the recorded calls again, on a fake ACRN, and reports the first answer that differs.
+    Replay(Replay),
+    /// Checks the rules of a VM's life over a trace.
+    Check(Check),
+    /// Which VMs, memory and devices there were at a point of a trace.
+    State(State),
+    /// Looks at every byte of a trace, and says what is damaged or missing.
+    Verify(Verify),
+    /// Makes a trace of what a killed recording left, in its file and its rings.
+    Recover(Recover),
+    /// Makes a trace smaller, for keeping and sending.
+    Pack(Pack),
+    /// Makes a trace without secrets, names, addresses or fields that you name: keyed hashes stand in their place.
+    Redact(Redact),
+    /// Writes a Rust test that replays a trace, or a part of one.
+    GenTest(GenTest),
+    /// Says what a number, a name or a line of ACRN's log is about.
+    Explain(Explain),
+    /// The whole interface as a table.
+    Calls(Calls),
+    /// Writes a trace in a form that other programs read.
+    Export(Export),
+    /// Makes a trace of exported JSON lines.
+    Import(Import),
+    /// Prints completions for a shell.
+    Completions(Completions),
+}
+
+/// A file that is written.
+#[derive(Debug, Args)]
+pub(crate) struct Target {
+    /// The file to write.
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+    /// Overwrites it.
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
+    /// Where the trace goes. Overwritten if it is there.
+    #[arg(short, long, value_name = "FILE", default_value = "demo.hct")]
+    pub(crate) output: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Stat {
+    /// The trace.
+    pub(crate) trace: PathBuf,
+    /// Another one, to compare with.
+    pub(crate) other: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) filter: Filter,
+    /// As JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Diff {
+    /// The trace that is taken as right.
+    pub(crate) left: PathBuf,
+    /// The trace that is compared with it.
+    pub(crate) right: PathBuf,
+    /// Leaves out what changed in shared pages.
+    #[arg(long)]
+    pub(crate) without_pages: bool,
+    /// As JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Replay {
+    /// The trace.
+    pub(crate) trace: PathBuf,
+    /// Goes on behind an answer that differs.
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// As JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    /// The trace.
+    pub(crate) trace: PathBuf,
+    /// As JSON, one finding a line.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct State {
+    /// The trace.
+    pub(crate) trace: PathBuf,
+    /// After this entry: its position in the order of time, from 0, or a call such as main#3. Without it: at the end.
+    #[arg(long, value_name = "PLACE")]
+    pub(crate) at: Option<String>,
+    /// As JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Verify {
+    /// The trace.
+    pub(crate) trace: PathBuf,
+    /// As JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Explain {
+    /// A number, a name, or a line of ACRN's log such as `ret=-1 hypercall=0x80000023 failed`.
+    #[arg(required = true, num_args = 1.., allow_hyphen_values = true)]
+    pub(crate) what: Vec<String>,
+    /// As JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Calls {
+    /// The interface that a trace was recorded with. Without it: the one that this program knows.
+    pub(crate) trace: Option<PathBuf>,
+    /// One JSON object a line.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Export {
+    /// The trace.
+    pub(crate) trace: PathBuf,
+    /// The form.
+    #[arg(long, value_enum, default_value_t, value_name = "FORM")]
+    pub(crate) to: Form,
+    /// The file to write. Without it: the standard output.
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Overwrites it.
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+/// A form that other programs read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Form {
+    /// JSON lines, complete: `hcall import` reads them back.
+    #[default]
+    Json,
+    /// A capture for Wireshark and tshark, which decode it with the dissector.
+    Pcapng,
+    /// The dissector, a Lua script, for the calls of this trace.
+    Dissector,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Import {
+    /// The JSON lines; `-` for the standard input.
+    pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) target: Target,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Completions {
+    /// The shell.
+    pub(crate) shell: clap_complete::Shell,
+}

@@ -1,0 +1,115 @@
+//! `hcall gen-test`: a Rust test of a slice of a trace.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use hypercall_trace::entry::Entry;
+use hypercall_trace::gen_test::GenTest as Maker;
+use hypercall_trace::read::Trace;
+use hypercall_trace::replay::Recorded;
+
+use crate::args::GenTest;
+use crate::failure::Failure;
+use crate::format::Context;
+use crate::input::{self, Losses};
+use crate::output::{self, Output};
+use crate::status::Status;
+
+pub(crate) fn run(args: &GenTest, out: &mut Output) -> Result<Status, Failure> {
+    let trace = input::open(&args.trace)?;
+    let mut losses = Losses::of(&trace);
+    let recorded = slice(args, &trace, &mut losses);
+    let source = &args.output;
+    let slice_path = source.with_extension("hct");
+    let wrong_name = || {
+        Failure::usage(
+            format!("{} is no name of a Rust file", source.display()),
+            "name a file such as tests/field.rs",
+        )
+    };
+    let slice_name = slice_path
+        .file_name()
+        .and_then(|name| name.to_str())
+        .ok_or_else(wrong_name)?;
+    if slice_path == *source || slice_path == args.trace {
+        return Err(wrong_name());
+    }
+    let name = match &args.name {
+        Some(name) => name.clone(),
+        None => source
+            .file_stem()
+            .map(|stem| stem.to_string_lossy().into_owned())
+            .ok_or_else(wrong_name)?,
+    };
+    let mut maker = Maker::new(&name, slice_name).range(args.from, args.to.unwrap_or(u64::MAX));
+    let lanes: Vec<&str> = args.lane.iter().map(String::as_str).collect();
+    if !lanes.is_empty() {
+        if let Some(lane) = lanes.iter().find(|lane| trace.lane(lane).is_none()) {
+            let known: Vec<_> = trace
+                .lanes()
+                .iter()
+                .map(|lane| lane.name.as_str())
+                .collect();
+            return Err(Failure::usage(
+                format!("the trace has no lane `{lane}`"),
+                format!("its lanes: {}", known.join(", ")),
+            ));
+        }
+        maker = maker.lanes(&lanes);
+    }
+    let made = maker.generate(&recorded).map_err(|error| {
+        Failure::input(
+            error.to_string(),
+            "choose a slice with --lane, --from and --to; `hcall show` has the indices",
+        )
+    })?;
+    write(source, made.source.as_bytes(), args.force)?;
+    write(&slice_path, &made.trace, args.force)?;
+    out.line(&format!(
+        "{}: {} and {}",
+        super::count(made.calls, "call"),
+        source.display(),
+        slice_path.display()
+    ))?;
+    out.line("the test needs the crates `hypercall` and `hypercall-trace`")?;
+    out.flush()?;
+    Ok(Status::Done.or_partly(losses.report(&Context::of(&trace))))
+}
+
+/// The entries that are asked for, so that a part of a trace larger than memory can be had.
+fn slice(args: &GenTest, trace: &Trace, losses: &mut Losses) -> Recorded {
+    let mut recorded = Recorded {
+        schema: Arc::clone(trace.schema()),
+        lanes: trace.lanes().to_vec(),
+        entries: Vec::new(),
+    };
+    let last = args.to.unwrap_or(u64::MAX);
+    for lane in trace.lanes() {
+        if !args.lane.is_empty() && !args.lane.contains(&lane.name) {
+            continue;
+        }
+        for entry in trace.lane_entries_from(lane.id, args.from) {
+            let behind = match &entry {
+                Entry::Call(call) => call.index > last,
+                Entry::Lost(lost) => lost.index > last,
+                _ => false,
+            };
+            if behind {
+                break;
+            }
+            losses.note(&entry);
+            recorded.entries.push(entry);
+        }
+    }
+    recorded
+}
+
+fn write(path: &Path, bytes: &[u8], force: bool) -> Result<(), Failure> {
+    output::create(path, force)?
+        .write_all(bytes)
+        .map_err(|error| Failure::Write {
+            path: path.into(),
+            error,
+        })
+}

@@ -1,0 +1,201 @@
+//! `hcall import`: a trace from exported JSON lines.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read as _};
+use std::path::Path;
+
+use hypercall_trace::entry::Entry;
+use hypercall_trace::write::{Options, Writer};
+
+use crate::args::Import;
+use crate::export::{Header, Line};
+use crate::failure::Failure;
+use crate::output::{self, Output, Progress};
+use crate::status::Status;
+
+/// The longest line that is read: more than twice the largest block of a trace.
+const MAX_LINE: u64 = 160 << 20;
+
+const HELP: &str = "import reads what `hcall export --to json` wrote; nothing was imported";
+
+pub(crate) fn run(args: &Import, out: &mut Output) -> Result<Status, Failure> {
+    if args.file.as_os_str() == "-" {
+        return import(args, Lines::new(io::stdin().lock(), &args.file), out);
+    }
+    let file = File::open(&args.file).map_err(|error| Failure::Read {
+        path: args.file.clone(),
+        error,
+    })?;
+    import(args, Lines::new(BufReader::new(file), &args.file), out)
+}
+
+fn import(
+    args: &Import,
+    mut lines: Lines<impl BufRead>,
+    out: &mut Output,
+) -> Result<Status, Failure> {
+    let first = lines.next()?.ok_or_else(|| {
+        Failure::input(format!("{}: the file is empty", args.file.display()), HELP)
+    })?;
+    let header: Header = serde_json::from_slice(first).map_err(|error| lines.wrong(&error))?;
+    let (schema, clock, lanes, id) = header.into_parts().map_err(|why| lines.wrong(&why))?;
+    let path = &args.target.output;
+    let size = std::fs::metadata(&args.file).map_or(0, |data| data.len());
+    let failed = |error| Failure::Write {
+        path: path.clone(),
+        error,
+    };
+    let file = output::create(path, args.target.force)?;
+    let mut writer = Writer::new(
+        io::BufWriter::new(file),
+        &schema,
+        clock,
+        Options {
+            id,
+            ..Options::default()
+        },
+    )
+    .map_err(failed)?;
+    let result = (|| {
+        for (number, lane) in (0_u32..).zip(&lanes) {
+            // Lanes are numbered as they are named.
+            if lane.id != number {
+                return Err(lines.wrong(&format!(
+                    "the lanes are not numbered 0, 1, 2, … (`{}`)",
+                    lane.id
+                )));
+            }
+            writer.lane(&lane.name).map_err(failed)?;
+        }
+        let (mut entries, mut left_out) = (0_u64, 0_u64);
+        let progress = Progress::new("importing", size);
+        while let Some(line) = lines.next()? {
+            let line: Line = serde_json::from_slice(line).map_err(|error| lines.wrong(&error))?;
+            match line.into_entry(&schema).map_err(|why| lines.wrong(&why))? {
+                None => left_out = left_out.saturating_add(1),
+                Some(entry) => {
+                    sane(&entry).map_err(|why| lines.wrong(&why))?;
+                    writer.push(&entry).map_err(|error| match error.kind() {
+                        io::ErrorKind::InvalidInput => lines.wrong(&error),
+                        _ => failed(error),
+                    })?;
+                    entries = entries.saturating_add(1);
+                    if entries.is_multiple_of(1024) {
+                        progress.bytes(lines.next);
+                    }
+                }
+            }
+        }
+        Ok((entries, left_out))
+    })();
+    let (entries, left_out) = match result {
+        Ok(counts) => counts,
+        Err(failure) => {
+            // Half a trace is worse than none.
+            let _ = std::fs::remove_file(path);
+            return Err(failure);
+        }
+    };
+    writer.finish().map_err(failed)?;
+    out.line(&format!(
+        "{} in {}",
+        super::count(entries, "record"),
+        path.display()
+    ))?;
+    if left_out != 0 {
+        eprintln!(
+            "hcall: {left_out} damaged stretches of the original hold nothing that could be imported"
+        );
+    }
+    Ok(Status::Done.or_partly(left_out != 0))
+}
+
+/// What the types do not say: a block's bytes are as many as it has.
+fn sane(entry: &Entry) -> Result<(), &'static str> {
+    use hypercall_trace::entry::{After, Argument, Block, Target};
+    fn block(of: &Block, nested: bool) -> Result<(), &'static str> {
+        let before = of.before.len() == of.length
+            || of.before.is_empty() && of.direction == hypercall_core::call::Direction::Write;
+        let after = !matches!(&of.after, After::Changed(bytes) if bytes.len() != of.length);
+        if !before || !after {
+            return Err("a block has not as many bytes as its `length` says");
+        }
+        match &of.link {
+            Some(_) if nested => Err("a block that is pointed at points at nothing further"),
+            Some(link) => match &link.target {
+                Target::Block(inner) => block(inner, true),
+                _ => Ok(()),
+            },
+            None => Ok(()),
+        }
+    }
+    let Entry::Call(call) = entry else {
+        return Ok(());
+    };
+    call.args.iter().try_for_each(|argument| match argument {
+        Argument::Block(of) => block(of, false),
+        _ => Ok(()),
+    })
+}
+
+/// Lines of a file, each with its place.
+struct Lines<'p, R> {
+    from: R,
+    path: &'p Path,
+    line: Vec<u8>,
+    number: u64,
+    offset: u64,
+    next: u64,
+}
+
+impl<'p, R: BufRead> Lines<'p, R> {
+    const fn new(from: R, path: &'p Path) -> Self {
+        Self {
+            from,
+            path,
+            line: Vec::new(),
+            number: 0,
+            offset: 0,
+            next: 0,
+        }
+    }
+
+    /// The next line that has something in it.
+    fn next(&mut self) -> Result<Option<&[u8]>, Failure> {
+        loop {
+            self.line.clear();
+            self.number = self.number.saturating_add(1);
+            self.offset = self.next;
+            let read = self
+                .from
+                .by_ref()
+                .take(MAX_LINE)
+                .read_until(b'\n', &mut self.line);
+            let read = read.map_err(|error| Failure::Read {
+                path: self.path.into(),
+                error,
+            })?;
+            let read = u64::try_from(read).unwrap_or(u64::MAX);
+            self.next = self.next.saturating_add(read);
+            if read == 0 {
+                return Ok(None);
+            }
+            if read == MAX_LINE {
+                return Err(self.wrong(&"the line is longer than any call can be"));
+            }
+            if !self.line.trim_ascii().is_empty() {
+                return Ok(Some(&self.line));
+            }
+        }
+    }
+
+    fn wrong(&self, cause: &dyn std::fmt::Display) -> Failure {
+        Failure::Line {
+            path: self.path.into(),
+            line: self.number,
+            offset: self.offset,
+            cause: cause.to_string(),
+            help: HELP,
+        }
+    }
+}

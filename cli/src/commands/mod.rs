@@ -1,0 +1,93 @@
+//! The subcommands, one file each.
+
+mod calls;
+mod check;
+mod completions;
+mod demo;
+mod diff;
+mod explain;
+mod export;
+mod gen_test;
+mod import;
+mod pack;
+mod recover;
+mod redact;
+mod replay;
+mod show;
+mod stat;
+mod state;
+mod verify;
+
+use crate::args::{Cli, Command};
+use crate::failure::Failure;
+use crate::output::Output;
+use crate::status::Status;
+
+/// Runs what the command line says.
+pub(crate) fn run(cli: Cli) -> Result<Status, Failure> {
+    let mut output = Output::new(cli.colour);
+    let out = &mut output;
+    let status = match cli.command {
+        Command::Demo(args) => demo::run(&args, out),
+        Command::Show(args) => show::run(&args, out),
+        Command::Stat(args) => stat::run(&args, out),
+        Command::Verify(args) => verify::run(&args, out),
+        Command::Pack(args) => pack::run(&args, out),
+        Command::Calls(args) => calls::run(&args, out),
+        Command::Export(args) => export::run(&args, out),
+        Command::Import(args) => import::run(&args, out),
+        Command::Completions(args) => completions::run(&args, out),
+        Command::Diff(args) => diff::run(&args, out),
+        Command::Replay(args) => replay::run(&args, out),
+        Command::Check(args) => check::run(&args, out),
+        Command::State(args) => state::run(&args, out),
+        Command::Recover(args) => recover::run(&args, out),
+        Command::Redact(args) => redact::run(&args, out),
+        Command::GenTest(args) => gen_test::run(&args, out),
+        Command::Explain(args) => explain::run(&args, out),
+    }?;
+    output.flush()?;
+    Ok(status)
+}
+
+/// Names a trace's lanes in a new one, with the same numbers. A number that the trace left out gets a name of its own.
+pub(crate) fn name_lanes<W: std::io::Write>(
+    trace: &hypercall_trace::read::Trace,
+    writer: &mut hypercall_trace::write::Writer<W>,
+) -> std::io::Result<()> {
+    let named = trace.lanes().iter().map(|lane| lane.id);
+    let used = trace.data().map(|block| block.header.lane);
+    let Some(last) = named.chain(used).max() else {
+        return Ok(());
+    };
+    if last > MAX_LANES {
+        return Err(std::io::Error::other(
+            "the trace numbers more lanes than a program can have",
+        ));
+    }
+    for id in 0..=last {
+        writer.lane(&trace.lane_name(id))?;
+    }
+    Ok(())
+}
+
+/// More lanes than this only a hostile file has.
+const MAX_LANES: u32 = 1 << 16;
+
+/// A table that fits the terminal: a line under the header, and nothing else but spaces.
+pub(crate) fn table() -> comfy_table::Table {
+    let line = comfy_table::LineStyle::none().fill('─').junction('─');
+    let mut table = comfy_table::Table::new();
+    table
+        .load_style(comfy_table::TableStyle::new().header_separator(line))
+        .set_content_arrangement(comfy_table::ContentArrangement::Dynamic);
+    table
+}
+
+/// `1 call`, `2 calls`.
+pub(crate) fn count(number: impl TryInto<u64>, what: &str) -> String {
+    match number.try_into().unwrap_or(u64::MAX) {
+        1 => format!("1 {what}"),
+        number => format!("{number} {what}s"),
+    }
+}

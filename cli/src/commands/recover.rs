@@ -1,0 +1,113 @@
+//! `hcall recover`: what a killed recording left, joined to a whole trace.
+
+use std::io::BufWriter;
+use std::path::PathBuf;
+
+use hypercall_trace::read::recover::{RecoverError, Recovered, Ring, RingError, find, recover};
+use hypercall_trace::write::Options;
+
+use crate::args::Recover;
+use crate::failure::Failure;
+use crate::format::Part;
+use crate::input;
+use crate::output::{self, Output};
+use crate::status::Status;
+
+const HELP: &str = "the rings are in the folder that the recording was given, else in /dev/shm/hypercall-PID-ID; see `ls /dev/shm`";
+
+pub(crate) fn run(args: &Recover, out: &mut Output) -> Result<Status, Failure> {
+    let trace = args.trace.as_deref().map(input::open).transpose()?;
+    let (rings, unreadable) = rings(&args.rings)?;
+    if trace.is_none() && rings.is_empty() {
+        return Err(Failure::input("none of the rings can be read", HELP));
+    }
+    let path = &args.target.output;
+    if args.trace.as_ref().is_some_and(|trace| same(trace, path)) {
+        return Err(Failure::usage(
+            "the output is the input",
+            "name another file with --output",
+        ));
+    }
+    let file = BufWriter::new(output::create(path, args.target.force)?);
+    let (_, recovered) =
+        recover(trace.as_ref(), &rings, file, Options::default()).map_err(|error| {
+            let _ = std::fs::remove_file(path);
+            match error {
+                RecoverError::Io(error) => Failure::Write {
+                    path: path.clone(),
+                    error,
+                },
+                other => Failure::input(other.to_string(), HELP),
+            }
+        })?;
+    let Recovered {
+        from_file,
+        from_rings,
+        unfinished,
+        lost,
+        damaged,
+    } = recovered;
+    let paint = out.paint;
+    out.line(&format!(
+        "{from_file} records from the file, {from_rings} from {} rings: {}",
+        rings.len(),
+        path.display()
+    ))?;
+    if unfinished != 0 {
+        let text = format!(
+            "{unfinished} calls never returned: `hcall show {} -r unfinished`",
+            path.display()
+        );
+        out.line(&paint.string(Part::Notice, &text))?;
+    }
+    if lost != 0 {
+        out.line(&paint.string(Part::Notice, &format!("{lost} calls are noted as lost")))?;
+    }
+    if damaged != 0 {
+        out.line(&paint.string(
+            Part::Bad,
+            &format!("{damaged} stretches or records could not be read"),
+        ))?;
+    }
+    Ok(Status::Done.or_partly(damaged != 0 || unreadable != 0))
+}
+
+fn same(first: &std::path::Path, second: &std::path::Path) -> bool {
+    match (first.canonicalize(), second.canonicalize()) {
+        (Ok(first), Ok(second)) => first == second,
+        _ => false,
+    }
+}
+
+/// Opens the rings in folders and files. How many could not be read is said on the error output.
+fn rings(paths: &[PathBuf]) -> Result<(Vec<Ring>, usize), Failure> {
+    let (mut rings, mut unreadable) = (Vec::new(), 0_usize);
+    for path in paths {
+        let files = if path.is_dir() {
+            let files = find(path).map_err(|error| Failure::Read {
+                path: path.clone(),
+                error,
+            })?;
+            if files.is_empty() {
+                return Err(Failure::input(
+                    format!("there are no rings in {}", path.display()),
+                    HELP,
+                ));
+            }
+            files
+        } else {
+            vec![path.clone()]
+        };
+        for file in files {
+            match Ring::open(file) {
+                Ok(ring) => rings.push(ring),
+                Err(RingError::Io { path, error }) => return Err(Failure::Read { path, error }),
+                Err(error) => {
+                    eprintln!("hcall: {error}");
+                    unreadable = unreadable.saturating_add(1);
+                }
+            }
+        }
+    }
+    Ok((rings, unreadable))
+}

@@ -1,0 +1,105 @@
+//! `hcall state`: what there was at a point of a trace.
+
+use hypercall_trace::entry::Entry;
+use hypercall_trace::read::Trace;
+use hypercall_trace::state::Machine;
+
+use crate::args::State;
+use crate::failure::Failure;
+use crate::format::{Context, Part, plain_lines};
+use crate::input::{self, Losses};
+use crate::output::{Output, Progress};
+use crate::status::Status;
+
+/// The point.
+#[derive(Clone, Copy, Debug)]
+enum Place {
+    End,
+    Position(u64),
+    Call { lane: u32, index: u64 },
+}
+
+pub(crate) fn run(args: &State, out: &mut Output) -> Result<Status, Failure> {
+    let trace = input::open(&args.trace)?;
+    let place = args
+        .at
+        .as_deref()
+        .map_or(Ok(Place::End), |text| place(text, &trace))?;
+    let mut losses = Losses::of(&trace);
+    let mut machine = Machine::new();
+    let mut last = None;
+    let mut reached = false;
+    let progress = Progress::new("reading", trace.len());
+    for (position, entry) in (0..).zip(trace.merged()) {
+        progress.at(position);
+        losses.note(&entry);
+        let name = entry
+            .lane()
+            .map(|lane| trace.lane_name(lane))
+            .unwrap_or_default();
+        machine.take(position, &name, &entry);
+        if let Entry::Call(call) = &entry {
+            last = Some(format!(
+                "{name}#{} {} (entry {position})",
+                call.index,
+                call.name()
+            ));
+        }
+        reached = match (place, &entry) {
+            (Place::Position(at), _) => position >= at,
+            (Place::Call { lane, index }, Entry::Call(call)) => {
+                call.lane == lane && call.index >= index
+            }
+            _ => false,
+        };
+        if reached {
+            break;
+        }
+    }
+    drop(progress);
+    if !reached && let Some(at) = &args.at {
+        return Err(Failure::usage(
+            format!("the trace ends before `{at}`"),
+            "`hcall show` has the calls with their lanes and indices",
+        ));
+    }
+    if args.json {
+        out.pretty(&machine)?;
+    } else {
+        let after = last.map_or_else(
+            || "before any call".to_owned(),
+            |last| format!("after {last}"),
+        );
+        out.line(&out.paint.string(Part::Title, &plain_lines(&after)))?;
+        out.text(&plain_lines(&machine.to_string()))?;
+    }
+    out.flush()?;
+    Ok(Status::Done.or_partly(losses.report(&Context::of(&trace))))
+}
+
+/// Reads `12`, `main#12`, or `#12` where there is one lane.
+fn place(text: &str, trace: &Trace) -> Result<Place, Failure> {
+    let wrong = || {
+        let lanes: Vec<_> = trace
+            .lanes()
+            .iter()
+            .map(|lane| lane.name.as_str())
+            .collect();
+        Failure::usage(
+            format!("`{text}` is no place in the trace"),
+            format!(
+                "write a position such as 12, or LANE#INDEX; the lanes: {}",
+                lanes.join(", ")
+            ),
+        )
+    };
+    let Some((lane, index)) = text.rsplit_once('#') else {
+        return text.parse().map(Place::Position).map_err(|_| wrong());
+    };
+    let index = index.parse().map_err(|_| wrong())?;
+    let lane = match (lane, trace.lanes()) {
+        ("", [only]) => only.id,
+        (name, _) => trace.lane(name).ok_or_else(wrong)?,
+    };
+    Ok(Place::Call { lane, index })
+}

@@ -1,0 +1,135 @@
+//! `hcall verify`: every byte is looked at.
+
+use hypercall_trace::entry::{Damaged, Lost};
+use hypercall_trace::read::Report;
+use serde_json::json;
+
+use super::count;
+use crate::args::Verify;
+use crate::failure::Failure;
+use crate::format::{Context, Part, damage};
+use crate::input;
+use crate::output::Output;
+use crate::status::Status;
+
+/// Findings that are listed one by one.
+const LISTED: usize = 100;
+
+pub(crate) fn run(args: &Verify, out: &mut Output) -> Result<Status, Failure> {
+    let trace = input::open(&args.trace)?;
+    let report = trace.verify().map_err(|error| Failure::Read {
+        path: args.trace.clone(),
+        error,
+    })?;
+    let context = Context::of(&trace);
+    if args.json {
+        out.pretty(&as_json(&report))?;
+    } else {
+        as_text(&report, &context, out)?;
+    }
+    Ok(if report.is_clean() {
+        Status::Done
+    } else {
+        Status::Found
+    })
+}
+
+fn as_text(report: &Report, context: &Context, out: &mut Output) -> Result<(), Failure> {
+    let Report {
+        bytes,
+        blocks,
+        entries,
+        calls,
+        unfinished,
+        lost,
+        gaps,
+        damaged,
+        finished,
+    } = report;
+    let paint = out.paint;
+    out.line(&format!(
+        "{bytes} bytes, {}, {}, {}",
+        count(*blocks, "block"),
+        count(*entries, "record"),
+        count(*calls, "call")
+    ))?;
+    if *unfinished != 0 {
+        out.line(&format!("{} never returned", count(*unfinished, "call")))?;
+    }
+    if *lost != 0 {
+        out.line(&format!(
+            "{} lost by the recorder, which noted it",
+            count(*lost, "call")
+        ))?;
+    }
+    if !finished {
+        out.line(
+            "no index at the end: the recording goes on, was killed, or was cut between two blocks",
+        )?;
+    }
+    for hole in damaged.iter().take(LISTED) {
+        out.line(&paint.string(Part::Bad, &format!("damaged: {}", damage(hole, context))))?;
+    }
+    for gap in gaps.iter().take(LISTED) {
+        let Lost {
+            lane, index, count, ..
+        } = gap;
+        let text = format!(
+            "missing: {} of {} from #{index} on",
+            super::count(*count, "call"),
+            context.lane(*lane)
+        );
+        out.line(&paint.string(Part::Bad, &text))?;
+    }
+    let more = damaged
+        .len()
+        .saturating_sub(LISTED)
+        .saturating_add(gaps.len().saturating_sub(LISTED));
+    if more != 0 {
+        out.line(&format!("and {more} more"))?;
+    }
+    if report.is_clean() {
+        out.line(&paint.string(Part::Good, "whole: every checksum is right"))
+    } else {
+        let entries: u64 = damaged
+            .iter()
+            .filter_map(|hole| hole.entries)
+            .map(u64::from)
+            .sum();
+        out.line(&paint.string(
+            Part::Bad,
+            &format!(
+                "damaged: {} with at least {}, and {}; the rest can be used",
+                count(damaged.len(), "stretch").replace("stretchs", "stretches"),
+                count(entries, "record"),
+                count(gaps.len(), "gap"),
+            ),
+        ))?;
+        out.line("what is left: `hcall recover TRACE -o WHOLE` makes a whole trace of it")
+    }
+}
+
+fn as_json(report: &Report) -> serde_json::Value {
+    let hole = |hole: &Damaged| {
+        json!({
+            "offset": hole.offset,
+            "length": hole.length,
+            "reason": hole.defect.to_string(),
+            "lane_id": hole.lane,
+            "records": hole.entries,
+        })
+    };
+    let gap = |gap: &Lost| json!({ "lane_id": gap.lane, "index": gap.index, "count": gap.count });
+    json!({
+        "clean": report.is_clean(),
+        "finished": report.finished,
+        "bytes": report.bytes,
+        "blocks": report.blocks,
+        "records": report.entries,
+        "calls": report.calls,
+        "unfinished": report.unfinished,
+        "lost": report.lost,
+        "damaged": report.damaged.iter().map(hole).collect::<Vec<_>>(),
+        "missing": report.gaps.iter().map(gap).collect::<Vec<_>>(),
+    })
+}

@@ -1,0 +1,212 @@
+//! JSON lines: a line about the trace, then one for each entry. `hcall import` reads them back to the same trace.
+
+use std::io::{self, Write};
+
+use hypercall_trace::clock::{ClockInfo, ClockPoint};
+use hypercall_trace::entry::Entry;
+use hypercall_trace::read::{Lane, Trace};
+use hypercall_trace::schema;
+use serde::{Deserialize, Serialize};
+
+use super::schema_json::Schema;
+use super::{Exporter, raw};
+use crate::format::{Context, JsonEntry};
+
+/// The version of this form. A reader refuses another one.
+pub const VERSION: u32 = 1;
+
+/// The first line.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Header {
+    trace: About,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct About {
+    form: String,
+    version: u32,
+    id: u64,
+    clock: [Point; 2],
+    lanes: Vec<(u32, String)>,
+    schema: Schema,
+}
+
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+struct Point {
+    frequency: u64,
+    ticks: u64,
+    unix_nanoseconds: i64,
+}
+
+const FORM: &str = "hypercall-trace";
+
+impl Header {
+    /// About a trace.
+    #[must_use]
+    pub fn of(trace: &Trace) -> Self {
+        let ClockInfo { first, last } = *trace.clock();
+        let point = |point: ClockPoint| Point {
+            frequency: point.frequency,
+            ticks: point.ticks,
+            unix_nanoseconds: point.unix_nanoseconds,
+        };
+        Self {
+            trace: About {
+                form: FORM.into(),
+                version: VERSION,
+                id: trace.header().id,
+                clock: [point(first), point(last)],
+                lanes: trace
+                    .lanes()
+                    .iter()
+                    .map(|lane| (lane.id, lane.name.clone()))
+                    .collect(),
+                schema: Schema::of(trace.schema()),
+            },
+        }
+    }
+
+    /// What it says: the schema, the clock, the lanes, the trace's number.
+    ///
+    /// # Errors
+    /// What about it nothing can be done with.
+    pub fn into_parts(self) -> Result<(schema::Schema, ClockInfo, Vec<Lane>, u64), String> {
+        let About {
+            form,
+            version,
+            id,
+            clock: [first, last],
+            lanes,
+            schema,
+        } = self.trace;
+        if form != FORM || version != VERSION {
+            return Err(format!(
+                "this is {form} {version}; this program reads {FORM} {VERSION}"
+            ));
+        }
+        let point = |point: Point| ClockPoint {
+            frequency: point.frequency,
+            ticks: point.ticks,
+            unix_nanoseconds: point.unix_nanoseconds,
+        };
+        let lanes = lanes
+            .into_iter()
+            .map(|(id, name)| Lane { id, name })
+            .collect();
+        Ok((
+            schema.into_schema()?,
+            ClockInfo {
+                first: point(first),
+                last: point(last),
+            },
+            lanes,
+            id,
+        ))
+    }
+}
+
+/// Any line behind the first. Keys that are for people are not read.
+#[derive(Debug, Deserialize)]
+pub struct Line {
+    call: Option<String>,
+    interface: Option<String>,
+    number: Option<String>,
+    index: Option<u64>,
+    ticks: Option<u64>,
+    raw: Option<raw::Call>,
+    lost: Option<raw::Lost>,
+    pages: Option<raw::Pages>,
+    unknown: Option<raw::Unknown>,
+    damaged: Option<serde::de::IgnoredAny>,
+}
+
+impl Line {
+    /// The entry. `None` for a damaged stretch, of which nothing is left.
+    ///
+    /// # Errors
+    /// What is missing or makes no sense.
+    pub fn into_entry(self, schema: &schema::Schema) -> Result<Option<Entry>, String> {
+        if self.damaged.is_some() {
+            return Ok(None);
+        }
+        if let Some(lost) = self.lost {
+            return Ok(Some(Entry::Lost(lost.into())));
+        }
+        if let Some(pages) = self.pages {
+            return Ok(Some(Entry::Pages(pages.into())));
+        }
+        if let Some(unknown) = self.unknown {
+            return Ok(Some(Entry::Unknown(unknown.into())));
+        }
+        let name = self
+            .call
+            .ok_or("an entry has the key `call`, `lost`, `pages`, `unknown` or `damaged`")?;
+        let raw = self
+            .raw
+            .ok_or("the call has no `raw`: it was made by `show --json`, not by `export`")?;
+        let number = self
+            .number
+            .as_deref()
+            .and_then(|number| u64::from_str_radix(number.strip_prefix("0x")?, 16).ok())
+            .ok_or("the call has no `number` such as \"0x80000012\"")?;
+        let call = match &self.interface {
+            None => None,
+            Some(interface) => Some(
+                schema
+                    .find(Some(interface), &name)
+                    .cloned()
+                    .ok_or_else(|| format!("the schema has no call `{name}` of `{interface}`"))?,
+            ),
+        };
+        let index = self.index.ok_or("the call has no `index`")?;
+        let ticks = self.ticks.ok_or("the call has no `ticks`")?;
+        Ok(Some(Entry::Call(
+            raw.into_entry(call, number, index, ticks),
+        )))
+    }
+}
+
+/// Writes them.
+#[derive(Debug)]
+pub struct JsonLines<W> {
+    to: W,
+    context: Context,
+}
+
+impl<W: Write> JsonLines<W> {
+    /// To a sink, best a buffered one.
+    #[must_use]
+    pub fn new(to: W) -> Self {
+        Self {
+            to,
+            context: Context::default(),
+        }
+    }
+
+    fn line(&mut self, value: &impl Serialize) -> io::Result<()> {
+        serde_json::to_writer(&mut self.to, value)?;
+        self.to.write_all(b"\n")
+    }
+}
+
+impl<W: Write> Exporter for JsonLines<W> {
+    fn start(&mut self, trace: &Trace) -> io::Result<()> {
+        self.context = Context::of(trace);
+        self.line(&Header::of(trace))
+    }
+
+    fn entry(&mut self, entry: &Entry) -> io::Result<()> {
+        let context = std::mem::take(&mut self.context);
+        let written = self.line(&JsonEntry {
+            entry,
+            context: &context,
+            raw: true,
+        });
+        self.context = context;
+        written
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        self.to.flush()
+    }
+}

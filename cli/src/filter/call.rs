@@ -1,0 +1,103 @@
+//! What filters ask of a call: whether it succeeded, which VM it is about.
+
+use hypercall_core::schema::Role;
+use hypercall_trace::entry::{Argument, Block, Call, Outcome, Target};
+use hypercall_trace::schema::{Kind, LinkTarget, Register, ResultKind};
+
+use crate::format::{part, unsigned, yielded};
+
+/// Whether a call succeeded: as RAX says, and where the result stands in memory, as that says. There, all ones stand for
+/// no result.
+pub(crate) fn succeeded(call: &Call) -> bool {
+    let Outcome::Returned(rax) = &call.outcome else {
+        return false;
+    };
+    match call
+        .schema
+        .as_deref()
+        .map(|schema| (&schema.result, &schema.registers))
+    {
+        Some((ResultKind::Rax(_), _)) => *rax >= 0,
+        Some((ResultKind::Yielded(register), registers)) => {
+            let block = call.args.get(*register).and_then(Argument::block);
+            let rejected = match (registers.get(*register), block.and_then(Block::after_bytes)) {
+                (
+                    Some(Register::Block {
+                        kind: Kind::Struct(info),
+                        ..
+                    }),
+                    Some(bytes),
+                ) => yielded(info)
+                    .and_then(|field| part(&bytes, field))
+                    .is_some_and(|bytes| bytes.iter().all(|byte| *byte == 0xff)),
+                _ => false,
+            };
+            *rax == 0 && !rejected
+        }
+        _ => *rax == 0,
+    }
+}
+
+/// Whether a call names this VM: in a register, or in a field that is a handle, before or after.
+pub(crate) fn is_about(call: &Call, vm: u64) -> bool {
+    let Some(schema) = &call.schema else {
+        return false;
+    };
+    let registers = schema.registers.iter().zip(&call.args).enumerate();
+    registers.into_iter().any(
+        |(number, (register, argument))| match (register, argument) {
+            (
+                Register::Value {
+                    role: Role::Handle, ..
+                },
+                Argument::Value(value),
+            ) => *value == vm,
+            // The power-management command has the VM in bits 31 to 24.
+            (
+                Register::Value {
+                    kind: Kind::Id(name),
+                    ..
+                },
+                Argument::Value(value),
+            ) if name == "PmCommand" => (*value >> 24) & 0xff == vm,
+            (Register::Block { kind, link, .. }, Argument::Block(block)) => {
+                // A block that the result is read from says nothing of use before the call.
+                (!is_result(schema, number) && names(kind, &block.before_bytes(), vm))
+                    || block
+                        .after_bytes()
+                        .is_some_and(|after| names(kind, &after, vm))
+                    || match (link.as_ref().map(|link| &link.target), &block.link) {
+                        (
+                            Some(LinkTarget::Array { kind, size, .. }),
+                            Some(hypercall_trace::entry::Link {
+                                target: Target::Block(nested),
+                                ..
+                            }),
+                        ) => nested
+                            .before_bytes()
+                            .chunks((*size).max(1))
+                            .any(|bytes| names(kind, bytes, vm)),
+                        _ => false,
+                    }
+            }
+            _ => false,
+        },
+    )
+}
+
+fn is_result(schema: &hypercall_trace::schema::Call, number: usize) -> bool {
+    matches!(schema.result, ResultKind::Yielded(register) | ResultKind::Block(register) if register == number)
+}
+
+fn names(kind: &Kind, bytes: &[u8], vm: u64) -> bool {
+    let Kind::Struct(info) = kind else {
+        return false;
+    };
+    info.fields.iter().any(|field| {
+        part(bytes, field).is_some_and(|bytes| match (field.role, &field.kind) {
+            (Role::Handle, _) => unsigned(bytes) == vm,
+            (_, kind @ Kind::Struct(_)) => names(kind, bytes, vm),
+            _ => false,
+        })
+    })
+}

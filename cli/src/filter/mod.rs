@@ -1,0 +1,289 @@
+//! Which calls a user wants to see.
+
+mod call;
+
+use hypercall_trace::clock::ClockInfo;
+use hypercall_trace::entry::{Call, Entry, Outcome};
+use hypercall_trace::read::{BlockEntry, Trace};
+
+use crate::args;
+use crate::failure::Failure;
+use crate::format::Moment;
+
+pub(crate) use call::{is_about, succeeded};
+
+/// A filter, checked against a trace.
+#[derive(Debug)]
+pub struct Filter {
+    calls: Vec<Pattern>,
+    others: Vec<Pattern>,
+    vms: Vec<u64>,
+    /// `None`: all.
+    lanes: Option<Vec<u32>>,
+    results: Vec<Ending>,
+    slower: Option<u64>,
+    since: Option<Moment>,
+    until: Option<Moment>,
+    grep: Option<regex::Regex>,
+    clock: ClockInfo,
+}
+
+#[derive(Debug)]
+enum Pattern {
+    Name(String),
+    Number(u64),
+}
+
+#[derive(Debug)]
+enum Ending {
+    Ok,
+    Error,
+    Refused,
+    Failed,
+    Unfinished,
+    Rax(i64),
+    Name(String),
+}
+
+impl Filter {
+    /// Checks what was asked for against what is in the trace.
+    pub(crate) fn new(asked: &args::Filter, trace: &Trace) -> Result<Self, Failure> {
+        let filter = Self::growing(asked, trace)?;
+        if let Some(name) = asked.lane.iter().find(|name| trace.lane(name).is_none()) {
+            let known: Vec<_> = trace
+                .lanes()
+                .iter()
+                .map(|lane| lane.name.as_str())
+                .collect();
+            return Err(Failure::usage(
+                format!("the trace has no lane `{name}`"),
+                format!("its lanes: {}", known.join(", ")),
+            ));
+        }
+        Ok(filter)
+    }
+
+    /// The same for a trace that grows: a lane may not be there yet. None that is there then fits.
+    pub(crate) fn growing(asked: &args::Filter, trace: &Trace) -> Result<Self, Failure> {
+        let lanes = trace
+            .lanes()
+            .iter()
+            .filter(|lane| asked.lane.contains(&lane.name));
+        let (others, calls): (Vec<_>, Vec<_>) = asked
+            .call
+            .iter()
+            .partition(|pattern| pattern.starts_with('!'));
+        let pattern = |text: &String| {
+            let text = text.trim_start_matches('!');
+            match number(text) {
+                Some(number) => Ok(Pattern::Number(number)),
+                None if text.contains('*')
+                    || trace.schema().interfaces.is_empty()
+                    || trace.schema().calls().any(|call| call.name == text) =>
+                {
+                    Ok(Pattern::Name(text.to_owned()))
+                }
+                None => Err(Failure::usage(
+                    format!("the trace's interface has no call `{text}`"),
+                    "see `hcall calls`; a name may have * in it",
+                )),
+            }
+        };
+        Ok(Self {
+            calls: calls.into_iter().map(pattern).collect::<Result<_, _>>()?,
+            others: others.into_iter().map(pattern).collect::<Result<_, _>>()?,
+            vms: asked.vm.clone(),
+            lanes: (!asked.lane.is_empty()).then(|| lanes.map(|lane| lane.id).collect()),
+            results: asked
+                .result
+                .iter()
+                .map(|text| ending(text, trace))
+                .collect::<Result<_, _>>()?,
+            slower: asked.slower,
+            since: asked.since,
+            until: asked.until,
+            grep: asked.grep.clone(),
+            clock: *trace.clock(),
+        })
+    }
+
+    /// Whether everything passes.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.only_time_and_lanes()
+            && self.lanes.is_none()
+            && self.since.is_none()
+            && self.until.is_none()
+    }
+
+    const fn only_time_and_lanes(&self) -> bool {
+        self.calls.is_empty()
+            && self.others.is_empty()
+            && self.vms.is_empty()
+            && self.results.is_empty()
+            && self.slower.is_none()
+            && self.grep.is_none()
+    }
+
+    /// The lanes that were asked for. `None`: all.
+    #[must_use]
+    pub fn lanes(&self) -> Option<&[u32]> {
+        self.lanes.as_deref()
+    }
+
+    /// Whether an entry passes, but for its text. Damage always does; losses and changes of pages do unless something
+    /// was asked for that only calls have.
+    #[must_use]
+    pub fn passes(&self, entry: &Entry) -> bool {
+        let lane = match (&self.lanes, entry.lane()) {
+            (Some(lanes), Some(lane)) => lanes.contains(&lane),
+            _ => true,
+        };
+        match entry {
+            Entry::Damaged(_) => lane,
+            Entry::Call(call) => lane && self.in_time(call.enter) && self.call(call),
+            Entry::Lost(lost) => lane && (lost.first == 0 || self.in_time(lost.first)),
+            Entry::Pages(_) | Entry::Unknown(_) => {
+                lane && self.only_time_and_lanes() && self.in_time(entry.ticks())
+            }
+        }
+    }
+
+    /// The position from which on a trace of one lane has what passes: blocks that end before `--since` need not be read.
+    #[must_use]
+    pub fn first_position(&self, trace: &Trace) -> u64 {
+        let Some(since) = self.since else {
+            return 0;
+        };
+        let reached = |block: &&BlockEntry| since.reached(&self.clock, block.header.last_ticks);
+        trace
+            .data()
+            .find(reached)
+            .map_or(trace.len(), |block| block.first_position)
+    }
+
+    /// Whether nothing behind this entry passes, because all that is behind it in its lane is later.
+    #[must_use]
+    pub fn is_past(&self, entry: &Entry) -> bool {
+        match (self.until, entry) {
+            (Some(until), Entry::Call(call)) => until.reached(&self.clock, call.enter),
+            _ => false,
+        }
+    }
+
+    /// Whether a line's text, without colours, passes.
+    #[must_use]
+    pub fn passes_text(&self, text: &str) -> bool {
+        self.grep.as_ref().is_none_or(|regex| regex.is_match(text))
+    }
+
+    /// Whether text is looked at.
+    #[must_use]
+    pub const fn wants_text(&self) -> bool {
+        self.grep.is_some()
+    }
+
+    fn in_time(&self, ticks: u64) -> bool {
+        self.since
+            .is_none_or(|since| since.reached(&self.clock, ticks))
+            && !self
+                .until
+                .is_some_and(|until| until.reached(&self.clock, ticks))
+    }
+
+    fn call(&self, call: &Call) -> bool {
+        let matches = |pattern: &Pattern| match pattern {
+            Pattern::Name(name) => glob(name, call.name()),
+            Pattern::Number(number) => call.number == *number,
+        };
+        (self.calls.is_empty() || self.calls.iter().any(matches))
+            && !self.others.iter().any(matches)
+            && self.slower.is_none_or(|least| {
+                call.duration
+                    .and_then(|ticks| self.clock.nanoseconds(ticks))
+                    .is_some_and(|nanoseconds| nanoseconds >= least)
+            })
+            && (self.results.is_empty() || self.results.iter().any(|ending| ended(call, ending)))
+            && (self.vms.is_empty() || self.vms.iter().any(|vm| is_about(call, *vm)))
+    }
+}
+
+fn number(text: &str) -> Option<u64> {
+    match text.strip_prefix("0x") {
+        Some(digits) => u64::from_str_radix(digits, 16).ok(),
+        None => text.parse().ok(),
+    }
+}
+
+fn ending(text: &str, trace: &Trace) -> Result<Ending, Failure> {
+    Ok(match text {
+        "ok" => Ending::Ok,
+        "error" => Ending::Error,
+        "refused" => Ending::Refused,
+        "failed" => Ending::Failed,
+        "unfinished" => Ending::Unfinished,
+        text => match text.parse() {
+            Ok(rax) => Ending::Rax(rax),
+            Err(_) => {
+                let name = text.to_uppercase();
+                let known = trace
+                    .schema()
+                    .calls()
+                    .any(|call| call.codes.iter().any(|code| code.name == name));
+                if !known {
+                    return Err(Failure::usage(
+                        format!("no result is called `{text}`"),
+                        "use ok, error, refused, failed, unfinished, an error's name such as EINVAL, or a number",
+                    ));
+                }
+                Ending::Name(name)
+            }
+        },
+    })
+}
+
+fn ended(call: &Call, ending: &Ending) -> bool {
+    match ending {
+        Ending::Ok => succeeded(call),
+        Ending::Error => !succeeded(call),
+        Ending::Refused => call.rax().is_some() && !succeeded(call),
+        Ending::Failed => matches!(call.outcome, Outcome::Failed(_)),
+        Ending::Unfinished => matches!(call.outcome, Outcome::Unfinished),
+        Ending::Rax(rax) => call.rax() == Some(*rax),
+        Ending::Name(name) => call
+            .rax()
+            .and_then(|rax| call.schema.as_ref()?.code(rax))
+            .is_some_and(|code| code.name == *name),
+    }
+}
+
+/// Whether `text` fits a pattern in which `*` stands for any letters.
+fn glob(pattern: &str, text: &str) -> bool {
+    let Some((head, tail)) = pattern.split_once('*') else {
+        return pattern == text;
+    };
+    let Some(rest) = text.strip_prefix(head) else {
+        return false;
+    };
+    if !tail.contains('*') {
+        return rest.ends_with(tail);
+    }
+    rest.char_indices()
+        .map(|(at, _)| at)
+        .chain([rest.len()])
+        .any(|at| rest.get(at..).is_some_and(|rest| glob(tail, rest)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::glob;
+
+    #[test]
+    fn stars_stand_for_any_letters() {
+        assert!(glob("*_vm", "start_vm"));
+        assert!(glob("*", ""));
+        assert!(glob("set*mem*ons", "set_memory_regions"));
+        assert!(!glob("set*x*", "set_memory_regions"));
+        assert!(!glob("start", "start_vm"));
+    }
+}

@@ -1,0 +1,150 @@
+//! What lines need to know of the trace that entries come from.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+use hypercall_core::acrn::HypervisorCalls;
+use hypercall_core::call::CallInfo;
+use hypercall_trace::clock::ClockInfo;
+use hypercall_trace::entry::{Call, Damaged};
+use hypercall_trace::read::{Lane, Trace};
+use hypercall_trace::schema::Schema;
+
+/// What is known about the trace that entries come from.
+#[derive(Clone, Debug, Default)]
+pub struct Context {
+    /// Makes ticks into times.
+    pub clock: ClockInfo,
+    /// The clock's ticks a second; 0: not known.
+    frequency: u64,
+    /// The lanes' names, without letters that a terminal obeys.
+    lanes: Vec<Lane>,
+    /// The calls of ACRN's interface whose description is the one that this program was compiled with. Their values are
+    /// shown by the program's own types.
+    compiled: Vec<Option<&'static CallInfo>>,
+    /// Whether a name has control characters in it, which a terminal would obey.
+    pub(super) hostile: bool,
+}
+
+impl Context {
+    /// Of an opened trace.
+    #[must_use]
+    pub fn of(trace: &Trace) -> Self {
+        Self::new(trace.schema(), *trace.clock(), trace.lanes().to_vec())
+    }
+
+    /// Of parts.
+    #[must_use]
+    pub fn new(schema: &Schema, clock: ClockInfo, lanes: Vec<Lane>) -> Self {
+        let own = Schema::from_interfaces(&[HypervisorCalls::INTERFACE]);
+        let compiled = schema
+            .interface(HypervisorCalls::INTERFACE.name)
+            .map(|theirs| {
+                theirs
+                    .calls
+                    .iter()
+                    .map(|call| {
+                        let same = own.find(Some(&call.interface), &call.name) == Some(call);
+                        HypervisorCalls::INTERFACE.call(&call.name).filter(|_| same)
+                    })
+                    .collect()
+            });
+        // The derived text of a schema has each of its names, with control characters escaped.
+        let hostile = lanes.iter().any(|lane| lane.name.contains(is_command))
+            || schema.calls().any(|call| {
+                let text = format!("{call:?}");
+                ["\\u{", "\\r", "\\n", "\\t", "\\0"]
+                    .iter()
+                    .any(|escape| text.contains(escape))
+            });
+        let plain = |lane: Lane| Lane {
+            id: lane.id,
+            name: plain(&lane.name),
+        };
+        Self {
+            frequency: clock.frequency(),
+            clock,
+            lanes: lanes.into_iter().map(plain).collect(),
+            compiled: compiled.unwrap_or_default(),
+            hostile,
+        }
+    }
+
+    /// A lane's name.
+    #[must_use]
+    pub fn lane(&self, id: u32) -> Cow<'_, str> {
+        match self.lanes.iter().find(|lane| lane.id == id) {
+            Some(lane) => Cow::Borrowed(&lane.name),
+            None => Cow::Owned(format!("lane {id}")),
+        }
+    }
+
+    /// Ticks in nanoseconds. `None` where the clock's frequency is not known.
+    #[must_use]
+    pub fn nanoseconds(&self, ticks: u64) -> Option<u64> {
+        let whole = ticks.checked_div(self.frequency)?;
+        let rest = ticks.checked_rem(self.frequency)?;
+        match rest.checked_mul(1_000_000_000) {
+            // Divisions of 128 bits cost more than the rest of a line.
+            Some(rest) => whole
+                .checked_mul(1_000_000_000)?
+                .checked_add(rest.checked_div(self.frequency)?),
+            None => self.clock.nanoseconds(ticks),
+        }
+    }
+
+    /// Nanoseconds since the trace began.
+    #[must_use]
+    pub fn since_start(&self, ticks: u64) -> Option<u64> {
+        self.nanoseconds(ticks.saturating_sub(self.clock.first.ticks))
+    }
+
+    pub(super) fn compiled(&self, call: &Call) -> Option<&'static CallInfo> {
+        let schema = call.schema.as_ref()?;
+        let info = self.compiled.get(schema.index).copied()??;
+        schema.is(info).then_some(info)
+    }
+}
+
+/// Whether a terminal obeys a letter instead of showing it: control characters, and those that turn the direction.
+pub(super) fn is_command(letter: char) -> bool {
+    letter.is_control()
+        || matches!(letter, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Text without letters that a terminal obeys.
+pub(crate) fn plain(text: &str) -> String {
+    text.chars()
+        .map(|letter| {
+            if is_command(letter) {
+                '\u{fffd}'
+            } else {
+                letter
+            }
+        })
+        .collect()
+}
+
+/// The same for text of several lines.
+pub(crate) fn plain_lines(text: &str) -> String {
+    let hidden = |letter| is_command(letter) && letter != '\n';
+    text.chars()
+        .map(|letter| if hidden(letter) { '\u{fffd}' } else { letter })
+        .collect()
+}
+
+/// A damaged stretch as a sentence.
+#[must_use]
+pub(crate) fn damage(damaged: &Damaged, context: &Context) -> String {
+    let mut text = format!(
+        "{} bytes at byte {} cannot be read: {}",
+        damaged.length, damaged.offset, damaged.defect
+    );
+    if let Some(entries) = damaged.entries {
+        let _ = write!(text, "; {entries} records");
+    }
+    if let Some(lane) = damaged.lane {
+        let _ = write!(text, " of {}", context.lane(lane));
+    }
+    text
+}

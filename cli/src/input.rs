@@ -1,0 +1,85 @@
+//! Opens traces, and says on the error output what could not be read of them.
+
+use std::path::Path;
+
+use hypercall_trace::entry::{Damaged, Entry};
+use hypercall_trace::read::Trace;
+
+use crate::failure::Failure;
+use crate::format::{Context, damage};
+
+/// Damaged stretches that are told one by one.
+const TOLD: usize = 10;
+
+/// Opens a trace.
+pub(crate) fn open(path: &Path) -> Result<Trace, Failure> {
+    if path.is_dir() {
+        return Err(Failure::input(
+            format!("{} is a folder", path.display()),
+            "name a trace; for a recording's rings see `hcall recover --help`",
+        ));
+    }
+    Trace::open(path).map_err(|error| Failure::open(path, error))
+}
+
+/// Collects what could not be read of a trace, and what nobody recorded.
+#[derive(Debug, Default)]
+pub(crate) struct Losses {
+    damaged: Vec<Damaged>,
+    more: u64,
+    lost: u64,
+}
+
+impl Losses {
+    /// With what opening saw. Damaged stretches between blocks come again among the entries, so only what is wrong with
+    /// descriptions counts here.
+    pub(crate) fn of(trace: &Trace) -> Self {
+        let mut losses = Self::default();
+        for damaged in trace.damage() {
+            use hypercall_trace::entry::Defect;
+            if damaged.defect == Defect::Description || damaged.offset == 0 {
+                losses.push(damaged);
+            }
+        }
+        losses
+    }
+
+    fn push(&mut self, damaged: &Damaged) {
+        if self.damaged.len() < TOLD {
+            self.damaged.push(damaged.clone());
+        } else {
+            self.more = self.more.saturating_add(1);
+        }
+    }
+
+    /// Notes an entry that is a loss or a damaged stretch.
+    pub(crate) fn note(&mut self, entry: &Entry) {
+        match entry {
+            Entry::Damaged(damaged) => self.push(damaged),
+            Entry::Lost(lost) => self.lost = self.lost.saturating_add(lost.count),
+            _ => {}
+        }
+    }
+
+    /// Whether parts of the file could not be read.
+    pub(crate) const fn any_damage(&self) -> bool {
+        !self.damaged.is_empty()
+    }
+
+    /// Says it on the error output. Whether there was damage.
+    pub(crate) fn report(&self, context: &Context) -> bool {
+        for damaged in &self.damaged {
+            eprintln!("hcall: {}", damage(damaged, context));
+        }
+        if self.more != 0 {
+            eprintln!(
+                "hcall: and {} more damaged stretches; see `hcall verify`",
+                self.more
+            );
+        }
+        if self.lost != 0 {
+            eprintln!("hcall: {} calls are missing in the trace", self.lost);
+        }
+        self.any_damage()
+    }
+}

@@ -1,0 +1,308 @@
+//! Replaces values of recorded calls by keyed hashes: equal values stay equal, and nobody without the key learns more.
+//!
+//! Secrets are hashed as the recorder does it (SipHash-2-4 with 128 bits, a counter for each 16 bytes), so that a trace that
+//! was recorded with a key and one that was redacted with it agree.
+
+use std::hash::Hasher as _;
+
+use hypercall_core::schema::Role;
+use hypercall_trace::entry::{After, Argument, Block, Call, PageChange, Target};
+use hypercall_trace::schema::{Kind, LinkTarget, Register, Schema};
+use siphasher::sip128::{Hasher128 as _, SipHasher24};
+
+/// What is replaced.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct What {
+    /// Fields and arguments by name, or by `call.name`.
+    pub(crate) fields: Vec<String>,
+    /// Names of VMs and other text.
+    pub(crate) text: bool,
+    /// Addresses.
+    pub(crate) addresses: bool,
+    /// Memory without a description, and the contents of pages.
+    pub(crate) bytes: bool,
+    /// What the interface marks as secret. The recorder has hashed it already; an imported trace may have it in clear.
+    pub(crate) secrets: bool,
+}
+
+impl What {
+    /// Whether a name of [`fields`](Self::fields) is one of a schema's.
+    pub(crate) fn names_something(&self, field: &str, schema: &Schema) -> bool {
+        fn inside(kind: &Kind, wanted: &str) -> bool {
+            match kind {
+                Kind::Struct(info) => info
+                    .fields
+                    .iter()
+                    .any(|field| field.name == wanted || inside(&field.kind, wanted)),
+                Kind::Array { element, .. } => inside(element, wanted),
+                _ => false,
+            }
+        }
+        let (call, name) = field
+            .rsplit_once('.')
+            .map_or((None, field), |(call, name)| (Some(call), name));
+        schema.calls().filter(|known| call.is_none_or(|call| known.name == call)).any(|call| {
+            call.registers.iter().any(|register| match register {
+                Register::Unused => false,
+                Register::Value { name: own, .. } | Register::Bytes { name: own, .. } => own == name,
+                Register::Block { name: own, kind, link, .. } => {
+                    own == name
+                        || inside(kind, name)
+                        || link.as_ref().is_some_and(|link| {
+                            link.name == name
+                                || matches!(&link.target, LinkTarget::Array { kind, .. } if inside(kind, name))
+                        })
+                }
+            })
+        })
+    }
+
+    fn takes(&self, call: &str, name: &str, kind: &Kind, role: Role) -> bool {
+        let named = |field: &String| {
+            field == name
+                || field
+                    .rsplit_once('.')
+                    .is_some_and(|(own, field)| own == call && field == name)
+        };
+        self.fields.iter().any(named)
+            || self.secrets && role == Role::Secret
+            || self.addresses && role == Role::Address
+            || self.text && matches!(kind, Kind::Text)
+    }
+}
+
+/// Replaces values.
+#[derive(Debug)]
+pub(crate) struct Redaction {
+    what: What,
+    key: [u8; 16],
+    replaced: u64,
+}
+
+impl Redaction {
+    pub(crate) const fn new(what: What, key: [u8; 16]) -> Self {
+        Self {
+            what,
+            key,
+            replaced: 0,
+        }
+    }
+
+    /// How many values were replaced.
+    pub(crate) const fn replaced(&self) -> u64 {
+        self.replaced
+    }
+
+    /// Replaces what is to be replaced in a call.
+    pub(crate) fn call(&mut self, call: &mut Call) {
+        let schema = call.schema.clone();
+        for (number, argument) in call.args.iter_mut().enumerate() {
+            let register = schema
+                .as_ref()
+                .and_then(|schema| schema.registers.get(number));
+            let name = schema.as_ref().map_or("?", |schema| schema.name.as_str());
+            match (argument, register) {
+                (
+                    Argument::Value(value),
+                    Some(Register::Value {
+                        name: own,
+                        kind,
+                        role,
+                    }),
+                ) => {
+                    let mut bytes = value.to_le_bytes();
+                    self.value(name, own, kind, *role, &mut bytes);
+                    *value = u64::from_le_bytes(bytes);
+                }
+                (
+                    Argument::Block(block),
+                    Some(Register::Block {
+                        name: own,
+                        kind,
+                        link,
+                        ..
+                    }),
+                ) => {
+                    self.block(block, &mut |this, bytes| {
+                        this.value(name, own, kind, Role::Plain, bytes)
+                    });
+                    let nested = match block.link.as_mut().map(|link| &mut link.target) {
+                        Some(Target::Block(nested)) => nested,
+                        Some(Target::Address(address)) if self.what.addresses => {
+                            let mut bytes = address.to_le_bytes();
+                            self.hash(&Kind::Unsigned, Role::Address, &mut bytes);
+                            *address = u64::from_le_bytes(bytes);
+                            continue;
+                        }
+                        _ => continue,
+                    };
+                    match link.as_ref().map(|link| (&link.name, &link.target)) {
+                        Some((own, LinkTarget::Array { kind, size, .. })) => {
+                            let size = (*size).max(1);
+                            self.block(nested, &mut |this, bytes| {
+                                for element in bytes.chunks_mut(size) {
+                                    this.value(name, own, kind, Role::Plain, element);
+                                }
+                            });
+                        }
+                        _ => self.block(nested, &mut Self::undescribed),
+                    }
+                }
+                (Argument::Block(block), register) => {
+                    let own = match register {
+                        Some(Register::Bytes { name, .. }) => name.as_str(),
+                        _ => "",
+                    };
+                    let named =
+                        !own.is_empty() && self.what.takes(name, own, &Kind::Unsigned, Role::Plain);
+                    self.block(block, &mut |this, bytes| {
+                        if named {
+                            this.hash(&Kind::Unsigned, Role::Plain, bytes);
+                        } else {
+                            this.undescribed(bytes);
+                        }
+                    });
+                    if let Some(Target::Block(nested)) =
+                        block.link.as_mut().map(|link| &mut link.target)
+                    {
+                        self.block(nested, &mut Self::undescribed);
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Replaces the contents of pages.
+    pub(crate) fn pages(&mut self, change: &mut PageChange) {
+        if self.what.bytes {
+            for run in &mut change.runs {
+                self.hash(&Kind::Unsigned, Role::Plain, &mut run.before);
+                self.hash(&Kind::Unsigned, Role::Plain, &mut run.after);
+            }
+        }
+    }
+
+    fn block(&mut self, block: &mut Block, each: &mut dyn FnMut(&mut Self, &mut [u8])) {
+        if !block.before.is_empty() {
+            each(self, &mut block.before);
+        }
+        if let After::Changed(after) = &mut block.after {
+            each(self, after);
+        }
+    }
+
+    fn undescribed(&mut self, bytes: &mut [u8]) {
+        if self.what.bytes {
+            self.hash(&Kind::Unsigned, Role::Plain, bytes);
+        }
+    }
+
+    /// Replaces a value, or what is to be replaced inside it.
+    fn value(&mut self, call: &str, name: &str, kind: &Kind, role: Role, bytes: &mut [u8]) {
+        if self.what.takes(call, name, kind, role) {
+            return self.hash(kind, role, bytes);
+        }
+        match kind {
+            Kind::Struct(info) => {
+                for field in &info.fields {
+                    let end = field.offset.saturating_add(field.size);
+                    if let Some(part) = bytes.get_mut(field.offset..end) {
+                        self.value(call, &field.name, &field.kind, field.role, part);
+                    }
+                }
+            }
+            Kind::Array { element, size, .. } if !matches!(**element, Kind::Unsigned) => {
+                for part in bytes.chunks_mut((*size).max(1)) {
+                    self.value(call, name, element, role, part);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Replaces bytes by their hash. Text stays text, an address stays one of a page; zeros and ones stay, because they say
+    /// that there is nothing.
+    fn hash(&mut self, kind: &Kind, role: Role, bytes: &mut [u8]) {
+        let nothing = bytes.iter().all(|byte| *byte == 0) || bytes.iter().all(|byte| *byte == 0xff);
+        if nothing && role != Role::Secret {
+            return;
+        }
+        self.replaced = self.replaced.saturating_add(1);
+        let whole = bytes.to_vec();
+        for (number, part) in bytes.chunks_mut(16).enumerate() {
+            let mut hasher = SipHasher24::new_with_key(&self.key);
+            hasher.write(&whole);
+            hasher.write_u64(u64::try_from(number).unwrap_or(u64::MAX));
+            for (to, from) in part.iter_mut().zip(hasher.finish128().as_bytes()) {
+                *to = from;
+            }
+        }
+        match (kind, role) {
+            (Kind::Text, _) => {
+                // Letters from a to p, as many as fit: the more, the rarer two texts become the same by chance.
+                let end = whole.len().saturating_sub(1).max(1);
+                for (place, byte) in bytes.iter_mut().enumerate() {
+                    *byte = if place < end {
+                        b'a'.saturating_add(*byte & 15)
+                    } else {
+                        0
+                    };
+                }
+            }
+            (_, Role::Address) if bytes.len() == 8 => {
+                // Within 46 bits; where it lies in its page stays.
+                for (byte, kept) in bytes.iter_mut().zip(whole.get(..1).unwrap_or_default()) {
+                    *byte = *kept;
+                }
+                if let [_, second, .., sixth, seventh, eighth] = bytes {
+                    *second = (*second & 0xf0) | whole.get(1).map_or(0, |byte| byte & 15);
+                    *sixth &= 0x3f;
+                    (*seventh, *eighth) = (0, 0);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hashed(key: u8, kind: &Kind, role: Role, bytes: &[u8]) -> Vec<u8> {
+        let mut out = bytes.to_vec();
+        Redaction::new(What::default(), [key; 16]).hash(kind, role, &mut out);
+        out
+    }
+
+    #[test]
+    fn equal_values_stay_equal_under_one_key_only() {
+        let secret = [7; 40];
+        let first = hashed(1, &Kind::Unsigned, Role::Secret, &secret);
+        assert_eq!(first, hashed(1, &Kind::Unsigned, Role::Secret, &secret));
+        assert_ne!(first, hashed(2, &Kind::Unsigned, Role::Secret, &secret));
+        assert_ne!(first, secret);
+        assert_eq!(first.len(), 40);
+    }
+
+    #[test]
+    fn text_stays_text_and_addresses_stay_addresses() {
+        let text = hashed(1, &Kind::Text, Role::Plain, b"linux\0\0\0");
+        assert!(text[..7].iter().all(u8::is_ascii_lowercase) && text[7] == 0);
+        let address = hashed(
+            1,
+            &Kind::Unsigned,
+            Role::Address,
+            &0x4000_0123_u64.to_le_bytes(),
+        );
+        let address = u64::from_le_bytes(address.try_into().unwrap());
+        assert_eq!(address & 0xfff, 0x123);
+        assert!(address < 1 << 46 && address != 0x4000_0123);
+        assert_eq!(hashed(1, &Kind::Unsigned, Role::Address, &[0; 8]), [0; 8]);
+        assert_eq!(
+            hashed(1, &Kind::Id("VmId".into()), Role::Handle, &[0xff; 2]),
+            [0xff; 2]
+        );
+    }
+}

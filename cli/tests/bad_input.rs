@@ -1,0 +1,186 @@
+//! Traces that are cut, damaged or hostile: what can be read is shown, what cannot is counted, nothing panics.
+
+mod common;
+
+use common::{Folder, Sample, hcall};
+use predicates::str::contains;
+
+/// Every subcommand that reads a trace, with one that is broken.
+fn all(path: &str, folder: &Folder) {
+    let out = folder.text("out");
+    for command in [
+        "show", "stat", "verify", "check", "state", "replay", "export", "calls",
+    ] {
+        run(&[command, path]);
+    }
+    run(&["show", path, "--json", "--raw"]);
+    run(&["show", path, "--hex", "--full", "--hints"]);
+    run(&["diff", path, path]);
+    run(&["export", path, "--to", "pcapng", "-o", &out, "--force"]);
+    run(&["export", path, "--to", "dissector"]);
+    for command in ["pack", "redact", "recover"] {
+        run(&[command, path, "-o", &out, "--force"]);
+    }
+    run(&["gen-test", path, "-o", &folder.text("test.rs"), "--force"]);
+}
+
+/// It ends by itself, with one of the documented statuses, and says nothing of a panic.
+fn run(arguments: &[&str]) {
+    let output = hcall()
+        .args(arguments)
+        .timeout(std::time::Duration::from_secs(60))
+        .output()
+        .unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(!errors.contains("panicked"), "{arguments:?}: {errors}");
+    assert!(
+        matches!(output.status.code(), Some(0..=5)),
+        "{arguments:?}: {:?} {errors}",
+        output.status
+    );
+}
+
+#[test]
+fn a_cut_trace_shows_what_is_left() {
+    let folder = Folder::new();
+    let mut sample = Sample::many(5000);
+    sample.block = 4096;
+    let bytes = sample.bytes();
+    let path = folder.text("cut.hct");
+    std::fs::write(&path, &bytes[..bytes.len() * 2 / 3]).unwrap();
+    hcall()
+        .args(["show", &path])
+        .assert()
+        .code(4)
+        .stdout(contains("#0 "))
+        .stderr(contains("cannot be read"));
+    hcall()
+        .args(["verify", &path])
+        .assert()
+        .code(1)
+        .stdout(contains("the file ends inside a block"));
+    hcall()
+        .args(["stat", &path, "--json"])
+        .assert()
+        .code(4)
+        .stdout(contains("\"inject_msi\""));
+    all(&path, &folder);
+    // What recover makes of it is whole.
+    hcall()
+        .args(["recover", &path, "-o", &folder.text("whole.hct")])
+        .assert()
+        .code(4);
+    hcall()
+        .args(["verify", &folder.text("whole.hct")])
+        .assert()
+        .code(0);
+}
+
+#[test]
+fn any_damage_is_noticed_by_every_view() {
+    let folder = Folder::new();
+    let mut sample = Sample::everything();
+    sample.block = 1024;
+    let bytes = sample.bytes();
+    let path = folder.text("damaged.hct");
+    let step = bytes.len() / 23;
+    for at in (0..bytes.len()).step_by(step) {
+        let mut broken = bytes.clone();
+        broken[at] ^= 0x10;
+        std::fs::write(&path, &broken).unwrap();
+        let verified = hcall().args(["verify", &path]).output().unwrap();
+        assert!(matches!(verified.status.code(), Some(1 | 3)), "byte {at}");
+    }
+    all(&path, &folder);
+}
+
+#[test]
+fn cuts_at_many_places_end_well() {
+    let folder = Folder::new();
+    let bytes = Sample::everything().bytes();
+    let path = folder.text("cut.hct");
+    for at in (0..bytes.len()).step_by(bytes.len() / 31) {
+        std::fs::write(&path, &bytes[..at]).unwrap();
+        run(&["show", &path]);
+        run(&["check", &path]);
+    }
+}
+
+#[test]
+fn names_cannot_command_the_terminal() {
+    let folder = Folder::new();
+    let mut sample = Sample::life();
+    sample.lanes = vec!["\x1b]0;owned\x07\u{202e}main".into()];
+    let path = folder.trace("hostile.hct", &sample);
+    for arguments in [
+        &["show", &path, "--time", "utc"][..],
+        &["stat", &path],
+        &["check", &path],
+        &["state", &path],
+        &["verify", &path],
+        &["diff", &path, &path],
+        &["calls", &path],
+    ] {
+        let output = hcall().args(arguments).output().unwrap();
+        assert!(
+            !String::from_utf8_lossy(&output.stdout).contains(['\x1b', '\x07', '\u{202e}']),
+            "{arguments:?}"
+        );
+        assert!(!output.stderr.contains(&0x1b), "{arguments:?}");
+    }
+    all(&path, &folder);
+}
+
+#[test]
+fn broken_json_is_told_with_line_and_byte() {
+    let folder = Folder::new();
+    let trace = folder.trace("a.hct", &Sample::life());
+    let good = common::output(&["export", &trace]);
+    let lines: Vec<_> = good.lines().collect();
+    let path = folder.text("broken.jsonl");
+    let out = folder.text("out.hct");
+    let attempt = |text: &str, said: &str| {
+        std::fs::write(&path, text).unwrap();
+        hcall()
+            .args(["import", &path, "-o", &out])
+            .assert()
+            .code(3)
+            .stderr(contains(said));
+        assert!(
+            !std::path::Path::new(&out).exists(),
+            "half a trace was left"
+        );
+    };
+    attempt("", "empty");
+    attempt("not json\n", "line 1, at byte 0");
+    attempt(lines[1], "line 1");
+    let offset = lines[0].len() + lines[1].len() + 2;
+    attempt(
+        &format!("{}\n{}\n{{}}\n", lines[0], lines[1]),
+        &format!("line 3, at byte {offset}"),
+    );
+    attempt(
+        &format!(
+            "{}\n{}\n",
+            lines[0],
+            lines[2].replace("\"length\":48", "\"length\":47")
+        ),
+        "bytes",
+    );
+    attempt(
+        &format!(
+            "{}\n{}\n",
+            lines[0],
+            lines[1].replace("get_api_version", "no_such_call")
+        ),
+        "no call",
+    );
+    attempt(
+        &format!("{}\n{{\"x\":{}\n", lines[0], "[".repeat(100_000)),
+        "line 2, at byte",
+    );
+    attempt(
+        &lines[0].replace("\"version\":1", "\"version\":2"),
+        "hypercall-trace 2",
+    );
+}

@@ -1,0 +1,149 @@
+//! What goes out comes back: JSON lines, packing, recovery; and what redaction takes away.
+
+mod common;
+
+use common::{Folder, Sample, hcall, output};
+use hypercall_trace::entry::Entry;
+use hypercall_trace::read::Trace;
+
+fn entries(path: &str) -> Vec<Entry> {
+    Trace::open(path).unwrap().entries().collect()
+}
+
+#[test]
+fn json_lines_lose_nothing() {
+    let folder = Folder::new();
+    let trace = folder.trace("a.hct", &Sample::everything());
+    let (lines, back, again) = (
+        folder.text("a.jsonl"),
+        folder.text("b.hct"),
+        folder.text("b.jsonl"),
+    );
+    output(&["export", &trace, "-o", &lines]);
+    output(&["import", &lines, "-o", &back]);
+    output(&["export", &back, "-o", &again]);
+    assert_eq!(
+        std::fs::read_to_string(&lines).unwrap(),
+        std::fs::read_to_string(&again).unwrap()
+    );
+    let (first, second) = (Trace::open(&trace).unwrap(), Trace::open(&back).unwrap());
+    assert_eq!(first.schema(), second.schema());
+    assert_eq!(first.clock(), second.clock());
+    assert_eq!(first.lanes(), second.lanes());
+    assert_eq!(first.header().id, second.header().id);
+    assert_eq!(entries(&trace), entries(&back));
+    assert!(entries(&trace).len() > 20);
+    // From the standard input as well.
+    let text = std::fs::read(&lines).unwrap();
+    hcall()
+        .args(["import", "-", "-o", &folder.text("c.hct")])
+        .write_stdin(text)
+        .assert()
+        .code(0);
+    assert_eq!(entries(&trace), entries(&folder.text("c.hct")));
+}
+
+#[test]
+fn packing_keeps_every_entry_and_takes_less_room() {
+    let folder = Folder::new();
+    let trace = folder.trace("a.hct", &Sample::many(20_000));
+    let packed = folder.text("p.hct");
+    output(&["pack", &trace, "-o", &packed]);
+    assert_eq!(entries(&trace), entries(&packed));
+    let size = |path: &str| std::fs::metadata(path).unwrap().len();
+    assert!(
+        size(&packed) * 3 < size(&trace) * 2,
+        "{} of {}",
+        size(&packed),
+        size(&trace)
+    );
+}
+
+#[test]
+fn redaction_hides_values_and_keeps_equality() {
+    let folder = Folder::new();
+    let trace = folder.trace("a.hct", &Sample::life());
+    let redact = |name: &str, options: &[&str]| {
+        let out = folder.text(name);
+        let mut arguments = vec![
+            "redact",
+            &trace,
+            "-o",
+            &out,
+            "--key",
+            "000102030405060708090a0b0c0d0e0f",
+        ];
+        arguments.extend(options);
+        output(&arguments);
+        output(&["show", &out])
+    };
+    let text = redact("t.hct", &["--text"]);
+    assert!(!text.contains("POST_STD_VM1") && text.contains("cpu_affinity=PcpuSet(1)"));
+    let addresses = redact("d.hct", &["--addresses"]);
+    assert!(!addresses.contains("Gpa(0x4000000)") && addresses.contains("POST_STD_VM1"));
+    let field = redact("f.hct", &["--field", "create_vm.name,data"]);
+    assert!(!field.contains("POST_STD_VM1") && !field.contains("MsiData(0x41)"));
+    let data = |line: &str| {
+        line.split("data=")
+            .nth(1)
+            .and_then(|rest| rest.split(')').next())
+            .map(str::to_owned)
+    };
+    let values: Vec<_> = field.lines().filter_map(data).collect();
+    assert_eq!(values.len(), 2);
+    assert_eq!(values[0], values[1], "the same value has the same hash");
+    let bytes = redact("b.hct", &["--bytes"]);
+    assert!(!bytes.contains("<010203>"));
+    let out = folder.text("x.hct");
+    hcall()
+        .args(["redact", &trace, "-o", &out, "--field", "nonsense"])
+        .assert()
+        .code(2);
+}
+
+#[test]
+fn diff_names_the_field_that_differs() {
+    let folder = Folder::new();
+    let left = folder.trace("a.hct", &Sample::life());
+    let mut other = Sample::life();
+    other.entries.remove(2);
+    for entry in other.entries.iter_mut().skip(2) {
+        if let Entry::Call(call) = entry {
+            call.index -= 1;
+        }
+    }
+    let right = folder.trace("b.hct", &other);
+    hcall()
+        .args(["diff", &left, &right])
+        .assert()
+        .code(1)
+        .stdout(predicates::str::contains("- main 2  start_vm"))
+        .stdout(predicates::str::contains("1 difference"));
+    let json = hcall()
+        .args(["diff", &left, &right, "--json"])
+        .output()
+        .unwrap();
+    let json: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!(json["differences"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn state_tells_what_there_is() {
+    let folder = Folder::new();
+    let trace = folder.trace("a.hct", &Sample::life());
+    let at = |place: &str| output(&["state", &trace, "--at", place]);
+    assert!(at("main#1").contains("created") && at("#6").contains("running"));
+    assert!(at("5").contains("0x4000000"));
+    assert!(!output(&["state", &trace]).contains("running"));
+    hcall()
+        .args(["state", &trace, "--at", "nowhere"])
+        .assert()
+        .code(2);
+    hcall()
+        .args(["state", &trace, "--at", "1000"])
+        .assert()
+        .code(2);
+    let json: serde_json::Value =
+        serde_json::from_str(&output(&["state", &trace, "--at", "#6", "--json"])).unwrap();
+    assert_eq!(json["vms"].as_object().unwrap().len(), 1);
+}

@@ -1,0 +1,219 @@
+//! `show`, `stat`, `calls`, `explain`: what a person sees.
+
+mod common;
+
+use common::{Folder, Sample, hcall, output, same};
+
+#[test]
+fn show_has_names_fields_flags_errors_and_durations() {
+    let folder = Folder::new();
+    let trace = folder.trace("a.hct", &Sample::everything());
+    same(&output(&["show", &trace]), "show.txt");
+    same(
+        &output(&[
+            "show", &trace, "--hints", "--time", "utc", "-r", "error", "-l", "main",
+        ]),
+        "show_hints.txt",
+    );
+    same(
+        &output(&[
+            "show",
+            &trace,
+            "--hex",
+            "--full",
+            "-c",
+            "create_vm,set_memory_regions",
+            "--time",
+            "none",
+        ]),
+        "show_hex.txt",
+    );
+}
+
+#[test]
+fn show_json_has_one_object_a_line() {
+    let folder = Folder::new();
+    let trace = folder.trace("a.hct", &Sample::everything());
+    let text = output(&["show", &trace, "--json"]);
+    same(&text, "show.jsonl");
+    let mut calls = 0;
+    for line in text.lines() {
+        let value: serde_json::Value = serde_json::from_str(line).unwrap();
+        let kinds = ["call", "lost", "pages", "damaged", "unknown"];
+        assert_eq!(
+            kinds
+                .iter()
+                .filter(|kind| value.get(kind).is_some())
+                .count(),
+            1,
+            "{line}"
+        );
+        calls += usize::from(value.get("call").is_some());
+    }
+    assert_eq!(calls, 21);
+}
+
+/// The names of the calls that a filter lets through.
+fn names(trace: &str, filter: &[&str]) -> Vec<String> {
+    let mut arguments = vec!["show", trace, "--json"];
+    arguments.extend(filter);
+    output(&arguments)
+        .lines()
+        .filter_map(|line| {
+            let value: serde_json::Value = serde_json::from_str(line).unwrap();
+            Some(value.get("call")?.as_str()?.to_owned())
+        })
+        .collect()
+}
+
+#[test]
+fn filters_let_through_what_they_say() {
+    let folder = Folder::new();
+    let trace = folder.trace("a.hct", &Sample::everything());
+    let of = |filter: &[&str]| names(&trace, filter);
+    assert_eq!(of(&["-c", "start_vm"]).len(), 2);
+    assert_eq!(of(&["-c", "0x80000012"]).len(), 2);
+    assert_eq!(
+        of(&["-c", "*_vm", "-l", "main"]),
+        [
+            "create_vm",
+            "start_vm",
+            "start_vm",
+            "pause_vm",
+            "destroy_vm"
+        ]
+    );
+    assert_eq!(
+        of(&["-c", "!*_vm,!inject_msi", "-l", "main", "-r", "ok"]).len(),
+        5
+    );
+    assert_eq!(of(&["--vm", "9"]), ["inject_msi"]);
+    assert!(of(&["--vm", "1"]).contains(&"pm_get_px_count".to_owned()));
+    assert!(of(&["--vm", "1"]).contains(&"create_vm".to_owned()));
+    assert_eq!(of(&["-r", "EPERM", "-c", "start_vm"]).len(), 1);
+    assert_eq!(of(&["-r", "-1", "-c", "start_vm"]).len(), 1);
+    assert_eq!(of(&["-r", "failed"]).len(), 3);
+    assert_eq!(of(&["-r", "unfinished"]).len(), 1);
+    assert_eq!(of(&["--slower", "14us"]), ["pause_vm", "destroy_vm"]);
+    assert_eq!(
+        of(&["--since", "20us", "--until", "40us", "-l", "main"]),
+        ["start_vm", "set_ioreq_buffer"]
+    );
+    assert_eq!(
+        of(&["--since", "2026-01-01T00:00:00.00014Z", "-l", "main"]),
+        ["destroy_vm"]
+    );
+    assert_eq!(of(&["--grep", "POST_.*VM1"]), ["create_vm"]);
+    assert_eq!(of(&["-n", "2"]).len(), 2);
+    assert_eq!(
+        of(&["--skip", "13", "-l", "main"]),
+        ["pause_vm", "destroy_vm"]
+    );
+    hcall()
+        .args(["show", &trace, "-l", "vcpu7"])
+        .assert()
+        .code(2)
+        .stderr(predicates::str::contains("main, vcpu0"));
+    hcall()
+        .args(["show", &trace, "-c", "start"])
+        .assert()
+        .code(2);
+    hcall()
+        .args(["show", &trace, "-r", "ENOTHING"])
+        .assert()
+        .code(2);
+}
+
+#[test]
+fn a_page_of_a_long_trace_is_the_same_by_position_and_by_time() {
+    let folder = Folder::new();
+    let mut sample = Sample::many(20_000);
+    sample.block = 4096;
+    let trace = folder.trace("a.hct", &sample);
+    let page = |options: &[&str]| {
+        let mut arguments = vec!["show", &trace];
+        arguments.extend(options);
+        output(&arguments)
+    };
+    let by_position = page(&["--skip", "15000", "-n", "10"]);
+    assert!(by_position.contains("#15000 ") && by_position.lines().count() == 10);
+    // A call is entered each 100 ns.
+    assert_eq!(
+        by_position,
+        page(&["--since", "1500us", "--until", "1501us"])
+    );
+    assert_eq!(by_position, page(&["--since", "1500us", "-n", "10"]));
+}
+
+#[test]
+fn colours_are_for_terminals_and_obey() {
+    let folder = Folder::new();
+    let trace = folder.trace("a.hct", &Sample::life());
+    let plain = output(&["show", &trace]);
+    assert!(!plain.contains('\x1b'));
+    let coloured = output(&["show", &trace, "--colour", "always"]);
+    assert!(coloured.contains('\x1b'));
+    assert_eq!(anstream::adapter::strip_str(&coloured).to_string(), plain);
+    let forced = hcall()
+        .args(["show", &trace])
+        .env("CLICOLOR_FORCE", "1")
+        .output()
+        .unwrap();
+    assert!(String::from_utf8(forced.stdout).unwrap().contains('\x1b'));
+    let refused = hcall()
+        .args(["show", &trace])
+        .env("NO_COLOR", "1")
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8(refused.stdout).unwrap(), plain);
+}
+
+#[test]
+fn stat_counts_and_compares() {
+    let folder = Folder::new();
+    let first = folder.trace("a.hct", &Sample::many(100_000));
+    let second = folder.trace("b.hct", &Sample::everything());
+    let json: serde_json::Value =
+        serde_json::from_str(&output(&["stat", &first, "--json"])).unwrap();
+    let call = &json["calls"][0];
+    assert_eq!(call["count"], 100_000);
+    // Within a thousandth: latencies are 0 to 999 ns, each as often.
+    for (quantile, expected) in [
+        ("p50", 499),
+        ("p90", 899),
+        ("p99", 989),
+        ("p99.9", 998),
+        ("max", 999),
+    ] {
+        assert_eq!(call["latency_ns"][quantile], expected, "{quantile}");
+    }
+    same(&output(&["stat", &second]), "stat.txt");
+    same(&output(&["stat", &first, &second]), "stat_two.txt");
+}
+
+#[test]
+fn calls_lists_the_interface() {
+    let text = output(&["calls", "--json"]);
+    assert_eq!(
+        text.lines().count(),
+        hypercall_core::acrn::HypervisorCalls::INTERFACE.calls.len()
+    );
+    same(&output(&["calls"]), "calls.txt");
+    let folder = Folder::new();
+    let trace = folder.trace("a.hct", &Sample::life());
+    assert_eq!(output(&["calls", &trace, "--json"]), text);
+}
+
+#[test]
+fn explain_knows_numbers_names_and_log_lines() {
+    let log =
+        "[12us][cpu=0][vm0:vcpu0]:ret=-1 hypercall=0x80000023 failed in vmcall_vmexit_handler";
+    assert!(output(&["explain", log]).contains("inject_msi (0x80000023)"));
+    assert!(
+        output(&["explain", "ret=-1", "hypercall=0x80000023", "failed"]).contains("inject_msi")
+    );
+    assert!(output(&["explain", "0x80000012"]).contains("start_vm"));
+    assert!(output(&["explain", "HC_START_VM"]).contains("start_vm"));
+    assert!(output(&["explain", "--", "-22"]).contains("EINVAL"));
+    hcall().args(["explain", "zork"]).assert().code(3);
+}

@@ -1,0 +1,103 @@
+//! How the guest tells the test hypervisor to misbehave, or to be something else.
+//!
+//! By CPUID, which faults nowhere and means nothing to others: leaf [`LEAF`] with a command in ECX's high half and its
+//! argument in the low half. The answer to every command is [`SIGNATURE`] in EBX, ECX, EDX, and in EAX what the command
+//! says.
+
+use crate::cpu::cpuid;
+
+/// The leaf.
+pub const LEAF: u32 = 0x4843_0000;
+/// EBX, ECX, EDX of every answer.
+pub const SIGNATURE: [u32; 3] = [
+    u32::from_le_bytes(*b"hype"),
+    u32::from_le_bytes(*b"rcal"),
+    u32::from_le_bytes(*b"lbed"),
+];
+
+/// A command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u16)]
+pub enum Command {
+    /// What is it: bit 0 of EAX says that the guest's memory is translated, bit 1 that VMCALL exits by itself.
+    About = 0,
+    /// Which hypervisor it shows: a [`Shown`].
+    Show = 1,
+    /// How it answers: an [`Answer`].
+    Answer = 2,
+    /// The machine as it was at boot, and which of its VMs the guest is: a [`Role`].
+    Reset = 3,
+    /// How often the upcall was raised, the low 32 bits.
+    Upcalls = 4,
+}
+
+/// Which VM the guest is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u16)]
+pub enum Role {
+    /// The Service VM.
+    ServiceVm = 0,
+    /// A User VM with a secure world.
+    SecureVm = 1,
+    /// A User VM that may make no hypercalls.
+    PlainVm = 2,
+}
+
+/// What the hypervisor presents in CPUID.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u16)]
+pub enum Shown {
+    /// ACRN.
+    Acrn = 0,
+    /// KVM's signature.
+    Kvm = 1,
+    /// No hypervisor.
+    None = 2,
+    /// Hyper-V's signature first, ACRN's behind it.
+    Second = 3,
+}
+
+/// How the hypervisor answers a hypercall.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u16)]
+pub enum Answer {
+    /// As ACRN does.
+    Honest = 0,
+    /// 0 at once, without looking: to measure the way there and back.
+    Nothing = 1,
+    /// A RAX that is neither success nor an error code.
+    Garbage = 2,
+    /// -1, not sign-extended.
+    ShortCode = 3,
+    /// 0, and no memory is written.
+    Unwritten = 4,
+    /// As ACRN, and then 64 bytes beyond the block that RDI or RSI points at are overwritten.
+    Beyond = 5,
+    /// 0, and the VM of CREATE_VM is the Service VM.
+    WrongVm = 6,
+    /// An error code, after memory was written.
+    RefusedButWritten = 7,
+    /// 0, and all bytes of the block are ones.
+    Ones = 8,
+}
+
+impl Answer {
+    /// All, by their numbers.
+    pub const ALL: [Self; 9] = [
+        Self::Honest,
+        Self::Nothing,
+        Self::Garbage,
+        Self::ShortCode,
+        Self::Unwritten,
+        Self::Beyond,
+        Self::WrongVm,
+        Self::RefusedButWritten,
+        Self::Ones,
+    ];
+}
+
+/// Gives a command. `None` where there is no test hypervisor.
+pub fn command(command: Command, argument: u16) -> Option<u32> {
+    let [eax, rest @ ..] = cpuid(LEAF, (command as u32) << 16 | u32::from(argument));
+    (rest == SIGNATURE).then_some(eax)
+}

@@ -1,0 +1,152 @@
+//! VMCALL with chosen values in every register, and what they are afterwards.
+
+use core::arch::global_asm;
+
+/// Registers before and after.
+#[repr(C, align(16))]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Probe {
+    /// RAX, RBX, RCX, RDX, RSI, RDI, RBP, R8 to R15.
+    pub before: [u64; 15],
+    pub flags_before: u64,
+    pub after: [u64; 15],
+    pub flags_after: u64,
+    pub xmm_before: [[u64; 2]; 16],
+    pub xmm_after: [[u64; 2]; 16],
+    pub mxcsr_before: u32,
+    pub mxcsr_after: u32,
+}
+
+impl Probe {
+    /// A different value in each register. RAX is the result; R8, RDI and RSI are the call's.
+    pub fn new(number: u64, rdi: u64, rsi: u64) -> Self {
+        let value = |at: u64| (0xa5a5_0000_1111_2222 + at).rotate_left(at as u32 * 3);
+        let mut before = [0; 15];
+        before
+            .iter_mut()
+            .zip(1..)
+            .for_each(|(place, at)| *place = value(at));
+        before[4] = rsi;
+        before[5] = rdi;
+        before[7] = number;
+        let mut xmm_before = [[0; 2]; 16];
+        xmm_before
+            .iter_mut()
+            .zip(20..)
+            .for_each(|(place, at)| *place = [value(at), value(at + 40)]);
+        Self {
+            before,
+            // Carry, parity, adjust, zero, sign, direction clear, overflow.
+            flags_before: 0x8d7,
+            after: [0; 15],
+            flags_after: 0,
+            xmm_before,
+            xmm_after: [[0; 2]; 16],
+            // Rounding towards zero, all exceptions masked.
+            mxcsr_before: 0x7f80,
+            mxcsr_after: 0,
+        }
+    }
+
+    /// Executes VMCALL.
+    pub fn run(&mut self) -> i64 {
+        // SAFETY: the function changes what its calling convention lets it change, and writes only this struct and what
+        // the hypercall writes, which callers choose to be nothing or memory of theirs.
+        unsafe { probe_vmcall(self) };
+        self.after[0].cast_signed()
+    }
+
+    /// Whether everything but RAX is as before.
+    pub fn intact(&self) -> bool {
+        self.before[1..] == self.after[1..]
+            && self.flags_before == self.flags_after
+            && self.xmm_before == self.xmm_after
+            && self.mxcsr_before == self.mxcsr_after & !0x3f
+    }
+}
+
+unsafe extern "sysv64" {
+    fn probe_vmcall(probe: *mut Probe);
+}
+
+global_asm!(
+    r#"
+    .text
+probe_vmcall:
+    push rbx
+    push rbp
+    push r12
+    push r13
+    push r14
+    push r15
+    sub rsp, 8
+    stmxcsr [rsp]
+    push rdi
+    .set n, 0
+    .irp r, xmm0, xmm1, xmm2, xmm3, xmm4, xmm5, xmm6, xmm7, xmm8, xmm9, xmm10, xmm11, xmm12, xmm13, xmm14, xmm15
+    movups \r, [rdi + 256 + n * 16]
+    .set n, n + 1
+    .endr
+    ldmxcsr [rdi + 768]
+    push qword ptr [rdi + 120]
+    popfq
+    mov rax, [rdi]
+    mov rbx, [rdi + 8]
+    mov rcx, [rdi + 16]
+    mov rdx, [rdi + 24]
+    mov rsi, [rdi + 32]
+    mov rbp, [rdi + 48]
+    mov r8, [rdi + 56]
+    mov r9, [rdi + 64]
+    mov r10, [rdi + 72]
+    mov r11, [rdi + 80]
+    mov r12, [rdi + 88]
+    mov r13, [rdi + 96]
+    mov r14, [rdi + 104]
+    mov r15, [rdi + 112]
+    mov rdi, [rdi + 40]
+    vmcall
+    push rdi
+    mov rdi, [rsp + 8]
+    pushfq
+    pop [rdi + 248]
+    mov [rdi + 128], rax
+    mov [rdi + 136], rbx
+    mov [rdi + 144], rcx
+    mov [rdi + 152], rdx
+    mov [rdi + 160], rsi
+    pop [rdi + 168]
+    mov [rdi + 176], rbp
+    mov [rdi + 184], r8
+    mov [rdi + 192], r9
+    mov [rdi + 200], r10
+    mov [rdi + 208], r11
+    mov [rdi + 216], r12
+    mov [rdi + 224], r13
+    mov [rdi + 232], r14
+    mov [rdi + 240], r15
+    .set n, 0
+    .irp r, xmm0, xmm1, xmm2, xmm3, xmm4, xmm5, xmm6, xmm7, xmm8, xmm9, xmm10, xmm11, xmm12, xmm13, xmm14, xmm15
+    movups [rdi + 512 + n * 16], \r
+    .set n, n + 1
+    .endr
+    stmxcsr [rdi + 772]
+    pop rdi
+    ldmxcsr [rsp]
+    add rsp, 8
+    pop r15
+    pop r14
+    pop r13
+    pop r12
+    pop rbp
+    pop rbx
+    ret
+"#
+);
+
+const _: () = {
+    use core::mem::offset_of;
+    assert!(offset_of!(Probe, flags_before) == 120 && offset_of!(Probe, after) == 128);
+    assert!(offset_of!(Probe, flags_after) == 248 && offset_of!(Probe, xmm_before) == 256);
+    assert!(offset_of!(Probe, xmm_after) == 512 && offset_of!(Probe, mxcsr_before) == 768);
+};

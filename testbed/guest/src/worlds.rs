@@ -1,0 +1,118 @@
+//! The world switches: a secure world that runs beside this one, and messages both ways.
+
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use bare::control::{Command, Role, command};
+use bare::line;
+use hypercall_conformance::Lent;
+use hypercall_core::acrn::{Hypervisor, SwitchRefused, TrustyBootParam, WorldMessage, WorldSwitch};
+use hypercall_core::{Client, Gpa};
+use hypercall_vmcall::detect;
+
+use crate::checks::Checks;
+use crate::{Way, way};
+
+/// What the secure world got with its last message, put together.
+static SEEN: [AtomicU64; 4] = [const { AtomicU64::new(0) }; 4];
+
+const FIRST: WorldMessage = WorldMessage {
+    rdi: 0x11,
+    rsi: 0x22,
+    rdx: 0x33,
+    rbx: 0x44,
+};
+
+pub fn run(checks: &mut Checks, way: &Way, lent: Lent) {
+    line!("== two worlds");
+    let refused = way.switch_world(FIRST);
+    checks.check(
+        "without a secure world: -25",
+        refused == Err(SwitchRefused { rax: -25 }),
+    );
+    command(Command::Reset, Role::SecureVm as u16);
+    let refused = way.switch_world(FIRST);
+    checks.check(
+        "before it started: -1",
+        refused == Err(SwitchRefused { rax: -1 }),
+    );
+    let version = Client::new(*way).get_api_version();
+    checks.check(
+        "a call of the Service VM: -25",
+        version.is_err_and(|error| error.code() == Some(-25)),
+    );
+
+    // The last 16 pages that are lent are its memory.
+    let base = Gpa(lent.gpa.0 + 48 * 4096);
+    let entry = Gpa((secure_world as *const ()).expose_provenance() as u64);
+    let param = TrustyBootParam::new(base, entry, 16 * 4096, [0x77; 64]);
+    // Values that the compiler is to keep across the call, in registers where it can.
+    let kept = core::hint::black_box([0x1234_5678_9abc_def0_u64, 7, 8, 9, 10, 11]);
+    let started = Client::new(*way).initialize_trusty(&param);
+    checks.check(
+        "the secure world starts, and switches back",
+        started.is_ok(),
+    );
+    checks.check(
+        "what the caller kept is as it was",
+        core::hint::black_box(kept) == [0x1234_5678_9abc_def0, 7, 8, 9, 10, 11],
+    );
+
+    for round in 1..=3_u64 {
+        let message = WorldMessage {
+            rdi: round,
+            rsi: round << 32,
+            rdx: !round,
+            rbx: round * 1000,
+        };
+        let answer = way.switch_world(message);
+        let seen = [0, 1, 2, 3].map(|at: usize| SEEN[at].load(Ordering::Acquire));
+        checks.check(
+            format_args!("round {round}: the secure world got all four registers"),
+            seen == [message.rdi, message.rsi, message.rdx, message.rbx],
+        );
+        let right = answer.is_ok_and(|answer| {
+            answer.rdi == round + 1
+                && answer.rsi == (round << 32) + 2
+                && answer.rdx == !round ^ 0xff
+                && answer.rbx == round * 1000 + 4
+        });
+        checks.check(
+            format_args!("round {round}: and its answer came back"),
+            right,
+        );
+    }
+    command(Command::Reset, Role::ServiceVm as u16);
+    checks.check(
+        "afterwards: -25 again",
+        way.switch_world(FIRST) == Err(SwitchRefused { rax: -25 }),
+    );
+}
+
+/// The secure world: answers each message with one that depends on it, by the same trait.
+extern "sysv64" fn secure_world(_: u64) -> ! {
+    let Ok(acrn) = detect() else {
+        bare::exit::end(bare::exit::Verdict::Failed)
+    };
+    let way = way(acrn);
+    let mut answer = WorldMessage {
+        rdi: 1,
+        rsi: 2,
+        rdx: 3,
+        rbx: 4,
+    };
+    loop {
+        let Ok(message) = way.switch_world(answer) else {
+            bare::exit::end(bare::exit::Verdict::Failed)
+        };
+        let WorldMessage { rdi, rsi, rdx, rbx } = message;
+        SEEN.iter()
+            .zip([rdi, rsi, rdx, rbx])
+            .for_each(|(place, value)| place.store(value, Ordering::Release));
+        answer = WorldMessage {
+            rdi: rdi + 1,
+            rsi: rsi + 2,
+            rdx: rdx ^ 0xff,
+            rbx: rbx + 4,
+        };
+    }
+}

@@ -1,0 +1,157 @@
+//! The smallest hypervisor that answers hypercalls honestly.
+//!
+//! One virtual processor runs the guest that lies in this image. What the guest executes reaches the hypervisor by the
+//! processor's exits: by SVM on AMD's processors, by VMX on Intel's, as CPUID says. Hypercalls are answered by the
+//! framework's dispatcher in front of the fake ACRN: the server side of the same trait that the guest calls.
+#![no_std]
+#![no_main]
+
+extern crate alloc;
+
+mod cpu;
+mod elf;
+mod guest_memory;
+mod host;
+mod orders;
+mod svm;
+mod vmx;
+mod walk;
+
+use alloc::boxed::Box;
+
+use bare::exit::{Verdict, end};
+use bare::heap::Heap;
+use bare::{interrupts, line};
+
+use cpu::{Exit, Registers, VirtualCpu};
+use guest_memory::GuestRam;
+use host::{Answered, Host};
+use orders::Orders;
+
+/// Invalid opcode, general protection (Intel SDM volume 3, 7.15).
+const UD: u8 = 6;
+const GP: u8 = 13;
+const VMCALL: [u8; 3] = [0x0f, 0x01, 0xc1];
+/// How long the guest sleeps before the timer goes off, in ticks of the time-stamp counter.
+const TICK: u64 = 20_000;
+
+static GUEST: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/guest.elf"));
+
+#[global_allocator]
+static HEAP: Heap<{ 8 << 20 }> = Heap::new();
+
+#[unsafe(no_mangle)]
+extern "sysv64" fn image_main() -> ! {
+    // SAFETY: the first thing that the only processor does.
+    unsafe { interrupts::install() };
+    // SAFETY: nothing was written to memory yet but this image.
+    let orders = Orders::from_line(unsafe { bare::boot::command_line() }.unwrap_or_default());
+    // SAFETY: this image lies above 64 MiB, memory is mapped to itself, and what lies below is the machine's RAM.
+    let ram = unsafe { GuestRam::new() };
+    let entry = match elf::load(GUEST, &ram) {
+        Ok(entry) => entry,
+        Err(why) => stop(why),
+    };
+    let Some(mut cpu) = virtual_cpu(entry) else {
+        stop("this processor has no virtualization that this hypervisor knows: SVM, or VMX");
+    };
+    line!("hypervisor: {}, guest at {entry:#x}", cpu.name());
+    let about = u32::from(cpu.protects_memory());
+    let mut host = Host::new(ram, about, orders);
+    let mut registers = Registers::new();
+    loop {
+        let exit = cpu.run(&mut registers);
+        handle(exit, cpu.as_mut(), &mut registers, &mut host, &ram);
+    }
+}
+
+/// The virtual processor that this machine can run.
+fn virtual_cpu(entry: u64) -> Option<Box<dyn VirtualCpu>> {
+    if svm::present() {
+        // SAFETY: called once, in ring 0, and the processor has SVM.
+        return Some(Box::new(unsafe { svm::Svm::new(entry) }));
+    }
+    if vmx::present() {
+        // SAFETY: called once, in ring 0, and the processor has VMX.
+        return unsafe { vmx::Vmx::new(entry) }.map(|vmx| Box::new(vmx) as Box<dyn VirtualCpu>);
+    }
+    None
+}
+
+fn handle(
+    exit: Exit,
+    cpu: &mut dyn VirtualCpu,
+    registers: &mut Registers,
+    host: &mut Host,
+    ram: &GuestRam,
+) {
+    match exit {
+        Exit::Vmcall => vmcall(cpu, registers, host),
+        Exit::InvalidOpcode => {
+            if walk::fetch(cpu.paging(), cpu.place().rip, ram) == Some(VMCALL) {
+                vmcall(cpu, registers, host);
+            } else {
+                cpu.raise(UD, None);
+            }
+        }
+        Exit::Cpuid => {
+            let [eax, ebx, ecx, edx] = host.cpuid(registers.rax as u32, registers.rcx as u32);
+            registers.rax = u64::from(eax);
+            registers.rbx = u64::from(ebx);
+            registers.rcx = u64::from(ecx);
+            registers.rdx = u64::from(edx);
+            cpu.skip(2);
+        }
+        Exit::Halt => {
+            if cpu.place().rflags & 0x200 == 0 {
+                stop("the guest stopped its processor for good");
+            }
+            cpu.skip(1);
+            let start = bare::cpu::time();
+            while bare::cpu::time().wrapping_sub(start) < TICK {}
+            host.tick();
+        }
+        Exit::Pause => {
+            cpu.skip(2);
+            host.tick();
+        }
+        Exit::Forbidden => cpu.raise(UD, None),
+        Exit::Register | Exit::Memory(_) => cpu.raise(GP, Some(0)),
+        Exit::Nothing => {}
+        Exit::Died => stop("the guest had a triple fault"),
+        Exit::Other(code) => {
+            line!("hypervisor: exit {code:#x} at RIP {:#x}", cpu.place().rip);
+            stop("an exit that this hypervisor does not know");
+        }
+    }
+    if !cpu.interrupt_waits()
+        && let Some(vector) = host.upcall()
+    {
+        cpu.interrupt(vector);
+    }
+}
+
+fn vmcall(cpu: &mut dyn VirtualCpu, registers: &mut Registers, host: &mut Host) {
+    let mut place = cpu.place();
+    match host.vmcall(registers, &mut place, cpu.privilege()) {
+        Answered::Rax(rax) => {
+            registers.rax = rax.cast_unsigned();
+            cpu.skip(3);
+        }
+        Answered::Fault(GP) => cpu.raise(GP, Some(0)),
+        Answered::Fault(vector) => cpu.raise(vector, None),
+        Answered::Switched => cpu.set_place(place),
+        Answered::Dead(why) => {
+            line!(
+                "hypervisor: the machine did not survive call {:#x}: {why}",
+                registers.r8
+            );
+            stop("a hazard of the real hypervisor");
+        }
+    }
+}
+
+fn stop(why: &str) -> ! {
+    line!("hypervisor: {why}");
+    end(Verdict::Failed)
+}

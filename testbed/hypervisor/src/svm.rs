@@ -1,0 +1,323 @@
+//! AMD's way: SVM. VMCALL is Intel's instruction and raises #UD here, which the hypervisor intercepts.
+//!
+//! Offsets are those of the AMD manual, volume 2, appendix B.
+
+use core::arch::{asm, global_asm};
+use core::cell::UnsafeCell;
+
+use bare::cpu::{cpuid, msr, set_msr};
+
+use crate::cpu::{Exit, Paging, Place, Registers, VirtualCpu};
+use crate::guest_memory;
+
+const EFER: u32 = 0xc000_0080;
+const SVME: u64 = 1 << 12;
+const VM_HSAVE_PA: u32 = 0xc001_0117;
+
+/// A page that the processor uses by its physical address.
+#[repr(C, align(4096))]
+struct Page(UnsafeCell<[u64; 512]>);
+// SAFETY: there is one processor, and one `Svm`, which alone uses the pages.
+unsafe impl Sync for Page {}
+
+impl Page {
+    const fn new() -> Self {
+        Self(UnsafeCell::new([0; 512]))
+    }
+    /// Physical as well: memory is mapped to itself.
+    fn address(&self) -> u64 {
+        self.0.get().expose_provenance() as u64
+    }
+}
+
+static GUEST: Page = Page::new();
+static HOST: Page = Page::new();
+static SAVE: Page = Page::new();
+static IO_MAP: [Page; 3] = [const { Page::new() }; 3];
+static MSR_MAP: [Page; 2] = [const { Page::new() }; 2];
+static NESTED: [Page; 4] = [const { Page::new() }; 4];
+
+mod field {
+    pub const EXCEPTIONS: usize = 0x008;
+    pub const INSTRUCTIONS: usize = 0x00c;
+    pub const INSTRUCTIONS2: usize = 0x010;
+    pub const IO_MAP: usize = 0x040;
+    pub const MSR_MAP: usize = 0x048;
+    pub const ASID: usize = 0x058;
+    pub const INTERRUPT: usize = 0x060;
+    pub const SHADOW: usize = 0x068;
+    pub const EXIT_CODE: usize = 0x070;
+    pub const EXIT_INFO2: usize = 0x080;
+    pub const NESTED: usize = 0x090;
+    pub const EVENT: usize = 0x0a8;
+    pub const NESTED_CR3: usize = 0x0b0;
+    pub const PRIVILEGE: usize = 0x4c8;
+    pub const EFER: usize = 0x4d0;
+    pub const CR3: usize = 0x550;
+    pub const CR0: usize = 0x558;
+    pub const DR7: usize = 0x560;
+    pub const DR6: usize = 0x568;
+    pub const RFLAGS: usize = 0x570;
+    pub const RIP: usize = 0x578;
+    pub const RSP: usize = 0x5d8;
+    pub const RAX: usize = 0x5f8;
+    pub const PAT: usize = 0x668;
+}
+
+unsafe extern "sysv64" {
+    /// Enters the guest and comes back at its exit.
+    fn svm_run(vmcb: u64, registers: *mut Registers, host: u64);
+}
+
+global_asm!(
+    r#"
+    .text
+    .globl svm_run
+svm_run:
+    push rbx
+    push rbp
+    push r12
+    push r13
+    push r14
+    push r15
+    push rsi
+    push rdx
+    sub rsp, 16
+    stmxcsr [rsp]
+    fnstcw [rsp + 4]
+
+    mov rax, rdi
+    fxrstor64 [rsi]
+    mov rbx, [rsi + 520]
+    mov rcx, [rsi + 528]
+    mov rdx, [rsi + 536]
+    mov rdi, [rsi + 552]
+    mov rbp, [rsi + 560]
+    mov r8, [rsi + 568]
+    mov r9, [rsi + 576]
+    mov r10, [rsi + 584]
+    mov r11, [rsi + 592]
+    mov r12, [rsi + 600]
+    mov r13, [rsi + 608]
+    mov r14, [rsi + 616]
+    mov r15, [rsi + 624]
+    mov rsi, [rsi + 544]
+
+    vmload rax
+    vmrun rax
+    vmsave rax
+
+    mov rax, [rsp + 24]
+    mov [rax + 520], rbx
+    mov [rax + 528], rcx
+    mov [rax + 536], rdx
+    mov [rax + 544], rsi
+    mov [rax + 552], rdi
+    mov [rax + 560], rbp
+    mov [rax + 568], r8
+    mov [rax + 576], r9
+    mov [rax + 584], r10
+    mov [rax + 592], r11
+    mov [rax + 600], r12
+    mov [rax + 608], r13
+    mov [rax + 616], r14
+    mov [rax + 624], r15
+    fxsave64 [rax]
+
+    mov rax, [rsp + 16]
+    vmload rax
+    fninit
+    fldcw [rsp + 4]
+    ldmxcsr [rsp]
+    add rsp, 32
+    pop r15
+    pop r14
+    pop r13
+    pop r12
+    pop rbp
+    pop rbx
+    ret
+"#
+);
+
+const _: () = {
+    use core::mem::offset_of;
+    assert!(offset_of!(Registers, fx) == 0);
+    assert!(offset_of!(Registers, rbx) == 520 && offset_of!(Registers, rsi) == 544);
+    assert!(offset_of!(Registers, rdi) == 552 && offset_of!(Registers, r15) == 624);
+};
+
+/// Whether the processor has SVM.
+pub fn present() -> bool {
+    cpuid(0x8000_0000, 0)[0] >= 0x8000_000a && cpuid(0x8000_0001, 0)[2] & 4 != 0
+}
+
+/// The one virtual processor.
+#[derive(Debug)]
+pub struct Svm {
+    nested: bool,
+}
+
+impl Svm {
+    /// A processor in flat 32-bit protected mode at `entry`, paging and interrupts off.
+    ///
+    /// # Safety
+    /// Called once, in ring 0 of a processor with SVM, with all memory mapped to its own physical address.
+    pub unsafe fn new(entry: u64) -> Self {
+        let nested = cpuid(0x8000_000a, 0)[3] & 1 != 0;
+        // SAFETY: the processor has these registers because it has SVM, and the pages are this module's.
+        unsafe {
+            set_msr(EFER, msr(EFER) | SVME);
+            set_msr(VM_HSAVE_PA, SAVE.address());
+            asm!("clgi", "vmsave rax", in("rax") HOST.address(), options(nostack));
+        }
+        let mut svm = Self { nested };
+        svm.put32(field::EXCEPTIONS, 1 << 6);
+        // CPUID, PAUSE, HLT, INVLPGA, MSRs by the map, shutdown; all of SVM's own instructions.
+        svm.put32(
+            field::INSTRUCTIONS,
+            1 << 18 | 1 << 23 | 1 << 24 | 1 << 26 | 1 << 28 | 1 << 31,
+        );
+        svm.put32(field::INSTRUCTIONS2, 0x7f);
+        svm.put(field::IO_MAP, IO_MAP[0].address());
+        svm.put(field::MSR_MAP, MSR_MAP[0].address());
+        // SAFETY: the map is this module's. Two bits for each register; these are VM_CR, IGNNE, SMM_CTL, VM_HSAVE_PA.
+        unsafe { (*MSR_MAP[1].0.get())[0x114 / 32] |= 0xff << ((0x114 % 32) * 2) };
+        // Address space 1, all of its old translations forgotten.
+        svm.put(field::ASID, 1 | 1 << 32);
+        if nested {
+            svm.map_guest();
+            svm.put(field::NESTED, 1);
+            svm.put(field::NESTED_CR3, NESTED[0].address());
+        }
+        // ES, CS, SS, DS, FS, GS: flat. Attributes are a descriptor's bits 55:52 and 47:40.
+        for (at, selector, attributes) in [
+            (0x400, 0x18_u64, 0xc93_u64),
+            (0x410, 0x10, 0xc9b),
+            (0x420, 0x18, 0xc93),
+            (0x430, 0x18, 0xc93),
+            (0x440, 0x18, 0xc93),
+            (0x450, 0x18, 0xc93),
+        ] {
+            svm.put(at, selector | attributes << 16 | 0xffff_ffff << 32);
+        }
+        svm.put(field::EFER, SVME);
+        svm.put(field::CR0, 0x31);
+        svm.put(field::DR6, 0xffff_0ff0);
+        svm.put(field::DR7, 0x400);
+        svm.put(field::PAT, 0x0007_0406_0007_0406);
+        svm.put(field::RFLAGS, 2);
+        svm.put(field::RIP, entry);
+        svm
+    }
+
+    /// The guest's memory and its local APIC, mapped to themselves by pages of 2 MiB. Everything else is not there.
+    fn map_guest(&mut self) {
+        let tables = [1, 2, 3].map(|table: usize| NESTED[table].address() | 7);
+        // SAFETY: the tables are this module's, and the guest does not run yet.
+        unsafe {
+            (*NESTED[0].0.get())[0] = tables[0];
+            (*NESTED[1].0.get())[0] = tables[1];
+            (*NESTED[1].0.get())[3] = tables[2];
+            // Not cached.
+            (*NESTED[3].0.get())[guest_memory::APIC_ENTRY] = guest_memory::APIC | 0x9f;
+            let pages = (0..guest_memory::SIZE).step_by(2 << 20);
+            for (entry, address) in (*NESTED[2].0.get()).iter_mut().zip(pages) {
+                *entry = address | 0x87;
+            }
+        }
+    }
+
+    fn get(&self, field: usize) -> u64 {
+        // SAFETY: the block is this module's, the guest does not run now, and the processor wrote it before the exit.
+        unsafe { (*GUEST.0.get())[field / 8] }
+    }
+
+    fn put(&mut self, field: usize, value: u64) {
+        // SAFETY: as in `get`.
+        unsafe { (*GUEST.0.get())[field / 8] = value };
+    }
+
+    fn put32(&mut self, field: usize, value: u32) {
+        let shift = (field % 8) * 8;
+        let word = self.get(field) & !(0xffff_ffff << shift);
+        self.put(field, word | u64::from(value) << shift);
+    }
+}
+
+impl VirtualCpu for Svm {
+    fn name(&self) -> &'static str {
+        if self.nested {
+            "SVM with nested paging"
+        } else {
+            "SVM without nested paging"
+        }
+    }
+
+    fn protects_memory(&self) -> bool {
+        self.nested
+    }
+
+    fn run(&mut self, registers: &mut Registers) -> Exit {
+        self.put(field::RAX, registers.rax);
+        // SAFETY: the block holds a state that the processor accepts, or it says so by its exit; `registers` is borrowed;
+        // the guest cannot reach the hypervisor's memory where there is nested paging, and is trusted where there is not.
+        unsafe { svm_run(GUEST.address(), registers, HOST.address()) };
+        registers.rax = self.get(field::RAX);
+        self.put(field::EVENT, 0);
+        self.put(field::ASID, 1);
+        match self.get(field::EXIT_CODE) {
+            0x46 => Exit::InvalidOpcode,
+            0x72 => Exit::Cpuid,
+            0x77 => Exit::Pause,
+            0x78 => Exit::Halt,
+            0x7a | 0x80..=0x86 => Exit::Forbidden,
+            0x7c => Exit::Register,
+            0x7f => Exit::Died,
+            0x400 => Exit::Memory(self.get(field::EXIT_INFO2)),
+            other => Exit::Other(other),
+        }
+    }
+
+    fn place(&self) -> Place {
+        Place {
+            rip: self.get(field::RIP),
+            rsp: self.get(field::RSP),
+            rflags: self.get(field::RFLAGS),
+        }
+    }
+
+    fn set_place(&mut self, place: Place) {
+        self.put(field::RIP, place.rip);
+        self.put(field::RSP, place.rsp);
+        self.put(field::RFLAGS, place.rflags);
+        // Behind the instruction after STI interrupts come in.
+        self.put(field::SHADOW, 0);
+    }
+
+    fn privilege(&self) -> u8 {
+        (self.get(field::PRIVILEGE) >> 24) as u8 & 3
+    }
+
+    fn paging(&self) -> Paging {
+        Paging {
+            cr0: self.get(field::CR0),
+            cr3: self.get(field::CR3),
+            efer: self.get(field::EFER),
+        }
+    }
+
+    fn raise(&mut self, vector: u8, error: Option<u32>) {
+        let code = error.map_or(0, |error| 1 << 11 | u64::from(error) << 32);
+        self.put(field::EVENT, u64::from(vector) | 3 << 8 | 1 << 31 | code);
+    }
+
+    fn interrupt_waits(&self) -> bool {
+        self.get(field::INTERRUPT) & 1 << 8 != 0
+    }
+
+    fn interrupt(&mut self, vector: u8) {
+        // A virtual interrupt that is pending, whatever the task priority.
+        self.put(field::INTERRUPT, 1 << 8 | 1 << 20 | u64::from(vector) << 32);
+    }
+}

@@ -1,0 +1,498 @@
+//! Intel's way: VMX, where VMCALL exits by itself.
+//!
+//! Field numbers are those of the Intel SDM, volume 3, appendix B; controls those of chapter 25.
+
+use core::arch::{asm, global_asm};
+use core::cell::UnsafeCell;
+
+use bare::cpu::{cpuid, msr, set_msr};
+use bare::{CODE, DATA, TASK, line};
+
+use crate::cpu::{Exit, Paging, Place, Registers, VirtualCpu};
+use crate::guest_memory;
+
+const FEATURE_CONTROL: u32 = 0x3a;
+const BASIC: u32 = 0x480;
+const EFER: u32 = 0xc000_0080;
+const VMXE: u64 = 1 << 13;
+
+/// A page that the processor uses by its physical address.
+#[repr(C, align(4096))]
+struct Page(UnsafeCell<[u64; 512]>);
+// SAFETY: there is one processor, and one `Vmx`, which alone uses the pages.
+unsafe impl Sync for Page {}
+
+impl Page {
+    const fn new() -> Self {
+        Self(UnsafeCell::new([0; 512]))
+    }
+    /// Physical as well: memory is mapped to itself.
+    fn address(&self) -> u64 {
+        self.0.get().expose_provenance() as u64
+    }
+}
+
+static ON: Page = Page::new();
+static GUEST: Page = Page::new();
+static MSR_MAP: Page = Page::new();
+static NESTED: [Page; 4] = [const { Page::new() }; 4];
+
+mod field {
+    pub const PIN: u64 = 0x4000;
+    pub const PROCESSOR: u64 = 0x4002;
+    pub const EXIT: u64 = 0x400c;
+    pub const ENTRY: u64 = 0x4012;
+    pub const EVENT: u64 = 0x4016;
+    pub const EVENT_ERROR: u64 = 0x4018;
+    pub const SECONDARY: u64 = 0x401e;
+    pub const MSR_MAP: u64 = 0x2004;
+    pub const NESTED: u64 = 0x201a;
+    pub const GUEST_PHYSICAL: u64 = 0x2400;
+    pub const LINK: u64 = 0x2800;
+    pub const EFER: u64 = 0x2806;
+    pub const HOST_EFER: u64 = 0x2c02;
+    pub const ERROR: u64 = 0x4400;
+    pub const REASON: u64 = 0x4402;
+    pub const SS_RIGHTS: u64 = 0x4818;
+    pub const SHADOW: u64 = 0x4824;
+    pub const CR4_MASK: u64 = 0x6002;
+    pub const CR0: u64 = 0x6800;
+    pub const CR3: u64 = 0x6802;
+    pub const CR4: u64 = 0x6804;
+    pub const DR7: u64 = 0x681a;
+    pub const RSP: u64 = 0x681c;
+    pub const RIP: u64 = 0x681e;
+    pub const RFLAGS: u64 = 0x6820;
+}
+
+/// HLT, PAUSE, the interrupt window, a map of MSRs, the second set of controls.
+const HLT: u64 = 1 << 7;
+const PAUSE: u64 = 1 << 30;
+const WINDOW: u64 = 1 << 2;
+const MSR_MAPS: u64 = 1 << 28;
+const SECOND: u64 = 1 << 31;
+/// Extended page tables, and a guest that may have paging off.
+const EPT: u64 = 1 << 1;
+const UNRESTRICTED: u64 = 1 << 7;
+/// At exits: a 64-bit host, EFER saved and loaded. At entries: a 64-bit guest, EFER loaded.
+const HOST64: u64 = 1 << 9;
+const EXIT_EFER: u64 = 1 << 20 | 1 << 21;
+const GUEST64: u64 = 1 << 9;
+const ENTRY_EFER: u64 = 1 << 15;
+
+unsafe extern "sysv64" {
+    /// Enters the guest and comes back at its exit. 1 where the processor refuses to enter.
+    fn vmx_run(registers: *mut Registers, launched: u64) -> u64;
+}
+
+global_asm!(
+    r#"
+    .text
+    .globl vmx_run
+vmx_run:
+    push rbx
+    push rbp
+    push r12
+    push r13
+    push r14
+    push r15
+    push rdi
+    sub rsp, 16
+    stmxcsr [rsp]
+    fnstcw [rsp + 4]
+
+    mov eax, 0x6c14
+    vmwrite rax, rsp
+    lea rcx, [rip + 3f]
+    mov eax, 0x6c16
+    vmwrite rax, rcx
+
+    fxrstor64 [rdi]
+    test rsi, rsi
+    mov rax, [rdi + 512]
+    mov rbx, [rdi + 520]
+    mov rcx, [rdi + 528]
+    mov rdx, [rdi + 536]
+    mov rsi, [rdi + 544]
+    mov rbp, [rdi + 560]
+    mov r8, [rdi + 568]
+    mov r9, [rdi + 576]
+    mov r10, [rdi + 584]
+    mov r11, [rdi + 592]
+    mov r12, [rdi + 600]
+    mov r13, [rdi + 608]
+    mov r14, [rdi + 616]
+    mov r15, [rdi + 624]
+    mov rdi, [rdi + 552]
+    jz 2f
+    vmresume
+    jmp 4f
+2:  vmlaunch
+    jmp 4f
+
+3:  push rax
+    mov rax, [rsp + 24]
+    pop qword ptr [rax + 512]
+    mov [rax + 520], rbx
+    mov [rax + 528], rcx
+    mov [rax + 536], rdx
+    mov [rax + 544], rsi
+    mov [rax + 552], rdi
+    mov [rax + 560], rbp
+    mov [rax + 568], r8
+    mov [rax + 576], r9
+    mov [rax + 584], r10
+    mov [rax + 592], r11
+    mov [rax + 600], r12
+    mov [rax + 608], r13
+    mov [rax + 616], r14
+    mov [rax + 624], r15
+    fxsave64 [rax]
+    xor eax, eax
+    jmp 5f
+4:  mov eax, 1
+5:  fninit
+    fldcw [rsp + 4]
+    ldmxcsr [rsp]
+    add rsp, 24
+    pop r15
+    pop r14
+    pop r13
+    pop r12
+    pop rbp
+    pop rbx
+    ret
+"#
+);
+
+/// Whether the processor has VMX.
+pub fn present() -> bool {
+    cpuid(1, 0)[2] & (1 << 5) != 0
+}
+
+/// The one virtual processor.
+#[derive(Debug)]
+pub struct Vmx {
+    launched: bool,
+    /// An interrupt that waits for the guest to let it in.
+    waiting: Option<u8>,
+}
+
+fn read(field: u64) -> u64 {
+    let value: u64;
+    // SAFETY: a control structure is loaded (`Vmx::new`); reading a field has no effect.
+    unsafe { asm!("vmread {}, {}", out(reg) value, in(reg) field, options(nostack)) };
+    value
+}
+
+fn write(field: u64, value: u64) {
+    // SAFETY: a control structure is loaded; what is wrong in it the processor says at the next entry.
+    unsafe { asm!("vmwrite {}, {}", in(reg) field, in(reg) value, options(nostack)) };
+}
+
+/// Controls: those that are wanted, those that must be set, none that must not. The register says which (SDM, A.2).
+fn controls(register: u32, wanted: u64) -> u64 {
+    // SAFETY: the register exists where VMX does, and the true ones where the basic register says so.
+    let allowed = unsafe { msr(register) };
+    (wanted | allowed & 0xffff_ffff) & (allowed >> 32)
+}
+
+impl Vmx {
+    /// A processor in flat 32-bit protected mode at `entry`, paging and interrupts off. `None` where the processor cannot
+    /// do without the guest's paging, or firmware locked VMX out.
+    ///
+    /// # Safety
+    /// Called once, in ring 0 of a processor with VMX, with all memory mapped to its own physical address.
+    pub unsafe fn new(entry: u64) -> Option<Self> {
+        // SAFETY: the registers exist because VMX does; the pages are this module's; the fixed bits of CR0 and CR4 are
+        // those that VMX wants, and change nothing that this program relies on.
+        let true_controls = unsafe {
+            let control = msr(FEATURE_CONTROL);
+            if control & 1 == 0 {
+                set_msr(FEATURE_CONTROL, control | 5);
+            } else if control & 4 == 0 {
+                return None;
+            }
+            let (cr0, cr4): (u64, u64);
+            asm!("mov {}, cr0", "mov {}, cr4", out(reg) cr0, out(reg) cr4, options(nostack));
+            asm!("mov cr0, {}", in(reg) (cr0 | msr(0x486)) & msr(0x487), options(nostack));
+            asm!("mov cr4, {}", in(reg) (cr4 | VMXE | msr(0x488)) & msr(0x489), options(nostack));
+            let basic = msr(BASIC);
+            for page in [&ON, &GUEST] {
+                (*page.0.get())[0] = basic & 0x7fff_ffff;
+            }
+            let (on, guest) = (ON.address(), GUEST.address());
+            let failed: u8;
+            asm!(
+                "vmxon [{on}]",
+                "jbe 2f",
+                "vmclear [{guest}]",
+                "jbe 2f",
+                "vmptrld [{guest}]",
+                "2:",
+                "setbe {failed}",
+                on = in(reg) &raw const on,
+                guest = in(reg) &raw const guest,
+                failed = out(reg_byte) failed,
+            );
+            if failed != 0 {
+                return None;
+            }
+            basic & (1 << 55) != 0
+        };
+        let register = |plain: u32, better: u32| if true_controls { better } else { plain };
+        let second = controls(0x48b, EPT | UNRESTRICTED);
+        if second & (EPT | UNRESTRICTED) != EPT | UNRESTRICTED {
+            return None;
+        }
+        write(field::PIN, controls(register(0x481, 0x48d), 0));
+        write(
+            field::PROCESSOR,
+            controls(register(0x482, 0x48e), HLT | PAUSE | MSR_MAPS | SECOND),
+        );
+        write(field::SECONDARY, second);
+        write(
+            field::EXIT,
+            controls(register(0x483, 0x48f), HOST64 | EXIT_EFER),
+        );
+        write(field::ENTRY, controls(register(0x484, 0x490), ENTRY_EFER));
+        // Everything of the maps and masks that is not named is 0: exceptions are the guest's own.
+        for unused in [
+            0x4004, 0x4006, 0x4008, 0x400a, 0x400e, 0x4010, 0x4014, 0x4016, 0x6000, 0x6004, 0x6006,
+        ] {
+            write(unused, 0);
+        }
+        write(field::MSR_MAP, MSR_MAP.address());
+        // The guest sees VMXE as 0 and may leave it there; the processor wants it set.
+        write(field::CR4_MASK, VMXE);
+        map_guest();
+        // Write-back, four levels.
+        write(field::NESTED, NESTED[0].address() | 6 | 3 << 3);
+        guest_state(entry);
+        host_state();
+        Some(Self {
+            launched: false,
+            waiting: None,
+        })
+    }
+
+    /// Whether the guest would take an interrupt now.
+    fn open(&self) -> bool {
+        read(field::RFLAGS) & 0x200 != 0
+            && read(field::SHADOW) & 3 == 0
+            && read(field::EVENT) >> 31 & 1 == 0
+    }
+}
+
+/// The guest's memory and its local APIC, mapped to themselves by pages of 2 MiB. Everything else is not there.
+fn map_guest() {
+    let tables = [1, 2, 3].map(|table: usize| NESTED[table].address() | 7);
+    // SAFETY: the tables are this module's, and the guest does not run yet.
+    unsafe {
+        (*NESTED[0].0.get())[0] = tables[0];
+        (*NESTED[1].0.get())[0] = tables[1];
+        (*NESTED[1].0.get())[3] = tables[2];
+        // Read, write, not cached, a large page.
+        (*NESTED[3].0.get())[guest_memory::APIC_ENTRY] = guest_memory::APIC | 0x83;
+        let pages = (0..guest_memory::SIZE).step_by(2 << 20);
+        for (entry, address) in (*NESTED[2].0.get()).iter_mut().zip(pages) {
+            // Read, write, execute, write-back, a large page.
+            *entry = address | 0xb7;
+        }
+    }
+}
+
+fn guest_state(entry: u64) {
+    // ES, CS, SS, DS, FS, GS: flat. Then the local descriptor table, which is not there, and a task that is.
+    let rights = [
+        0xc093, 0xc09b, 0xc093, 0xc093, 0xc093, 0xc093, 0x1_0000, 0x8b,
+    ];
+    let selectors = [0x18, 0x10, 0x18, 0x18, 0x18, 0x18, 0, 0];
+    for (number, (rights, selector)) in (0..).zip(rights.into_iter().zip(selectors)) {
+        write(0x800 + number * 2, selector);
+        write(
+            0x4800 + number * 2,
+            if number < 6 { 0xffff_ffff } else { 0xffff },
+        );
+        write(0x4814 + number * 2, rights);
+        write(0x6806 + number * 2, 0);
+    }
+    // Limits and bases of the descriptor tables; activity, system management, SYSENTER, pending debug exceptions.
+    for (at, value) in [(0x4810, 0xffff), (0x4812, 0xffff), (0x6816, 0), (0x6818, 0)] {
+        write(at, value);
+    }
+    for unused in [
+        field::SHADOW,
+        0x4826,
+        0x4828,
+        0x482a,
+        0x6822,
+        0x6824,
+        0x6826,
+        0x2802,
+        field::CR3,
+        field::RSP,
+    ] {
+        write(unused, 0);
+    }
+    write(field::LINK, u64::MAX);
+    // SAFETY: the register exists where VMX does.
+    let fixed = unsafe { msr(0x486) };
+    // PE, NE and ET; what VMX fixes besides paging.
+    write(field::CR0, (fixed & !(1 << 31)) | 0x31);
+    write(field::CR4, VMXE);
+    write(field::EFER, 0);
+    write(field::DR7, 0x400);
+    write(field::RFLAGS, 2);
+    write(field::RIP, entry);
+}
+
+fn host_state() {
+    let (cr0, cr3, cr4): (u64, u64, u64);
+    let mut global = [0_u8; 10];
+    let mut interrupts = [0_u8; 10];
+    // SAFETY: reading registers has no effect; the two stores go to arrays of the size that they store.
+    unsafe {
+        asm!(
+            "mov {cr0}, cr0",
+            "mov {cr3}, cr3",
+            "mov {cr4}, cr4",
+            "sgdt [{global}]",
+            "sidt [{interrupts}]",
+            cr0 = out(reg) cr0,
+            cr3 = out(reg) cr3,
+            cr4 = out(reg) cr4,
+            global = in(reg) &raw mut global,
+            interrupts = in(reg) &raw mut interrupts,
+            options(nostack),
+        );
+    }
+    let base = |register: [u8; 10]| {
+        register
+            .last_chunk::<8>()
+            .copied()
+            .map_or(0, u64::from_le_bytes)
+    };
+    let table = base(global);
+    // SAFETY: the task's descriptor is two words of the table that is loaded, which stays where it is.
+    let task = unsafe {
+        let entry = core::ptr::with_exposed_provenance::<u64>((table + u64::from(TASK)) as usize);
+        [entry.read(), entry.add(1).read()]
+    };
+    let task = (task[0] >> 16) & 0xff_ffff | (task[0] >> 56) << 24 | task[1] << 32;
+    write(0x6c00, cr0);
+    write(0x6c02, cr3);
+    write(0x6c04, cr4);
+    for at in [0xc00, 0xc04, 0xc06, 0xc08, 0xc0a] {
+        write(at, u64::from(DATA));
+    }
+    write(0xc02, u64::from(CODE));
+    write(0xc0c, u64::from(TASK));
+    for unused in [0x4c00, 0x6c06, 0x6c08, 0x6c10, 0x6c12] {
+        write(unused, 0);
+    }
+    write(0x6c0a, task);
+    write(0x6c0c, table);
+    write(0x6c0e, base(interrupts));
+    // SAFETY: every processor in long mode has the register.
+    write(field::HOST_EFER, unsafe { msr(EFER) });
+}
+
+impl VirtualCpu for Vmx {
+    fn name(&self) -> &'static str {
+        "VMX with extended page tables"
+    }
+
+    fn protects_memory(&self) -> bool {
+        true
+    }
+
+    fn run(&mut self, registers: &mut Registers) -> Exit {
+        if let Some(vector) = self.waiting {
+            let mut controls = read(field::PROCESSOR);
+            if self.open() {
+                write(field::EVENT, u64::from(vector) | 1 << 31);
+                self.waiting = None;
+                controls &= !WINDOW;
+            } else {
+                controls |= WINDOW;
+            }
+            write(field::PROCESSOR, controls);
+        }
+        // A 64-bit guest is said to be one at each entry; it became one by itself.
+        let long = read(field::EFER) & (1 << 10) != 0;
+        let entry = read(field::ENTRY);
+        write(
+            field::ENTRY,
+            if long {
+                entry | GUEST64
+            } else {
+                entry & !GUEST64
+            },
+        );
+        // SAFETY: the structure holds a state that the processor accepts, or it refuses to enter; `registers` is
+        // borrowed; the guest cannot reach the hypervisor's memory.
+        let refused = unsafe { vmx_run(registers, u64::from(self.launched)) };
+        if refused != 0 {
+            line!(
+                "hypervisor: VMX refuses to enter the guest: error {}",
+                read(field::ERROR)
+            );
+            return Exit::Other(read(field::ERROR));
+        }
+        self.launched = true;
+        match read(field::REASON) {
+            2 => Exit::Died,
+            7 => Exit::Nothing,
+            10 => Exit::Cpuid,
+            12 => Exit::Halt,
+            40 => Exit::Pause,
+            18 => Exit::Vmcall,
+            19..=27 | 50 | 53 => Exit::Forbidden,
+            48 => Exit::Memory(read(field::GUEST_PHYSICAL)),
+            other => Exit::Other(other),
+        }
+    }
+
+    fn place(&self) -> Place {
+        Place {
+            rip: read(field::RIP),
+            rsp: read(field::RSP),
+            rflags: read(field::RFLAGS),
+        }
+    }
+
+    fn set_place(&mut self, place: Place) {
+        write(field::RIP, place.rip);
+        write(field::RSP, place.rsp);
+        write(field::RFLAGS, place.rflags);
+        // Behind the instruction after STI interrupts come in.
+        write(field::SHADOW, 0);
+    }
+
+    fn privilege(&self) -> u8 {
+        (read(field::SS_RIGHTS) >> 5) as u8 & 3
+    }
+
+    fn paging(&self) -> Paging {
+        Paging {
+            cr0: read(field::CR0),
+            cr3: read(field::CR3),
+            efer: read(field::EFER),
+        }
+    }
+
+    fn raise(&mut self, vector: u8, error: Option<u32>) {
+        let code = if error.is_some() { 1 << 11 } else { 0 };
+        write(field::EVENT_ERROR, u64::from(error.unwrap_or(0)));
+        write(field::EVENT, u64::from(vector) | 3 << 8 | code | 1 << 31);
+    }
+
+    fn interrupt_waits(&self) -> bool {
+        self.waiting.is_some()
+    }
+
+    fn interrupt(&mut self, vector: u8) {
+        self.waiting = Some(vector);
+    }
+}

@@ -1,0 +1,179 @@
+//! What a check finds.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::state::At;
+
+/// A place where a trace breaks a rule.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// Which rule.
+    pub rule: Rule,
+    /// How bad it is.
+    pub severity: Severity,
+    /// Where.
+    pub at: At,
+    /// The VM that it is about.
+    pub vm: Option<u16>,
+    /// What happened, as a sentence without its full stop.
+    pub message: String,
+    /// What to do.
+    pub advice: &'static str,
+}
+
+/// How bad a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// Worth a look.
+    Warning,
+    /// A mistake of the program's, or the end of the machine.
+    Error,
+}
+
+/// A rule of a VM's life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Rule {
+    /// A VM was started without a page for its I/O requests.
+    StartWithoutRequestPage,
+    /// A VM was started that runs.
+    StartedTwice,
+    /// A call was about a VM that was destroyed.
+    UsedAfterDestroy,
+    /// A call was made in a state of the VM in which the hypervisor refuses it.
+    WrongState,
+    /// A VM was destroyed, or the trace ends, with devices that were never given back.
+    DeviceNotGivenBack,
+    /// The trace ends with a VM that was created in it.
+    VmNotDestroyed,
+    /// One page was given to the hypervisor for two purposes.
+    PageGivenTwice,
+    /// A notification for a request that is not complete, or that nobody made.
+    NotifyWithoutRequest,
+    /// A call that pauses or stops its caller.
+    StopsCaller,
+    /// A call that crashes the hypervisor.
+    CrashesHypervisor,
+    /// A call that lets the hypervisor write where it should not.
+    WritesBeyondBuffer,
+    /// A change of the caller's own memory.
+    OwnMemory,
+    /// A region that was to be modified is unmapped instead.
+    UnmapsInstead,
+    /// Memory was mapped where the VM has memory: the old translation stays.
+    MappedTwice,
+    /// A range was unmapped that the VM does not have.
+    UnmapsNothing,
+    /// A refused creation took the name away from a VM that lives.
+    NameLost,
+    /// A VM without vCPUs was started.
+    NoVcpu,
+    /// A call that never returned.
+    NeverReturned,
+    /// The hypervisor crashed, hung, or its answer was lost.
+    NoAnswer,
+    /// Calls are missing: what follows may be wrong.
+    CallsMissing,
+}
+
+impl Rule {
+    /// How bad it is to break the rule.
+    #[must_use]
+    pub const fn severity(self) -> Severity {
+        match self {
+            Self::DeviceNotGivenBack
+            | Self::VmNotDestroyed
+            | Self::WrongState
+            | Self::UnmapsNothing
+            | Self::MappedTwice
+            | Self::CallsMissing => Severity::Warning,
+            _ => Severity::Error,
+        }
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub const fn advice(self) -> &'static str {
+        match self {
+            Self::StartWithoutRequestPage => "call set_ioreq_buffer for the VM before start_vm",
+            Self::StartedTwice => "start a VM once; to start it again, pause and reset it first",
+            Self::UsedAfterDestroy => {
+                "drop the id when destroy_vm succeeds: the next VM may get the same one"
+            }
+            Self::WrongState => {
+                "bring the VM into a state in which the call succeeds: pause before destroy and reset, set up before start"
+            }
+            Self::DeviceNotGivenBack => "deassign or remove the device before the VM is destroyed",
+            Self::VmNotDestroyed => "pause and destroy the VM when its work is done",
+            Self::PageGivenTwice => {
+                "give each VM and each buffer a page of its own: both would write into this one"
+            }
+            Self::NotifyWithoutRequest => {
+                "notify once for each request, after its state was set to COMPLETE; record the page with watch so that it is seen"
+            }
+            Self::StopsCaller => {
+                "never name the Service VM, or the processor that makes the call, here: the call does not return"
+            }
+            Self::CrashesHypervisor => {
+                "set up the VM's ASYNCIO buffer with setup_sbuf before asyncio_assign"
+            }
+            Self::WritesBeyondBuffer => "ask for 48 counters: 0 and 1 switch the limit off",
+            Self::OwnMemory => "name the VM whose memory is meant: VM 0 is the caller",
+            Self::UnmapsInstead => {
+                "unmap the region and map it anew: ACRN takes every kind but ADD for a deletion"
+            }
+            Self::MappedTwice => {
+                "unmap the range first: pages that are mapped keep their old translation"
+            }
+            Self::UnmapsNothing => "unmap exactly what was mapped: otherwise nothing is unmapped",
+            Self::NameLost => {
+                "do not create a VM under the name of one that lives: the name then means another slot"
+            }
+            Self::NoVcpu => {
+                "give the VM an affinity when it is created: starting a VM without vCPUs crashes the hypervisor"
+            }
+            Self::NeverReturned => {
+                "look at what the call waits for, and at what the hypervisor's log says last"
+            }
+            Self::NoAnswer => "read the hypervisor's log; what the call did is not known",
+            Self::CallsMissing => "record with a larger ring, or one that blocks, to see all calls",
+        }
+    }
+
+    pub(super) fn found(self, at: &At, vm: Option<u16>, message: String) -> Finding {
+        Finding {
+            rule: self,
+            severity: self.severity(),
+            at: at.clone(),
+            vm,
+            message,
+            advice: self.advice(),
+        }
+    }
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Warning => "warning",
+            Self::Error => "error",
+        })
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            severity,
+            at,
+            message,
+            advice,
+            ..
+        } = self;
+        write!(f, "{severity} at {at}: {message}. {advice}")
+    }
+}

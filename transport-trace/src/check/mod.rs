@@ -1,0 +1,133 @@
+//! Holds a trace to the rules of a VM's life: what the hypervisor refuses, what it accepts and should not have been
+//! asked, what was never given back.
+//!
+//! ```no_run
+//! use hypercall_trace::{check::check, read::Trace, replay::Recorded};
+//!
+//! let trace = Trace::open("boot.hct")?;
+//! for finding in check(&Recorded::read(&trace)) {
+//!     println!("{finding}");
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! The rules are ACRN's. They are held against what the trace itself tells ([`state`](crate::state)): of a VM that was
+//! created before the recording began, and behind calls that are missing, only what is certain is found.
+
+mod calls;
+mod finding;
+mod pages;
+mod rules;
+
+use serde::Serialize;
+
+use crate::entry::{Call, Entry, Outcome};
+use crate::replay::Recorded;
+use crate::state::{At, Machine};
+pub use finding::{Finding, Rule, Severity};
+use pages::Shadows;
+
+/// Checks a trace entry by entry, in the order of time.
+#[derive(Clone, Debug, Default)]
+pub struct Checker {
+    machine: Machine,
+    shadows: Shadows,
+    findings: Vec<Finding>,
+}
+
+/// A [`Checker`]'s result.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Checked {
+    /// What was found, in the order of time.
+    pub findings: Vec<Finding>,
+    /// What there was at the end.
+    pub machine: Machine,
+}
+
+impl Checker {
+    /// A checker that has seen nothing.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes the next entry.
+    pub fn take(&mut self, position: u64, lane: &str, entry: &Entry) {
+        match entry {
+            Entry::Call(call) => {
+                let at = At {
+                    position,
+                    lane: lane.to_owned(),
+                    index: call.index,
+                };
+                self.call(&at, call);
+            }
+            Entry::Pages(change) => self.shadows.take(lane, change),
+            Entry::Lost(lost) => {
+                let at = At {
+                    position,
+                    lane: lane.to_owned(),
+                    index: lost.index,
+                };
+                let why = format!("{} calls are missing ({})", lost.count, lost.cause);
+                self.findings.push(Rule::CallsMissing.found(&at, None, why));
+            }
+            Entry::Damaged(damaged) => {
+                let at = At {
+                    position,
+                    lane: lane.to_owned(),
+                    index: 0,
+                };
+                let why = format!("a part of the trace cannot be read ({})", damaged.defect);
+                self.findings.push(Rule::CallsMissing.found(&at, None, why));
+            }
+            Entry::Unknown(_) => {}
+        }
+        self.machine.take(position, lane, entry);
+    }
+
+    fn call(&mut self, at: &At, call: &Call) {
+        match &call.outcome {
+            Outcome::Unfinished => {
+                let why = format!("{} was entered and never returned", call.name());
+                self.findings.push(Rule::NeverReturned.found(at, None, why));
+            }
+            Outcome::Failed(failure) if failure.may_have_run() => {
+                let why = format!("{}: {failure}", call.name());
+                self.findings.push(Rule::NoAnswer.found(at, None, why));
+            }
+            _ => {}
+        }
+        rules::call(at, call, &self.machine, &self.shadows, &mut self.findings);
+    }
+
+    /// What was found until now.
+    #[must_use]
+    pub fn findings(&self) -> &[Finding] {
+        &self.findings
+    }
+
+    /// Ends the check: what is still there was never given back.
+    #[must_use]
+    pub fn finish(mut self) -> Checked {
+        rules::end(&self.machine, &mut self.findings);
+        Checked {
+            findings: self.findings,
+            machine: self.machine,
+        }
+    }
+}
+
+/// Checks a whole trace. A finding's position counts the entries in the order of time.
+#[must_use]
+pub fn check(recorded: &Recorded) -> Vec<Finding> {
+    let mut checker = Checker::new();
+    for (position, entry) in (0..).zip(recorded.in_time()) {
+        let lane = entry
+            .lane()
+            .map(|lane| recorded.lane_name(lane))
+            .unwrap_or_default();
+        checker.take(position, &lane, entry);
+    }
+    checker.finish().findings
+}

@@ -1,0 +1,296 @@
+//! The rules, each against a call and the machine as it was before.
+
+use super::calls::accepted;
+use super::finding::{Finding, Rule};
+use super::pages::Shadows;
+use crate::entry::{Call, Outcome, Place};
+use crate::state::field::{after, before, elements, text, value};
+use crate::state::{At, Machine, Memory, Vm, VmState, handed, target};
+
+/// The flag of a VM whose requests are polled for.
+const POLLING: u64 = 1 << 2;
+/// The id of the ring of asynchronous I/Os.
+const ASYNCIO: u32 = 64;
+/// The state of a request that a vCPU waits for no longer.
+const COMPLETE: u32 = 1;
+
+struct Work<'w> {
+    at: &'w At,
+    call: &'w Call,
+    machine: &'w Machine,
+    out: &'w mut Vec<Finding>,
+}
+
+impl Work<'_> {
+    fn found(&mut self, rule: Rule, vm: Option<u16>, message: String) {
+        self.out.push(rule.found(self.at, vm, message));
+    }
+}
+
+/// Checks a call.
+pub(super) fn call(
+    at: &At,
+    call: &Call,
+    machine: &Machine,
+    shadows: &Shadows,
+    out: &mut Vec<Finding>,
+) {
+    let mut work = Work {
+        at,
+        call,
+        machine,
+        out,
+    };
+    if call.interface() != "Hypervisor" {
+        return;
+    }
+    if call.name() == "create_vm" {
+        work.create();
+    }
+    let Some(id) = target(call) else { return };
+    match machine.vms.get(&id) {
+        _ if id == 0 => work.service_vm(),
+        None => {
+            if let Some(destroyed) = machine.destroyed.get(&id)
+                && accepted(call.name()).is_some()
+            {
+                let why = format!(
+                    "{} for VM {id}, which was destroyed at {destroyed}",
+                    call.name()
+                );
+                work.found(Rule::UsedAfterDestroy, Some(id), why);
+            }
+        }
+        Some(vm) => {
+            work.state(id, vm);
+            work.about(id, vm, shadows);
+        }
+    }
+    work.page(id);
+}
+
+impl Work<'_> {
+    fn create(&mut self) {
+        let refused = matches!(self.call.outcome, Outcome::Returned(rax) if rax != 0)
+            || after(self.call, Place::Rdi, "vmid") == Some(0xffff);
+        let Some(name) = text(self.call, Place::Rdi, "name").filter(|name| !name.is_empty()) else {
+            return;
+        };
+        let lives = self
+            .machine
+            .vms
+            .iter()
+            .find(|(_, vm)| vm.name.as_ref() == Some(&name));
+        if let (true, Some((id, _))) = (refused, lives) {
+            let id = *id;
+            let why = format!("create_vm(\"{name}\") was refused while VM {id} of that name lives");
+            self.found(Rule::NameLost, Some(id), why);
+        }
+    }
+
+    /// Calls about the VM that calls.
+    fn service_vm(&mut self) {
+        match self.call.name() {
+            "pause_vm" => {
+                self.found(
+                    Rule::StopsCaller,
+                    Some(0),
+                    "pause_vm of VM 0 pauses its caller".to_owned(),
+                );
+            }
+            "set_memory_regions" | "write_protect_page" => {
+                let why = format!("{} changes the Service VM's own memory", self.call.name());
+                self.found(Rule::OwnMemory, Some(0), why);
+            }
+            _ => {}
+        }
+    }
+
+    fn state(&mut self, id: u16, vm: &Vm) {
+        let name = self.call.name();
+        let Some(states) = accepted(name) else { return };
+        if vm.state == VmState::Unknown || states.contains(&vm.state) {
+            return;
+        }
+        if name == "start_vm" && vm.state == VmState::Running {
+            let why = format!("start_vm for VM {id}, which runs");
+            return self.found(Rule::StartedTwice, Some(id), why);
+        }
+        let wanted: Vec<String> = states.iter().map(ToString::to_string).collect();
+        let why = format!(
+            "{name} for VM {id}, which is {}, not {}",
+            vm.state,
+            wanted.join(" or ")
+        );
+        self.found(Rule::WrongState, Some(id), why);
+    }
+
+    fn about(&mut self, id: u16, vm: &Vm, shadows: &Shadows) {
+        // What the trace does not show may be there.
+        let certain = vm.created.is_some() && self.machine.missing == 0;
+        match self.call.name() {
+            "start_vm" => {
+                if certain && vm.request_page.is_none() {
+                    let why =
+                        format!("start_vm for VM {id}, which has no page for its I/O requests");
+                    self.found(Rule::StartWithoutRequestPage, Some(id), why);
+                }
+                if vm.vcpus == Some(0) {
+                    self.found(
+                        Rule::NoVcpu,
+                        Some(id),
+                        format!("start_vm for VM {id}, which has no vCPU"),
+                    );
+                }
+            }
+            "destroy_vm" if self.call.rax() == Some(0) => {
+                for device in &vm.devices {
+                    let why = format!("VM {id} is destroyed and still has {device}");
+                    self.found(Rule::DeviceNotGivenBack, Some(id), why);
+                }
+            }
+            "notify_request_finish" if vm.flags & POLLING == 0 => self.notify(id, vm, shadows),
+            "asyncio_assign" => {
+                let addr = before(self.call, Place::Rsi, "addr").unwrap_or(0);
+                if certain && addr != 0 && !vm.buffers.contains_key(&ASYNCIO) {
+                    let why = format!("asyncio_assign for VM {id}, which has no ASYNCIO buffer");
+                    self.found(Rule::CrashesHypervisor, Some(id), why);
+                }
+            }
+            "vm_intr_monitor" => {
+                let count = before(self.call, Place::Rsi, "buf_cnt").unwrap_or(48);
+                let reads = before(self.call, Place::Rsi, "command") == Some(0);
+                if reads && count <= 1 {
+                    let why = format!("vm_intr_monitor asks for {count} counters");
+                    self.found(Rule::WritesBeyondBuffer, Some(id), why);
+                }
+            }
+            "set_memory_regions" => self.regions(id, vm, certain),
+            _ => {}
+        }
+    }
+
+    fn notify(&mut self, id: u16, vm: &Vm, shadows: &Shadows) {
+        let (Some(vcpu), Some(page)) = (value(self.call, 1), &vm.request_page) else {
+            return;
+        };
+        let vcpu = vcpu & 0xffff;
+        let Some(state) = shadows.slot_state(&self.at.lane, page, vcpu) else {
+            return;
+        };
+        if state != COMPLETE {
+            let state = match state {
+                0 => "PENDING",
+                2 => "PROCESSING",
+                3 => "FREE: there is no request",
+                _ => "unknown",
+            };
+            let why =
+                format!("notify_request_finish for vCPU {vcpu} of VM {id}, whose slot is {state}");
+            self.found(Rule::NotifyWithoutRequest, Some(id), why);
+        }
+    }
+
+    fn regions(&mut self, id: u16, vm: &Vm, certain: bool) {
+        let mut found = Vec::new();
+        elements(self.call, 0, |field| {
+            let (kind, gpa, size) = (field("kind"), field("gpa"), field("size"));
+            let end = gpa.saturating_add(size);
+            let range = format!("{gpa:#x}..{end:#x} of VM {id}");
+            let there = vm
+                .regions
+                .iter()
+                .filter(|region| region.gpa < end && gpa < region.gpa.saturating_add(region.size));
+            let covered: u64 = there
+                .map(|region| {
+                    let stop = region.gpa.saturating_add(region.size).min(end);
+                    stop.saturating_sub(region.gpa.max(gpa))
+                })
+                .fold(0, u64::saturating_add);
+            match kind {
+                0 if covered != 0 => {
+                    found.push((
+                        Rule::MappedTwice,
+                        format!("{range} is mapped where there is memory already"),
+                    ));
+                }
+                0 => {}
+                2 if certain && covered < size => {
+                    found.push((
+                        Rule::UnmapsNothing,
+                        format!("{range} is unmapped, of which the VM has {covered:#x} bytes"),
+                    ));
+                }
+                2 => {}
+                kind => found.push((
+                    Rule::UnmapsInstead,
+                    format!("{range} is to be changed with kind {kind}, and is unmapped"),
+                )),
+            }
+        });
+        for (rule, why) in found {
+            self.found(rule, Some(id), why);
+        }
+    }
+
+    /// A page that the hypervisor has already.
+    fn page(&mut self, id: u16) {
+        let handed = handed(self.call, &self.at.lane);
+        let Some(memory) = handed
+            .filter(|memory| !matches!(memory, Memory::Pages { .. } | Memory::Address { gpa: 0 }))
+        else {
+            return;
+        };
+        if self.call.rax() != Some(0) {
+            return;
+        }
+        let own = match self.call.name() {
+            "set_ioreq_buffer" => Role::Requests,
+            "setup_sbuf" => Role::Buffer(before(self.call, Place::Rsi, "sbuf_id").unwrap_or(0)),
+            _ => return,
+        };
+        let mut holder = None;
+        for (other, vm) in &self.machine.vms {
+            if vm.request_page.as_ref() == Some(&memory) && (*other, Role::Requests) != (id, own) {
+                holder = Some(format!("VM {other} has for its I/O requests"));
+            }
+            for (buffer, of) in &vm.buffers {
+                let role = Role::Buffer(u64::from(*buffer));
+                if *of == memory && (*other, role) != (id, own) {
+                    holder = Some(format!("VM {other} has as its buffer {buffer}"));
+                }
+            }
+        }
+        if let Some(holder) = holder {
+            let why = format!(
+                "{} for VM {id} with {memory}, which {holder}",
+                self.call.name()
+            );
+            self.found(Rule::PageGivenTwice, Some(id), why);
+        }
+    }
+}
+
+/// What a page is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Requests,
+    Buffer(u64),
+}
+
+/// Checks what is left at the end.
+pub(super) fn end(machine: &Machine, out: &mut Vec<Finding>) {
+    for (id, vm) in &machine.vms {
+        let Some(created) = &vm.created else { continue };
+        let name = vm.name.as_deref().unwrap_or_default();
+        let why = format!(
+            "VM {id} (\"{name}\") was never destroyed: it is {}",
+            vm.state
+        );
+        out.push(Rule::VmNotDestroyed.found(created, Some(*id), why));
+        for device in &vm.devices {
+            let why = format!("VM {id} still has {device} at the end of the trace");
+            out.push(Rule::DeviceNotGivenBack.found(created, Some(*id), why));
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! The key of a call: what makes it the same call in another run. Plain values count; a name that the hypervisor gave out
+//! is known by the call that it came from, and addresses do not count.
+
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
+use hypercall_core::schema::Role;
+
+use super::units::Unit;
+use crate::entry::{Argument, Call, Link, Target};
+use crate::replay::bind::{Space, is_fixed};
+use crate::replay::leaf::{block_leaves, place_of, register_leaves, unsigned};
+use crate::schema::ResultKind;
+
+/// The keys of one trace's calls.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Keys {
+    /// What each name came from.
+    births: BTreeMap<(Space, u64), u64>,
+    /// How often a call of this key gave a name out.
+    given: BTreeMap<u64, u64>,
+}
+
+impl Keys {
+    /// The key of the next unit.
+    pub(super) fn next(&mut self, unit: &Unit) -> u64 {
+        match unit {
+            Unit::Missing { .. } => 0,
+            Unit::Call(around) => {
+                let key = self.of(&around.call);
+                self.learn(&around.call, key);
+                key
+            }
+        }
+    }
+
+    fn of(&self, call: &Call) -> u64 {
+        let schema = call.schema.as_deref();
+        let mut hash = DefaultHasher::new();
+        call.name().hash(&mut hash);
+        call.number.hash(&mut hash);
+        for (number, argument) in call.args.iter().enumerate() {
+            match argument {
+                Argument::Unused => 0_u8.hash(&mut hash),
+                Argument::Value(value) => {
+                    let bytes = value.to_le_bytes();
+                    for leaf in register_leaves(schema, number) {
+                        let Some(bytes) = leaf.of(&bytes) else {
+                            continue;
+                        };
+                        self.value(Space::of(&leaf), leaf.role, bytes, &mut hash);
+                    }
+                }
+                Argument::Block(block) => {
+                    for nested in [false, true] {
+                        let place = place_of(number, nested);
+                        let Some(block) = call.block(place) else {
+                            continue;
+                        };
+                        let bytes = block.before_bytes();
+                        block.length.hash(&mut hash);
+                        for leaf in block_leaves(schema, place, block.length) {
+                            let Some(bytes) = leaf.of(&bytes) else {
+                                continue;
+                            };
+                            self.value(Space::of(&leaf), leaf.role, bytes, &mut hash);
+                        }
+                    }
+                    if let Some(Link {
+                        target: Target::Pages { count, .. },
+                        ..
+                    }) = &block.link
+                    {
+                        count.hash(&mut hash);
+                    }
+                }
+            }
+        }
+        hash.finish()
+    }
+
+    fn value(&self, space: Option<Space>, role: Role, bytes: &[u8], hash: &mut DefaultHasher) {
+        match (space, role) {
+            (Some(space), Role::Handle) => {
+                let value = unsigned(bytes);
+                let birth = self.births.get(&(space, value)).copied();
+                birth.unwrap_or(value).hash(hash);
+            }
+            (_, Role::Plain) => bytes.hash(hash),
+            _ => {}
+        }
+    }
+
+    /// Notes the names that a call gave out.
+    fn learn(&mut self, call: &Call, key: u64) {
+        let Some(ResultKind::Yielded(register)) =
+            call.schema.as_deref().map(|schema| &schema.result)
+        else {
+            return;
+        };
+        let place = place_of(*register, false);
+        let Some(after) = call.block(place).and_then(crate::entry::Block::after_bytes) else {
+            return;
+        };
+        if call.rax() != Some(0) {
+            return;
+        }
+        let count = self.given.entry(key).or_default();
+        *count = count.saturating_add(1);
+        for leaf in block_leaves(call.schema.as_deref(), place, after.len()) {
+            if let (Some(space), Some(bytes)) = (Space::of(&leaf), leaf.of(&after))
+                && space.is_handle()
+                && !is_fixed(unsigned(bytes))
+            {
+                let mut hash = DefaultHasher::new();
+                (key, *count, &leaf.path).hash(&mut hash);
+                self.births.insert((space, unsigned(bytes)), hash.finish());
+            }
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! Compares two traces: call by call, field by field.
+//!
+//! Lanes are compared by name. Within a lane calls are aligned by call and key, so that a call that only one trace has
+//! does not make all that follows differ. The key is every plain value that goes in; names that the hypervisor gave out
+//! count by the call that they came from, addresses not at all. What is left between aligned calls is aligned by the
+//! calls' names. Then two calls are compared value by value, each by its role: names and addresses are tied at their first
+//! sight, counters are not compared, and times never are.
+//!
+//! A window of calls is in memory at a time, so traces may be longer than memory.
+
+mod align;
+mod key;
+mod pair;
+mod units;
+mod work;
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::entry::Entry;
+use crate::read::Trace;
+use crate::replay::{FieldDifference, Line, Recorded};
+pub(crate) use pair::{differences, outcome};
+use units::Units;
+use work::Work;
+
+/// What is compared.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// Leave out what changed in shared pages.
+    pub without_pages: bool,
+}
+
+/// One thing in which two traces differ.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Difference {
+    /// A call is in both, with other values.
+    Changed {
+        /// The lane.
+        lane: String,
+        /// The call in the first trace.
+        left: Line,
+        /// The call in the second trace.
+        right: Line,
+        /// The values: expected are the first trace's, found the second's.
+        differences: Vec<FieldDifference>,
+    },
+    /// A call is in the first trace only.
+    OnlyLeft {
+        /// The lane.
+        lane: String,
+        /// The call.
+        call: Line,
+    },
+    /// A call is in the second trace only.
+    OnlyRight {
+        /// The lane.
+        lane: String,
+        /// The call.
+        call: Line,
+    },
+    /// Calls are missing from a trace: what was made of them is not known.
+    Missing {
+        /// The lane.
+        lane: String,
+        /// Whether they are missing from the first trace.
+        left: bool,
+        /// The index of the first of them, where it is known.
+        index: u64,
+        /// How many.
+        count: u64,
+        /// Why.
+        why: String,
+    },
+    /// A lane is in the first trace only.
+    LaneOnlyLeft {
+        /// The lane.
+        lane: String,
+    },
+    /// A lane is in the second trace only.
+    LaneOnlyRight {
+        /// The lane.
+        lane: String,
+    },
+}
+
+/// The result of a comparison.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Diff {
+    /// How many calls are the same.
+    pub same: u64,
+    /// In what the traces differ, lane by lane, in the order of the calls.
+    pub differences: Vec<Difference>,
+}
+
+impl Diff {
+    /// Whether the traces are the same, but for times, names and addresses.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.differences.is_empty()
+    }
+}
+
+/// Compares two traces in memory.
+#[must_use]
+pub fn diff(left: &Recorded, right: &Recorded, options: Options) -> Diff {
+    let lanes = |recorded: &Recorded| -> Vec<(u32, String)> {
+        recorded
+            .lane_ids()
+            .into_iter()
+            .map(|id| (id, recorded.lane_name(id)))
+            .collect()
+    };
+    let entries =
+        |recorded: &'_ Recorded, id| -> Vec<Entry> { recorded.of_lane(id).cloned().collect() };
+    compare(
+        &lanes(left),
+        &lanes(right),
+        |id| entries(left, id).into_iter(),
+        |id| entries(right, id).into_iter(),
+        options,
+    )
+}
+
+/// Compares two opened traces, a window of calls at a time.
+#[must_use]
+pub fn diff_traces(left: &Trace, right: &Trace, options: Options) -> Diff {
+    let lanes = |trace: &Trace| -> Vec<(u32, String)> {
+        trace
+            .lanes()
+            .iter()
+            .map(|lane| (lane.id, lane.name.clone()))
+            .collect()
+    };
+    compare(
+        &lanes(left),
+        &lanes(right),
+        |id| left.lane_entries(id),
+        |id| right.lane_entries(id),
+        options,
+    )
+}
+
+fn compare<L: Iterator<Item = Entry>, R: Iterator<Item = Entry>>(
+    left: &[(u32, String)],
+    right: &[(u32, String)],
+    entries_left: impl Fn(u32) -> L,
+    entries_right: impl Fn(u32) -> R,
+    options: Options,
+) -> Diff {
+    let mut work = Work::new(options);
+    for (id, name) in left {
+        match right.iter().find(|(_, other)| other == name) {
+            Some((other, _)) => {
+                let (ours, theirs) = (entries_left(*id), entries_right(*other));
+                work.lanes(name, Units::new(ours), Units::new(theirs));
+            }
+            None => work
+                .out
+                .differences
+                .push(Difference::LaneOnlyLeft { lane: name.clone() }),
+        }
+    }
+    for (_, name) in right {
+        if !left.iter().any(|(_, other)| other == name) {
+            work.out
+                .differences
+                .push(Difference::LaneOnlyRight { lane: name.clone() });
+        }
+    }
+    work.out
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Changed {
+                lane,
+                left,
+                right,
+                differences,
+            } => {
+                write!(f, "~ {lane} {}/{}  {}", left.index, right.index, left.text)?;
+                for difference in differences {
+                    write!(f, "\n      {difference}")?;
+                }
+                Ok(())
+            }
+            Self::OnlyLeft { lane, call } => write!(f, "- {lane} {}  {}", call.index, call.text),
+            Self::OnlyRight { lane, call } => write!(f, "+ {lane} {}  {}", call.index, call.text),
+            Self::Missing {
+                lane,
+                left,
+                index,
+                count,
+                why,
+            } => {
+                let side = if *left { "first" } else { "second" };
+                write!(
+                    f,
+                    "? {lane} {index}  {count} calls are missing from the {side} trace ({why})"
+                )
+            }
+            Self::LaneOnlyLeft { lane } => write!(f, "- lane {lane} is in the first trace only"),
+            Self::LaneOnlyRight { lane } => write!(f, "+ lane {lane} is in the second trace only"),
+        }
+    }
+}
+
+impl fmt::Display for Diff {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for difference in &self.differences {
+            writeln!(f, "{difference}")?;
+        }
+        writeln!(
+            f,
+            "{} calls are the same, {} differences",
+            self.same,
+            self.differences.len()
+        )
+    }
+}

@@ -1,0 +1,127 @@
+//! Compares two calls that were aligned.
+
+use super::units::Around;
+use crate::entry::{Call, Outcome, PageChange};
+use crate::replay::bind::{Bindings, Seen, Trial};
+use crate::replay::compare::{Rules, outputs, requests};
+use crate::replay::{FieldDifference, Reason, failure, text};
+use crate::schema::ResultKind;
+
+/// The values in which two calls differ: what went in, what came out, what changed in pages.
+pub(crate) fn differences(
+    left: &Call,
+    right: &Call,
+    bindings: &mut Bindings,
+    lane: &str,
+) -> Vec<FieldDifference> {
+    let schema = left.schema.as_deref();
+    let seen = Seen {
+        lane: lane.to_owned(),
+        index: left.index,
+    };
+    let takes_part = |_: &str| true;
+    let rules = Rules {
+        hash: None,
+        takes_part: &takes_part,
+    };
+    let mut trial = Trial::new(bindings);
+    let mut out = requests(schema, &left.args, &right.args, rules, &mut trial);
+    out.extend(outcome(left, right));
+    let gives = |place| match schema.map(|schema| &schema.result) {
+        Some(ResultKind::Yielded(register)) => {
+            crate::replay::leaf::place_of(*register, false) == place
+        }
+        _ => false,
+    };
+    for (place, block) in left.blocks() {
+        let theirs = right
+            .block(place)
+            .and_then(crate::entry::Block::after_bytes);
+        // What a refused call leaves behind is what went in, which was compared.
+        if block.direction != hypercall_core::call::Direction::Read
+            && let (Some(ours), Some(theirs)) = (block.after_bytes(), theirs)
+            && left.rax().is_some()
+            && left.rax() == right.rax()
+        {
+            out.extend(outputs(
+                schema,
+                place,
+                &ours,
+                &theirs,
+                gives(place),
+                rules,
+                &mut trial,
+            ));
+        }
+    }
+    let new = trial.new;
+    new.iter().for_each(|tie| bindings.tie(tie, &seen));
+    // A value that only comes back as it went in is told once.
+    let mut told: Vec<FieldDifference> = Vec::with_capacity(out.len());
+    for difference in out {
+        if !told.contains(&difference) {
+            told.push(difference);
+        }
+    }
+    told
+}
+
+/// In what the answers differ, memory apart.
+pub(crate) fn outcome(left: &Call, right: &Call) -> Option<FieldDifference> {
+    let same = match (&left.outcome, &right.outcome) {
+        (Outcome::Failed(left), Outcome::Failed(right)) => {
+            failure::kind(left) == failure::kind(right)
+        }
+        (left, right) => left == right,
+    };
+    (!same).then(|| FieldDifference {
+        field: "RAX".to_owned(),
+        place: "RAX".to_owned(),
+        expected: text::answer(left),
+        found: text::answer(right),
+        reason: Reason::Value,
+    })
+}
+
+/// In what the pages around two calls differ.
+pub(super) fn pages(left: &Around, right: &Around) -> Vec<FieldDifference> {
+    let mut out = Vec::new();
+    for (when, ours, theirs) in [
+        ("before", &left.enter, &right.enter),
+        ("after", &left.exit, &right.exit),
+    ] {
+        let (ours, theirs) = (words(ours), words(theirs));
+        let mut all: Vec<_> = ours.iter().chain(&theirs).map(|(at, _)| *at).collect();
+        all.sort_unstable();
+        all.dedup();
+        for (page, offset) in all {
+            let find = |list: &[((u32, u32), u32)]| {
+                let found = list.iter().rfind(|(at, _)| *at == (page, offset));
+                found.map_or_else(|| "unchanged".to_owned(), |(_, word)| format!("{word:#x}"))
+            };
+            let (expected, found) = (find(&ours), find(&theirs));
+            if expected != found {
+                out.push(FieldDifference {
+                    field: format!("page {page}, word at {offset:#x}, {when} the call"),
+                    place: format!("page {page}, byte {offset:#x}"),
+                    expected,
+                    found,
+                    reason: Reason::Value,
+                });
+            }
+        }
+    }
+    out
+}
+
+fn words(changes: &[PageChange]) -> Vec<((u32, u32), u32)> {
+    let mut words = Vec::new();
+    for change in changes {
+        for run in &change.runs {
+            for (offset, word) in (run.offset..).step_by(4).zip(run.after.as_chunks::<4>().0) {
+                words.push(((change.page, offset), u32::from_le_bytes(*word)));
+            }
+        }
+    }
+    words
+}

@@ -1,0 +1,214 @@
+//! Goes through one lane of two traces, window by window.
+
+use super::align::{Step, align};
+use super::key::Keys;
+use super::pair;
+use super::units::Unit;
+use super::{Diff, Difference, Options};
+use crate::replay::bind::Bindings;
+use crate::replay::{Line, text};
+
+/// Calls of each trace that are looked at together.
+const WINDOW: usize = 512;
+
+/// A comparison under way.
+pub(super) struct Work {
+    options: Options,
+    bindings: Bindings,
+    keys: (Keys, Keys),
+    lane: String,
+    pub(super) out: Diff,
+}
+
+/// Units that are looked at, with their keys.
+#[derive(Default)]
+struct Window {
+    keys: Vec<u64>,
+    units: Vec<Unit>,
+    ended: bool,
+}
+
+impl Window {
+    fn fill(&mut self, from: &mut impl Iterator<Item = Unit>, keys: &mut Keys) {
+        while !self.ended && self.units.len() < WINDOW {
+            match from.next() {
+                Some(unit) => {
+                    self.keys.push(keys.next(&unit));
+                    self.units.push(unit);
+                }
+                None => self.ended = true,
+            }
+        }
+    }
+
+    fn take(&mut self, count: usize) -> Vec<Unit> {
+        let count = count.min(self.units.len());
+        self.keys.drain(..count.min(self.keys.len()));
+        self.units.drain(..count).collect()
+    }
+}
+
+impl Work {
+    pub(super) fn new(options: Options) -> Self {
+        Self {
+            options,
+            bindings: Bindings::default(),
+            keys: (Keys::default(), Keys::default()),
+            lane: String::new(),
+            out: Diff::default(),
+        }
+    }
+
+    /// Compares one lane.
+    pub(super) fn lanes(
+        &mut self,
+        name: &str,
+        mut left: impl Iterator<Item = Unit>,
+        mut right: impl Iterator<Item = Unit>,
+    ) {
+        name.clone_into(&mut self.lane);
+        let (mut ours, mut theirs) = (Window::default(), Window::default());
+        loop {
+            ours.fill(&mut left, &mut self.keys.0);
+            theirs.fill(&mut right, &mut self.keys.1);
+            if ours.units.is_empty() && theirs.units.is_empty() {
+                return;
+            }
+            let steps = align(&ours.keys, &theirs.keys);
+            let ended = ours.ended && theirs.ended;
+            let done = if ended {
+                steps.len()
+            } else {
+                committed(&steps)
+            };
+            self.steps(
+                steps.get(..done).unwrap_or_default(),
+                &mut ours,
+                &mut theirs,
+            );
+        }
+    }
+
+    /// Reports what was aligned. What stands between two aligned calls is aligned by the calls' names.
+    fn steps(&mut self, steps: &[Step], ours: &mut Window, theirs: &mut Window) {
+        let mut rest = steps;
+        while let Some(first) = rest.first() {
+            let both = *first == Step::Both;
+            let run = rest
+                .iter()
+                .take_while(|step| (**step == Step::Both) == both)
+                .count();
+            let (now, later) = rest.split_at_checked(run).unwrap_or((rest, &[]));
+            let count = |wanted: Step| now.iter().filter(|step| **step == wanted || both).count();
+            let (left, right) = (
+                ours.take(count(Step::Left)),
+                theirs.take(count(Step::Right)),
+            );
+            if both {
+                for (left, right) in left.iter().zip(&right) {
+                    self.pair(left, right);
+                }
+            } else {
+                self.between(&left, &right);
+            }
+            rest = later;
+        }
+    }
+
+    fn between(&mut self, left: &[Unit], right: &[Unit]) {
+        let name = |unit: &Unit| match unit {
+            Unit::Call(around) => (around.call.number, around.call.name().to_owned()),
+            Unit::Missing { .. } => (0, String::new()),
+        };
+        let names = |units: &[Unit]| -> Vec<_> { units.iter().map(name).collect() };
+        let (mut left_at, mut right_at) = (left.iter(), right.iter());
+        for step in align(&names(left), &names(right)) {
+            match step {
+                Step::Both => {
+                    if let (Some(left), Some(right)) = (left_at.next(), right_at.next()) {
+                        self.pair(left, right);
+                    }
+                }
+                Step::Left => {
+                    if let Some(unit) = left_at.next() {
+                        self.only(unit, true);
+                    }
+                }
+                Step::Right => {
+                    if let Some(unit) = right_at.next() {
+                        self.only(unit, false);
+                    }
+                }
+            }
+        }
+    }
+
+    fn only(&mut self, unit: &Unit, left: bool) {
+        let lane = self.lane.clone();
+        self.out.differences.push(match unit {
+            Unit::Call(around) => {
+                let call = Line {
+                    index: around.call.index,
+                    text: text::call(&around.call),
+                };
+                if left {
+                    Difference::OnlyLeft { lane, call }
+                } else {
+                    Difference::OnlyRight { lane, call }
+                }
+            }
+            Unit::Missing { index, count, why } => Difference::Missing {
+                lane,
+                left,
+                index: *index,
+                count: *count,
+                why: why.clone(),
+            },
+        });
+    }
+
+    fn pair(&mut self, left: &Unit, right: &Unit) {
+        let (Unit::Call(ours), Unit::Call(theirs)) = (left, right) else {
+            self.only(left, true);
+            self.only(right, false);
+            return;
+        };
+        let mut found = pair::differences(&ours.call, &theirs.call, &mut self.bindings, &self.lane);
+        if !self.options.without_pages {
+            found.extend(pair::pages(ours, theirs));
+        }
+        if found.is_empty() {
+            self.out.same = self.out.same.saturating_add(1);
+            return;
+        }
+        let line = |call: &crate::entry::Call| Line {
+            index: call.index,
+            text: text::call(call),
+        };
+        self.out.differences.push(Difference::Changed {
+            lane: self.lane.clone(),
+            left: line(&ours.call),
+            right: line(&theirs.call),
+            differences: found,
+        });
+    }
+}
+
+/// How many steps are certain although more calls follow: the first half of the window, up to an aligned call where there
+/// is one.
+fn committed(steps: &[Step]) -> usize {
+    let (mut left, mut right) = (0_usize, 0_usize);
+    let (mut half, mut last) = (steps.len(), None);
+    for (place, step) in steps.iter().enumerate() {
+        left = left.saturating_add(usize::from(*step != Step::Right));
+        right = right.saturating_add(usize::from(*step != Step::Left));
+        if *step == Step::Both {
+            last = Some(place.saturating_add(1));
+        }
+        if left.max(right) >= WINDOW / 2 {
+            half = place.saturating_add(1);
+            break;
+        }
+    }
+    last.unwrap_or(half)
+}

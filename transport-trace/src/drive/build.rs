@@ -1,0 +1,263 @@
+//! Builds a live call of a recorded one, and makes it.
+
+use std::collections::BTreeMap;
+
+use hypercall_core::arg::{Arg, Linked, Target as ArgTarget};
+use hypercall_core::call::{CallInfo, Direction};
+use hypercall_core::schema::Role;
+use hypercall_core::{Gpa, SharedPage, SharedRef, Transport};
+
+use crate::entry::{After, Argument, Block, Call, Link, Outcome, Target, capture};
+use crate::replay::bind::{Bindings, Space};
+use crate::replay::leaf::{Leaf, block_leaves, place_of, register_leaves, unsigned};
+
+/// A way of an address: from the recorded one to the one that goes out.
+type Map<'m> = &'m dyn Fn(u64) -> u64;
+
+/// The live pages that stand for recorded ones.
+pub(super) struct Build {
+    pages: BTreeMap<(String, u32), &'static SharedPage>,
+}
+
+/// The live memory of one argument.
+enum Live {
+    None,
+    Value(u64),
+    Block {
+        direction: Direction,
+        bytes: Vec<u8>,
+        link: Option<LiveLink>,
+    },
+}
+
+struct LiveLink {
+    offset: usize,
+    target: LiveTarget,
+}
+
+enum LiveTarget {
+    Block {
+        direction: Direction,
+        bytes: Vec<u8>,
+    },
+    Shared(SharedRef),
+}
+
+impl Live {
+    fn arg(&mut self) -> Arg<'_> {
+        match self {
+            Self::None => Arg::None,
+            Self::Value(value) => Arg::Value(*value),
+            Self::Block {
+                bytes,
+                link: Some(LiveLink { offset, target }),
+                ..
+            } => Arg::Linked(Linked {
+                header: bytes,
+                offset: *offset,
+                target: match target {
+                    LiveTarget::Shared(shared) => ArgTarget::Shared(*shared),
+                    LiveTarget::Block {
+                        direction: Direction::Read,
+                        bytes,
+                    } => ArgTarget::Read(bytes),
+                    LiveTarget::Block { bytes, .. } => ArgTarget::ReadWrite(bytes),
+                },
+            }),
+            Self::Block {
+                direction: Direction::Read,
+                bytes,
+                ..
+            } => Arg::Read(bytes),
+            Self::Block {
+                direction: Direction::Write,
+                bytes,
+                ..
+            } => Arg::Write(bytes),
+            Self::Block {
+                direction: Direction::ReadWrite,
+                bytes,
+                ..
+            } => Arg::ReadWrite(bytes),
+        }
+    }
+}
+
+impl Build {
+    pub(super) const fn new(pages: BTreeMap<(String, u32), &'static SharedPage>) -> Self {
+        Self { pages }
+    }
+
+    /// The live page that stands for a watched one.
+    pub(super) fn page(&mut self, lane: &str, number: u32) -> &'static SharedPage {
+        self.pages
+            .entry((lane.to_owned(), number))
+            // The hypervisor keeps it, nobody says for how long.
+            .or_insert_with(|| Box::leak(Box::new(SharedPage::new())))
+    }
+
+    /// Makes a call as it was recorded, with live names and addresses. Returns it with its live answer.
+    pub(super) fn make(
+        &mut self,
+        lane: &str,
+        call: &Call,
+        info: &'static CallInfo,
+        bindings: &Bindings,
+        map: Option<Map<'_>>,
+        transport: &(impl Transport + ?Sized),
+    ) -> Call {
+        let mut renamed = call.clone();
+        rename(&mut renamed, bindings, map);
+        let [first, second] = &renamed.args;
+        let (mut rdi, mut rsi) = (self.live(lane, first), self.live(lane, second));
+        let before = capture(&[rdi.arg(), rsi.arg()]);
+        let answer = transport.call(info, [rdi.arg(), rsi.arg()]);
+        let after = capture(&[rdi.arg(), rsi.arg()]);
+        let mut live = Call {
+            args: before,
+            outcome: match answer {
+                Ok(rax) => Outcome::Returned(rax),
+                Err(error) => Outcome::Failed(error.into()),
+            },
+            ..renamed
+        };
+        for ((before, after), memory) in live.args.iter_mut().zip(after).zip([&rdi, &rsi]) {
+            finish(before, after, memory);
+        }
+        live
+    }
+
+    fn live(&mut self, lane: &str, argument: &Argument) -> Live {
+        let block = match argument {
+            Argument::Unused => return Live::None,
+            Argument::Value(value) => return Live::Value(*value),
+            Argument::Block(block) => block,
+        };
+        let bytes = |block: &Block| block.before_bytes().into_owned();
+        let link = block.link.as_ref().map(|Link { offset, target }| LiveLink {
+            offset: *offset,
+            target: match target {
+                Target::Block(nested) => LiveTarget::Block {
+                    direction: nested.direction,
+                    bytes: bytes(nested),
+                },
+                Target::Address(gpa) => LiveTarget::Shared(SharedRef::Address(Gpa(*gpa))),
+                Target::Pages {
+                    count: 1,
+                    page: Some(page),
+                } => LiveTarget::Shared(self.page(lane, *page).into()),
+                Target::Pages { count, .. } => {
+                    LiveTarget::Shared(SharedRef::Pages(several(*count)))
+                }
+            },
+        });
+        Live::Block {
+            direction: block.direction,
+            bytes: bytes(block),
+            link,
+        }
+    }
+}
+
+/// Pages that follow each other, for a hypervisor to keep. At most as many as a buffer of ACRN's may have.
+fn several(count: u32) -> &'static [SharedPage] {
+    let count = usize::try_from(count).unwrap_or(0).min(1024);
+    Box::leak((0..count).map(|_| SharedPage::new()).collect())
+}
+
+/// Puts the live names and addresses in place of the recorded ones.
+fn rename(call: &mut Call, bindings: &Bindings, map: Option<Map<'_>>) {
+    let live = |space: &Space, role: Role, value: u64| {
+        // An address that came from this hypervisor is its own; others are mapped.
+        match bindings.found(space, value) {
+            Some(found) if found != value => found,
+            _ if role == Role::Address => map.map_or(value, |map| map(value)),
+            _ => value,
+        }
+    };
+    let values = |leaves: &[Leaf<'_>], bytes: &mut [u8]| {
+        for leaf in leaves {
+            if let (Some(space), Some(bytes)) = (Space::of(leaf), leaf.of_mut(bytes)) {
+                let value = live(&space, leaf.role, unsigned(bytes));
+                for (byte, new) in bytes.iter_mut().zip(value.to_le_bytes()) {
+                    *byte = new;
+                }
+            }
+        }
+    };
+    let schema = call.schema.clone();
+    let schema = schema.as_deref();
+    for (number, argument) in call.args.iter_mut().enumerate() {
+        match argument {
+            Argument::Unused => {}
+            Argument::Value(value) => {
+                let mut bytes = value.to_le_bytes();
+                values(&register_leaves(schema, number), &mut bytes);
+                *value = u64::from_le_bytes(bytes);
+            }
+            Argument::Block(block) => {
+                let one = |block: &mut Block, nested| {
+                    let place = place_of(number, nested);
+                    values(
+                        &block_leaves(schema, place, block.length),
+                        &mut block.before,
+                    );
+                };
+                one(block, false);
+                match &mut block.link {
+                    Some(Link {
+                        target: Target::Block(nested),
+                        ..
+                    }) => one(nested, true),
+                    Some(Link {
+                        target: Target::Address(gpa),
+                        ..
+                    }) => {
+                        *gpa = live(&Space::gpa(), Role::Address, *gpa);
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+}
+
+/// Puts what came out into the captured argument.
+fn finish(before: &mut Argument, after: Argument, memory: &Live) {
+    let (Argument::Block(block), Argument::Block(after)) = (before, after) else {
+        return;
+    };
+    let Live::Block { bytes, link, .. } = memory else {
+        return;
+    };
+    let changed = |block: &mut Block, after: &Block, bytes: &[u8]| {
+        let now = match block.direction {
+            Direction::Write => bytes,
+            _ => &after.before,
+        };
+        let same = *block.before_bytes() == *now;
+        block.after = if same {
+            After::Unchanged
+        } else {
+            After::Changed(now.to_vec())
+        };
+    };
+    if let (
+        Some(Link {
+            target: Target::Block(nested),
+            ..
+        }),
+        Some(Link {
+            target: Target::Block(nested_after),
+            ..
+        }),
+        Some(LiveLink {
+            target: LiveTarget::Block { bytes, .. },
+            ..
+        }),
+    ) = (&mut block.link, &after.link, link)
+    {
+        changed(nested, nested_after, bytes);
+    }
+    changed(block, &after, bytes);
+}

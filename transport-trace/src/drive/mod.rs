@@ -1,0 +1,252 @@
+//! The other direction: a recorded trace's requests into a hypervisor, to see whether it still answers as it did.
+//!
+//! ```
+//! use hypercall_core::{Gpa, acrn::{HypervisorCalls, server::AcrnServer}};
+//! use hypercall_mock::{fake::FakeAcrn, loopback::Loopback};
+//! use hypercall_trace::{drive::Driver, replay::Recorded};
+//!
+//! # fn field_trace() -> Recorded { Recorded::default() }
+//! let trace: Recorded = field_trace();
+//! let machine = FakeAcrn::new();
+//! let transport = Loopback::new(AcrnServer::new(&machine), &machine, Gpa(0x100_0000), 0x1_0000);
+//! let driven = Driver::new(HypervisorCalls::INTERFACE).drive(&trace, &transport);
+//! assert!(driven.differences.is_empty(), "{driven}");
+//! ```
+//!
+//! Calls are made one after the other in the order of time, whatever lane they were recorded in. Names that the
+//! hypervisor gives out are tied to the recorded ones and used in later calls. What a program or a guest wrote into shared
+//! pages is written as it was recorded; guests do not run, so what only a guest can cause does not happen.
+//!
+//! **Over a real hypervisor** this does what the trace says: it creates VMs, maps memory, starts them. Addresses go out as
+//! recorded unless they are [mapped](Driver::map_addresses), so the contract of the transport is the caller's to keep.
+//! Calls that brought the machine down, never returned, or hold a secret of which only a hash is left are not made, unless
+//! that is [asked for](Driver::with_hazards).
+
+mod build;
+mod report;
+
+use std::collections::BTreeMap;
+
+use hypercall_core::call::InterfaceInfo;
+use hypercall_core::{SharedPage, Transport};
+
+use crate::diff::{differences, outcome};
+use crate::entry::{Call, Entry, Failure, Outcome, PageChange, Place};
+use crate::replay::bind::Bindings;
+use crate::replay::{Line, OfLane, Recorded, text};
+use build::Build;
+pub use report::{Driven, NotMade, OtherAnswer, WhyNotMade};
+
+/// A way of an address: from the recorded one to the one that goes out.
+type Map = Box<dyn Fn(u64) -> u64 + Send + Sync>;
+
+/// Makes a trace's calls.
+pub struct Driver {
+    interface: &'static InterfaceInfo,
+    hazards: bool,
+    all: bool,
+    map: Option<Map>,
+    pages: BTreeMap<(String, u32), &'static SharedPage>,
+}
+
+impl std::fmt::Debug for Driver {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Driver")
+            .field("interface", &self.interface.name)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Driver {
+    /// Makes calls of this interface. Stops at the first answer that differs.
+    #[must_use]
+    pub const fn new(interface: &'static InterfaceInfo) -> Self {
+        Self {
+            interface,
+            hazards: false,
+            all: false,
+            map: None,
+            pages: BTreeMap::new(),
+        }
+    }
+
+    /// Goes on behind an answer that differs.
+    #[must_use]
+    pub const fn all(mut self) -> Self {
+        self.all = true;
+        self
+    }
+
+    /// Makes calls that brought the machine down as well. For fakes.
+    #[must_use]
+    pub const fn with_hazards(mut self) -> Self {
+        self.hazards = true;
+        self
+    }
+
+    /// Says which address goes out in place of a recorded one.
+    #[must_use]
+    pub fn map_addresses(mut self, map: impl Fn(u64) -> u64 + Send + Sync + 'static) -> Self {
+        self.map = Some(Box::new(map));
+        self
+    }
+
+    /// Says which live page stands for a watched page of a lane. Without it, pages are allocated, and never freed: the
+    /// hypervisor keeps them.
+    #[must_use]
+    pub fn page(mut self, lane: &str, number: u32, page: &'static SharedPage) -> Self {
+        self.pages.insert((lane.to_owned(), number), page);
+        self
+    }
+
+    /// Makes the calls.
+    pub fn drive(&self, recorded: &Recorded, transport: &(impl Transport + ?Sized)) -> Driven {
+        let mut run = Run {
+            driver: self,
+            transport,
+            bindings: Bindings::default(),
+            build: Build::new(self.pages.clone()),
+            out: Driven::default(),
+        };
+        for entry in recorded.in_time() {
+            let lane = entry
+                .lane()
+                .map(|lane| recorded.lane_name(lane))
+                .unwrap_or_default();
+            let go_on = match entry {
+                Entry::Call(call) => run.call(&lane, call),
+                Entry::Pages(change) => {
+                    run.pages(&lane, change);
+                    true
+                }
+                Entry::Lost(lost) => {
+                    run.out.missing = run.out.missing.saturating_add(lost.count);
+                    true
+                }
+                Entry::Damaged(damaged) => {
+                    let count = damaged.entries.map_or(1, u64::from);
+                    run.out.missing = run.out.missing.saturating_add(count);
+                    true
+                }
+                Entry::Unknown(_) => true,
+            };
+            if !go_on {
+                break;
+            }
+        }
+        run.out
+    }
+}
+
+struct Run<'d, T: ?Sized> {
+    driver: &'d Driver,
+    transport: &'d T,
+    bindings: Bindings,
+    build: Build,
+    out: Driven,
+}
+
+impl<T: Transport + ?Sized> Run<'_, T> {
+    /// Whether to go on.
+    fn call(&mut self, lane: &str, call: &Call) -> bool {
+        let this = || OfLane {
+            lane: lane.to_owned(),
+            line: Line {
+                index: call.index,
+                text: text::call(call),
+            },
+        };
+        if let Some(why) = self.refuse(call) {
+            self.out.not_made.push(NotMade { call: this(), why });
+            return true;
+        }
+        let info = self.driver.interface.call(call.name());
+        let Some(info) = info.filter(|info| info.number == call.number) else {
+            self.out.not_made.push(NotMade {
+                call: this(),
+                why: WhyNotMade::OtherInterface,
+            });
+            return true;
+        };
+        let map = self
+            .driver
+            .map
+            .as_deref()
+            .map(|map| map as &dyn Fn(u64) -> u64);
+        let live = self
+            .build
+            .make(lane, call, info, &self.bindings, map, self.transport);
+        self.out.made = self.out.made.saturating_add(1);
+        let mut found = match (&call.outcome, &live.outcome) {
+            // Memory is compared where there is an answer.
+            (Outcome::Returned(_), Outcome::Returned(_)) => {
+                differences(call, &live, &mut self.bindings, lane)
+            }
+            _ => outcome(call, &live).into_iter().collect(),
+        };
+        // What goes in is as recorded by construction; a mapped address is not a difference.
+        if self.driver.map.is_some() {
+            found.retain(|difference| {
+                difference.field == "RAX" || !is_input(call, &difference.place)
+            });
+        }
+        if found.is_empty() {
+            self.out.same = self.out.same.saturating_add(1);
+            return true;
+        }
+        let answer = text::answer(&live);
+        self.out.differences.push(OtherAnswer {
+            call: this(),
+            answer,
+            differences: found,
+        });
+        // A machine that is down answers nothing more.
+        self.driver.all
+            && !matches!(
+                &live.outcome,
+                Outcome::Failed(Failure::Crashed(_) | Failure::Hung(_))
+            )
+    }
+
+    fn refuse(&self, call: &Call) -> Option<WhyNotMade> {
+        if crate::replay::has_secret(call) {
+            return Some(WhyNotMade::Secret);
+        }
+        if self.driver.hazards {
+            return None;
+        }
+        match &call.outcome {
+            Outcome::Unfinished => Some(WhyNotMade::Unfinished),
+            Outcome::Failed(Failure::Crashed(_) | Failure::Hung(_)) => Some(WhyNotMade::Hazard),
+            _ => None,
+        }
+    }
+
+    /// Writes what the program, or a guest, wrote. What the hypervisor wrote during a call it writes itself.
+    fn pages(&mut self, lane: &str, change: &PageChange) {
+        if change.when == crate::entry::When::Exit {
+            return;
+        }
+        let page = self.build.page(lane, change.page);
+        for run in &change.runs {
+            if let Ok(offset) = usize::try_from(run.offset) {
+                // A run lies within its page, or the trace is not well formed and there is nothing to write.
+                let _ = page.write(offset, &run.after);
+            }
+        }
+    }
+}
+
+/// Whether a difference is in what went in: in a register, or in a block that the hypervisor only reads.
+fn is_input(call: &Call, place: &str) -> bool {
+    if place == "RDI" || place == "RSI" {
+        return true;
+    }
+    let read = |place: Place| {
+        call.block(place)
+            .is_some_and(|block| block.direction == hypercall_core::call::Direction::Read)
+    };
+    Place::ALL
+        .into_iter()
+        .any(|of| read(of) && place.starts_with(&of.to_string()))
+}

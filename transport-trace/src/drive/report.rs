@@ -1,0 +1,108 @@
+//! What came of driving a trace.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::replay::{FieldDifference, Line, OfLane};
+
+/// What came of driving a trace.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Driven {
+    /// Calls that were made.
+    pub made: u64,
+    /// Calls that were answered as recorded.
+    pub same: u64,
+    /// Calls that were answered otherwise: the first one, unless all were asked for.
+    pub differences: Vec<OtherAnswer>,
+    /// Calls that were not made.
+    pub not_made: Vec<NotMade>,
+    /// Calls that are missing from the trace.
+    pub missing: u64,
+}
+
+/// A call that was answered otherwise than recorded.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct OtherAnswer {
+    /// The call with its recorded answer.
+    pub call: OfLane,
+    /// The live answer.
+    pub answer: String,
+    /// The values: expected are the recorded ones, found the live ones.
+    pub differences: Vec<FieldDifference>,
+}
+
+/// A call that was not made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct NotMade {
+    /// The call.
+    pub call: OfLane,
+    /// Why.
+    pub why: WhyNotMade,
+}
+
+/// Why a call was not made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum WhyNotMade {
+    /// It brought the machine down when it was recorded.
+    Hazard,
+    /// It never returned when it was recorded.
+    Unfinished,
+    /// It holds a secret, of which the trace has no more than a hash.
+    Secret,
+    /// The program's interface has no such call.
+    OtherInterface,
+}
+
+impl fmt::Display for WhyNotMade {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Hazard => "it brought the machine down when it was recorded",
+            Self::Unfinished => "it never returned when it was recorded",
+            Self::Secret => "it holds a secret, of which the trace has no more than a hash",
+            Self::OtherInterface => "this program's interface has no such call",
+        })
+    }
+}
+
+impl fmt::Display for Driven {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "{} calls made, {} answered as recorded",
+            self.made, self.same
+        )?;
+        for OtherAnswer {
+            call:
+                OfLane {
+                    lane,
+                    line: Line { index, text },
+                },
+            answer,
+            differences,
+        } in &self.differences
+        {
+            writeln!(f, "{lane} {index}  {text}\n  now answers {answer}")?;
+            for difference in differences {
+                writeln!(f, "    {difference}")?;
+            }
+        }
+        for NotMade {
+            call:
+                OfLane {
+                    lane,
+                    line: Line { index, text },
+                },
+            why,
+        } in &self.not_made
+        {
+            writeln!(f, "{lane} {index}  {text}\n  was not made: {why}")?;
+        }
+        if self.missing != 0 {
+            writeln!(f, "{} calls are missing from the trace", self.missing)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,568 @@
+//! What a trace says, decoded: a call, a loss, a change in a shared page, a damaged stretch of the file.
+//!
+//! These values own their bytes and do not point into a file. Two traces of the same calls compare equal but for their
+//! times: there are no addresses of memory in here, a block is named by its [`Place`] in the call.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+use std::vec::Vec;
+
+use hypercall_core::TransportError;
+use hypercall_core::arg::{Arg, Linked, Target as ArgTarget};
+use hypercall_core::call::Direction;
+use hypercall_core::{Hazard, LayerRefusal, SharedRef};
+
+pub use crate::loss::LossCause;
+use crate::schema;
+
+/// One entry of a trace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Entry {
+    /// A call.
+    Call(Call),
+    /// Calls that are missing, as the recorder itself noted.
+    Lost(Lost),
+    /// Memory that a hypervisor keeps has changed.
+    Pages(PageChange),
+    /// A stretch of the file that could not be read.
+    Damaged(Damaged),
+    /// An entry of a kind that a newer minor version has and this one does not know.
+    Unknown(Unknown),
+}
+
+impl Entry {
+    /// The lane, where the entry belongs to one.
+    #[must_use]
+    pub const fn lane(&self) -> Option<u32> {
+        match self {
+            Self::Call(call) => Some(call.lane),
+            Self::Lost(lost) => Some(lost.lane),
+            Self::Pages(change) => Some(change.lane),
+            Self::Damaged(damaged) => damaged.lane,
+            Self::Unknown(unknown) => Some(unknown.lane),
+        }
+    }
+
+    /// When it happened, in ticks of the trace's clock. 0 where that is not known.
+    #[must_use]
+    pub const fn ticks(&self) -> u64 {
+        match self {
+            Self::Call(call) => call.enter,
+            Self::Lost(lost) => lost.first,
+            Self::Pages(change) => change.ticks,
+            Self::Damaged(_) | Self::Unknown(_) => 0,
+        }
+    }
+}
+
+/// A call: what went in, what came out, when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Call {
+    /// The lane's number in the file.
+    pub lane: u32,
+    /// The call's number in its lane, from 0. Calls that were lost count.
+    pub index: u64,
+    /// Its description, where the trace's schema has one.
+    pub schema: Option<Arc<schema::Call>>,
+    /// The hypercall number.
+    pub number: u64,
+    /// What RDI and RSI carried.
+    pub args: [Argument; 2],
+    /// When the call was entered, in ticks of the trace's clock.
+    pub enter: u64,
+    /// How long it took, in ticks. `None` for a call that never returned.
+    pub duration: Option<u64>,
+    /// What came of it.
+    pub outcome: Outcome,
+}
+
+impl Call {
+    /// The call's name, or `?` where the schema does not know the call.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.schema.as_ref().map_or("?", |schema| &schema.name)
+    }
+
+    /// The interface's name, or `?`.
+    #[must_use]
+    pub fn interface(&self) -> &str {
+        self.schema.as_ref().map_or("?", |schema| &schema.interface)
+    }
+
+    /// The registers' values; 0 for one that carried a block or nothing.
+    #[must_use]
+    pub fn registers(&self) -> [u64; 2] {
+        let [first, second] = &self.args;
+        [first.value(), second.value()]
+    }
+
+    /// RAX, where there was an answer.
+    #[must_use]
+    pub const fn rax(&self) -> Option<i64> {
+        match self.outcome {
+            Outcome::Returned(rax) => Some(rax),
+            _ => None,
+        }
+    }
+
+    /// The block at a place, where the call has one there.
+    #[must_use]
+    pub fn block(&self, place: Place) -> Option<&Block> {
+        let [first, second] = &self.args;
+        match place {
+            Place::Rdi => first.block(),
+            Place::RdiNested => first.block().and_then(Block::nested),
+            Place::Rsi => second.block(),
+            Place::RsiNested => second.block().and_then(Block::nested),
+        }
+    }
+
+    /// Every block with its place.
+    pub fn blocks(&self) -> impl Iterator<Item = (Place, &Block)> {
+        Place::ALL
+            .into_iter()
+            .filter_map(|place| self.block(place).map(|block| (place, block)))
+    }
+}
+
+/// Where in a call a block of memory is named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Place {
+    /// The block that RDI points at.
+    Rdi,
+    /// The block that RDI's block points at.
+    RdiNested,
+    /// The block that RSI points at.
+    Rsi,
+    /// The block that RSI's block points at.
+    RsiNested,
+}
+
+impl Place {
+    /// All places, in the order of the record.
+    pub const ALL: [Self; 4] = [Self::Rdi, Self::RdiNested, Self::Rsi, Self::RsiNested];
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Rdi => "block of RDI",
+            Self::RdiNested => "block that RDI's block points at",
+            Self::Rsi => "block of RSI",
+            Self::RsiNested => "block that RSI's block points at",
+        })
+    }
+}
+
+/// What a register carried.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Argument {
+    /// Nothing.
+    #[default]
+    Unused,
+    /// A number.
+    Value(u64),
+    /// The address of memory.
+    Block(Block),
+}
+
+impl Argument {
+    /// The register's number; 0 for a block or nothing.
+    #[must_use]
+    pub const fn value(&self) -> u64 {
+        match self {
+            Self::Value(value) => *value,
+            _ => 0,
+        }
+    }
+
+    /// The memory that the register points at.
+    #[must_use]
+    pub const fn block(&self) -> Option<&Block> {
+        match self {
+            Self::Block(block) => Some(block),
+            _ => None,
+        }
+    }
+}
+
+/// Memory of a call, before and after it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Block {
+    /// Who reads and who writes it, from the hypervisor's side.
+    pub direction: Direction,
+    /// Its bytes before the call. Empty where the hypervisor only writes: it is zero then.
+    pub before: Vec<u8>,
+    /// Its bytes after the call.
+    pub after: After,
+    /// How many bytes it has.
+    pub length: usize,
+    /// What it points at.
+    pub link: Option<Link>,
+}
+
+impl Block {
+    /// The block that this one points at.
+    #[must_use]
+    pub const fn nested(&self) -> Option<&Self> {
+        match &self.link {
+            Some(Link {
+                target: Target::Block(block),
+                ..
+            }) => Some(block),
+            _ => None,
+        }
+    }
+
+    /// The bytes before the call, zeros written out.
+    #[must_use]
+    pub fn before_bytes(&self) -> Cow<'_, [u8]> {
+        if self.before.len() == self.length {
+            Cow::Borrowed(&self.before)
+        } else {
+            let mut bytes = self.before.clone();
+            bytes.resize(self.length, 0);
+            Cow::Owned(bytes)
+        }
+    }
+
+    /// The bytes after the call. `None` where it never returned.
+    #[must_use]
+    pub fn after_bytes(&self) -> Option<Cow<'_, [u8]>> {
+        match &self.after {
+            After::Unfinished => None,
+            After::Unchanged => Some(self.before_bytes()),
+            After::Changed(bytes) => Some(Cow::Borrowed(bytes)),
+        }
+    }
+}
+
+/// A block's bytes after the call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum After {
+    /// The call never returned.
+    Unfinished,
+    /// They are what they were before.
+    Unchanged,
+    /// They changed. As many as the block has.
+    Changed(Vec<u8>),
+}
+
+/// An address inside a block.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// Where in the block its eight bytes are. They are zero in the record.
+    pub offset: usize,
+    /// What it is the address of.
+    pub target: Target,
+}
+
+/// What an address inside a block is of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// Memory that is used only during the call.
+    Block(Box<Block>),
+    /// Pages of the program's that the hypervisor keeps.
+    Pages {
+        /// How many.
+        count: u32,
+        /// The number under which the first one is watched in this lane, where it is.
+        page: Option<u32>,
+    },
+    /// An address that the program had from elsewhere.
+    Address(u64),
+}
+
+/// What came of a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// RAX.
+    Returned(i64),
+    /// There was no answer.
+    Failed(Failure),
+    /// The call was entered, and the recording ends before it returned.
+    Unfinished,
+}
+
+/// Why there was no answer: [`TransportError`], with texts of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// The physical address of a block could not be found.
+    Untranslatable {
+        /// The register (0 or 1) whose block it is.
+        register: u8,
+        /// Whether it is the block that the register's block points at.
+        nested: bool,
+    },
+    /// A layer did not let the call through.
+    Layer {
+        /// The layer.
+        layer: String,
+        /// Why.
+        reason: String,
+    },
+    /// The hypervisor crashed.
+    Crashed(String),
+    /// The caller never got to run again.
+    Hung(String),
+    /// The processor raised this exception.
+    Fault(u8),
+    /// The transport cannot make this call.
+    Unsupported(String),
+    /// A test double was not prepared.
+    Unexpected(String),
+    /// The answer was lost.
+    Lost(String),
+    /// A failure that this version does not know.
+    Other {
+        /// Its code in the file.
+        code: u8,
+        /// Its text.
+        text: String,
+    },
+}
+
+impl Failure {
+    /// Whether the hypervisor may have acted on the call.
+    #[must_use]
+    pub const fn may_have_run(&self) -> bool {
+        matches!(
+            self,
+            Self::Crashed(_) | Self::Hung(_) | Self::Lost(_) | Self::Other { .. }
+        )
+    }
+}
+
+impl From<TransportError> for Failure {
+    fn from(error: TransportError) -> Self {
+        match error {
+            TransportError::Untranslatable { register, nested } => {
+                Self::Untranslatable { register, nested }
+            }
+            TransportError::Layer(LayerRefusal { layer, reason }) => Self::Layer {
+                layer: layer.into(),
+                reason: reason.into(),
+            },
+            TransportError::Dead(Hazard::Crashed(why)) => Self::Crashed(why.into()),
+            TransportError::Dead(Hazard::Hung(why)) => Self::Hung(why.into()),
+            TransportError::Fault(vector) => Self::Fault(vector),
+            TransportError::Unsupported(why) => Self::Unsupported(why.into()),
+            TransportError::Unexpected(why) => Self::Unexpected(why.into()),
+            TransportError::Lost(why) => Self::Lost(why.into()),
+            other => Self::Other {
+                code: 0xff,
+                text: other.to_string(),
+            },
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Untranslatable { register, nested } => TransportError::Untranslatable {
+                register: *register,
+                nested: *nested,
+            }
+            .fmt(f),
+            Self::Layer { layer, reason } => {
+                write!(f, "not issued: the {layer} layer says: {reason}")
+            }
+            Self::Crashed(why) => write!(f, "the hypervisor crashed: {why}"),
+            Self::Hung(why) => write!(f, "the caller never returns: {why}"),
+            Self::Fault(vector) => TransportError::Fault(*vector).fmt(f),
+            Self::Unsupported(why) => write!(f, "not issued: {why}"),
+            Self::Unexpected(why) => write!(f, "the test double was not prepared for it: {why}"),
+            Self::Lost(why) => {
+                write!(
+                    f,
+                    "the answer was lost, and the hypervisor may have acted: {why}"
+                )
+            }
+            Self::Other { code, text } => write!(f, "failure {code}: {text}"),
+        }
+    }
+}
+
+/// Calls that are missing from the trace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lost {
+    /// The lane.
+    pub lane: u32,
+    /// The index of the first one.
+    pub index: u64,
+    /// How many.
+    pub count: u64,
+    /// Why.
+    pub cause: LossCause,
+    /// When the first one was lost, in ticks; 0 where that is not known.
+    pub first: u64,
+    /// When the last one was lost, in ticks; 0 where that is not known.
+    pub last: u64,
+}
+
+/// What changed in a watched page since it was last looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PageChange {
+    /// The lane.
+    pub lane: u32,
+    /// The call at which the change was noted; for [`When::Note`] the next one.
+    pub index: u64,
+    /// At which point.
+    pub when: When,
+    /// The page's number in this lane.
+    pub page: u32,
+    /// When, in ticks.
+    pub ticks: u64,
+    /// What changed, in the order of offsets. A page's first change starts from zeros: it is the page's content.
+    pub runs: Vec<Run>,
+}
+
+/// The point at which a page was looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum When {
+    /// Just before the call. The entry stands before the call's.
+    Enter,
+    /// Just after the call. The entry stands behind the call's.
+    Exit,
+    /// Between calls, because the program asked.
+    Note,
+}
+
+/// Bytes of a page that changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// Where they are, a multiple of 4.
+    pub offset: u32,
+    /// What they were.
+    pub before: Vec<u8>,
+    /// What they are; of the same length.
+    pub after: Vec<u8>,
+}
+
+/// A stretch of a file that could not be read, and was skipped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Damaged {
+    /// Where it starts, in bytes from the start of the file.
+    pub offset: u64,
+    /// How many bytes.
+    pub length: u64,
+    /// What is wrong with it.
+    pub defect: Defect,
+    /// The lane whose entries stood there, where the block's header still says.
+    pub lane: Option<u32>,
+    /// How many entries stood there, where the block's header still says.
+    pub entries: Option<u32>,
+}
+
+/// What is wrong with a stretch of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Defect {
+    /// The file ends inside a block.
+    Cut,
+    /// There is no block header, or its checksum is wrong.
+    Header,
+    /// The block's checksum is wrong.
+    Checksum,
+    /// The block does not decompress to what its header says.
+    Compression,
+    /// The block declares a size beyond the limit.
+    TooLarge,
+    /// A record in the block is not well formed, or its checksum is wrong.
+    Record,
+    /// The schema, clock or lane description is not well formed.
+    Description,
+    /// The compression is of a kind that this version does not know.
+    UnknownCodec,
+    /// The storage failed to give the bytes.
+    Unreadable,
+}
+
+impl fmt::Display for Defect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Cut => "the file ends inside a block",
+            Self::Header => "no block header with a right checksum",
+            Self::Checksum => "the block's checksum is wrong",
+            Self::Compression => "the block does not decompress to its declared size",
+            Self::TooLarge => "the block declares a size beyond the limit",
+            Self::Record => "a record is not well formed or its checksum is wrong",
+            Self::Description => "a description is not well formed",
+            Self::UnknownCodec => "compressed in a way that this version does not know",
+            Self::Unreadable => "the storage failed to give the bytes",
+        })
+    }
+}
+
+/// An entry of a kind that this version does not know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unknown {
+    /// The lane.
+    pub lane: u32,
+    /// The kind.
+    pub kind: u8,
+    /// The record, its header included.
+    pub bytes: Vec<u8>,
+}
+
+/// The arguments of a call that is about to be made, as the recorder would record them: addresses left out, `after`
+/// [unfinished](After::Unfinished).
+#[must_use]
+pub fn capture(args: &[Arg<'_>; 2]) -> [Argument; 2] {
+    let [first, second] = args;
+    [capture_one(first), capture_one(second)]
+}
+
+fn block(direction: Direction, bytes: &[u8]) -> Block {
+    Block {
+        direction,
+        before: match direction {
+            Direction::Write => Vec::new(),
+            Direction::Read | Direction::ReadWrite => bytes.to_vec(),
+        },
+        after: After::Unfinished,
+        length: bytes.len(),
+        link: None,
+    }
+}
+
+fn capture_one(argument: &Arg<'_>) -> Argument {
+    match argument {
+        Arg::None => Argument::Unused,
+        Arg::Value(value) => Argument::Value(*value),
+        Arg::Read(bytes) => Argument::Block(block(Direction::Read, bytes)),
+        Arg::Write(bytes) => Argument::Block(block(Direction::Write, bytes)),
+        Arg::ReadWrite(bytes) => Argument::Block(block(Direction::ReadWrite, bytes)),
+        Arg::Linked(Linked {
+            header,
+            offset,
+            target,
+        }) => {
+            let mut header = block(Direction::Read, header);
+            header
+                .before
+                .iter_mut()
+                .skip(*offset)
+                .take(8)
+                .for_each(|byte| *byte = 0);
+            header.link = Some(Link {
+                offset: *offset,
+                target: match target {
+                    ArgTarget::Read(bytes) => {
+                        Target::Block(Box::new(block(Direction::Read, bytes)))
+                    }
+                    ArgTarget::ReadWrite(bytes) => {
+                        Target::Block(Box::new(block(Direction::ReadWrite, bytes)))
+                    }
+                    ArgTarget::Shared(SharedRef::Pages(pages)) => Target::Pages {
+                        count: u32::try_from(pages.len()).unwrap_or(u32::MAX),
+                        page: None,
+                    },
+                    ArgTarget::Shared(SharedRef::Address(gpa)) => Target::Address(gpa.0),
+                },
+            });
+            Argument::Block(header)
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! Puts blocks into a sink of bytes. A block is handed over whole, however the sink takes it: in pieces, after
+//! interruptions, or only when the disk has room again.
+
+use std::io::{self, Write};
+use std::vec::Vec;
+
+use super::{ALIGN, BlockHeader, BlockKind, Codec, FileHeader, MAJOR, MINOR};
+use crate::clock::ClockPoint;
+use crate::wire::Put as _;
+
+/// How the blocks of records are compressed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Compression {
+    /// Not at all.
+    None,
+    /// By LZ4: fast enough for a recording.
+    #[default]
+    Lz4,
+    /// By Zstandard at this level: for keeping.
+    Zstd(i32),
+}
+
+/// Blocks that an index lists. A longer file goes without.
+const MAX_INDEX: usize = 800_000;
+
+/// Writes blocks.
+pub(crate) struct Out<W> {
+    sink: W,
+    compression: Compression,
+    lz4: lz4_flex::block::CompressTable,
+    zstd: Option<zstd::bulk::Compressor<'static>>,
+    /// Bytes that the sink has not taken yet.
+    pending: Vec<u8>,
+    taken: usize,
+    /// Where the next block goes.
+    offset: u64,
+    blocks: Vec<(u64, BlockHeader)>,
+}
+
+impl<W: std::fmt::Debug> std::fmt::Debug for Out<W> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Out")
+            .field("sink", &self.sink)
+            .field("offset", &self.offset)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<W: Write> Out<W> {
+    /// Starts a file.
+    pub(crate) fn new(sink: W, compression: Compression, id: u64) -> Self {
+        let header = FileHeader {
+            major: MAJOR,
+            minor: MINOR,
+            id,
+        }
+        .encode();
+        Self {
+            sink,
+            compression,
+            lz4: lz4_flex::block::CompressTable::default(),
+            zstd: match compression {
+                Compression::Zstd(level) => zstd::bulk::Compressor::new(level).ok(),
+                _ => None,
+            },
+            pending: header.to_vec(),
+            taken: 0,
+            offset: super::FILE_HEADER as u64,
+            blocks: Vec::new(),
+        }
+    }
+
+    /// Goes on with a file whose blocks these are.
+    pub(crate) fn append(
+        sink: W,
+        compression: Compression,
+        offset: u64,
+        blocks: Vec<(u64, BlockHeader)>,
+    ) -> Self {
+        let mut out = Self::new(sink, compression, 0);
+        out.pending.clear();
+        out.offset = offset;
+        out.blocks = blocks;
+        out
+    }
+
+    /// Gives the sink what it has not taken. An error leaves everything as it is, to be tried again.
+    pub(crate) fn flush(&mut self) -> io::Result<()> {
+        while let Some(rest) = self.pending.get(self.taken..)
+            && !rest.is_empty()
+        {
+            match self.sink.write(rest) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(count) => self.taken = self.taken.saturating_add(count).min(self.pending.len()),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        self.pending.clear();
+        self.taken = 0;
+        Ok(())
+    }
+
+    /// Bytes that are written or wait to be.
+    pub(crate) const fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    pub(crate) const fn sink(&mut self) -> &mut W {
+        &mut self.sink
+    }
+
+    /// Takes a block, to be written by [`flush`](Self::flush). Lengths and checksum are filled in.
+    pub(crate) fn queue(&mut self, mut header: BlockHeader, raw: &[u8]) {
+        let start = self.pending.len();
+        let body = start.saturating_add(super::BLOCK_HEADER);
+        self.pending.resize(body, 0);
+        header.codec = Codec::None;
+        if matches!(header.kind, BlockKind::Data) {
+            header.codec = self.compress(raw, body);
+        }
+        if header.codec == Codec::None {
+            self.pending.truncate(body);
+            self.pending.extend_from_slice(raw);
+        }
+        let stored = self.pending.get(body..).unwrap_or_default();
+        header.raw = u32::try_from(raw.len()).unwrap_or(u32::MAX);
+        header.stored = u32::try_from(stored.len()).unwrap_or(u32::MAX);
+        header.crc = crate::checksum::of(stored);
+        super::put(&mut self.pending, start, &header.encode());
+        // The file's blocks start at multiples of 8; what is pending starts at one.
+        let padded = self.pending.len().next_multiple_of(ALIGN);
+        let skew = start % ALIGN;
+        debug_assert_eq!(skew, 0, "blocks are queued padded");
+        self.pending.resize(padded, 0);
+        if self.blocks.len() <= MAX_INDEX {
+            self.blocks.push((self.offset, header));
+        }
+        self.offset = self.offset.saturating_add(header.span());
+    }
+
+    /// Compresses into what is pending, behind a header that ends at `body`. Says `None` when that is not shorter.
+    fn compress(&mut self, raw: &[u8], body: usize) -> Codec {
+        let (codec, bound) = match self.compression {
+            Compression::None => return Codec::None,
+            Compression::Lz4 => (
+                Codec::Lz4,
+                lz4_flex::block::get_maximum_output_size(raw.len()),
+            ),
+            Compression::Zstd(_) => (Codec::Zstd, zstd::zstd_safe::compress_bound(raw.len())),
+        };
+        self.pending.resize(body.saturating_add(bound), 0);
+        let Some(space) = self.pending.get_mut(body..) else {
+            return Codec::None;
+        };
+        let length = match codec {
+            Codec::Lz4 => lz4_flex::block::compress_into_with_table(raw, space, &mut self.lz4).ok(),
+            _ => self
+                .zstd
+                .as_mut()
+                .and_then(|zstd| zstd.compress_to_buffer(raw, space).ok()),
+        };
+        match length {
+            Some(length) if length < raw.len() => {
+                self.pending.truncate(body.saturating_add(length));
+                codec
+            }
+            _ => Codec::None,
+        }
+    }
+
+    /// Takes a block that holds no records.
+    pub(crate) fn queue_plain(&mut self, kind: BlockKind, lane: u32, body: &[u8]) {
+        let mut header = BlockHeader::plain(kind, 0, 0);
+        header.lane = lane;
+        self.queue(header, body);
+    }
+
+    pub(crate) fn queue_clock(&mut self, point: &ClockPoint) {
+        let mut body = Vec::new();
+        crate::clock::encode(&mut body, point);
+        self.queue_plain(BlockKind::Clock, 0, &body);
+    }
+
+    pub(crate) fn queue_lane(&mut self, lane: u32, name: &str) {
+        let mut body = Vec::new();
+        body.text(name);
+        self.queue_plain(BlockKind::Lane, lane, &body);
+    }
+
+    /// Takes an index over all blocks so far.
+    pub(crate) fn queue_index(&mut self) {
+        if self.blocks.len() <= MAX_INDEX {
+            let body = crate::read::encode_index(&self.blocks, self.offset);
+            if body.len() <= super::MAX_BLOCK {
+                self.queue_plain(BlockKind::Index, 0, &body);
+            }
+        }
+    }
+
+    pub(crate) fn into_sink(self) -> W {
+        self.sink
+    }
+}

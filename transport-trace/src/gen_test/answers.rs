@@ -1,0 +1,148 @@
+//! What a test asserts of an answer.
+
+use std::fmt::Write as _;
+
+use hypercall_core::call::Direction;
+use hypercall_core::schema::Role;
+
+use super::calls::{Calls, variable};
+use super::literal::{id, in_a_page, number, payload};
+use crate::entry::{Block, Call, Outcome};
+use crate::replay::leaf::{block_leaves, place_of, unsigned};
+use crate::schema::{Kind, Register, ResultKind};
+
+impl Calls {
+    /// The call and what is asserted of its answer.
+    pub(super) fn answer(&mut self, call: &Call, method: &str, line: &mut String) {
+        let Some(schema) = call.schema.clone() else {
+            return;
+        };
+        let rax = match &call.outcome {
+            Outcome::Returned(rax) => *rax,
+            _ => {
+                let _ = writeln!(line, "    let error = {method}.unwrap_err();");
+                let _ = writeln!(line, "    assert_eq!(error.code(), None, \"{{error}}\");");
+                return;
+            }
+        };
+        match &schema.result {
+            ResultKind::Rax(Kind::Id(name)) if rax >= 0 => {
+                let _ = writeln!(line, "    assert_eq!({method}?, {name}({rax}));");
+            }
+            ResultKind::Rax(_) if rax >= 0 => {
+                let _ = writeln!(line, "    assert_eq!({method}?, arg({rax}));");
+            }
+            _ if rax != 0 => {
+                let name = schema.code(rax).map_or("", |code| code.name.as_str());
+                let _ = writeln!(line, "    let error = {method}.unwrap_err();");
+                let _ = writeln!(
+                    line,
+                    "    assert_eq!(error.rax, {rax}, \"{name}: {{error}}\");"
+                );
+            }
+            ResultKind::Unit | ResultKind::Rax(_) => {
+                let _ = writeln!(line, "    {method}?;");
+            }
+            ResultKind::Block(register) => self.block_result(call, *register, method, line),
+            ResultKind::Yielded(register) => self.yielded(call, *register, method, line),
+        }
+        if rax == 0 {
+            self.changed_fields(call, line);
+        }
+    }
+
+    fn block_result(&mut self, call: &Call, register: usize, method: &str, line: &mut String) {
+        let place = place_of(register, false);
+        let after = call.block(place).and_then(Block::after_bytes);
+        let kind = match call
+            .schema
+            .as_deref()
+            .and_then(|schema| schema.registers.get(register))
+        {
+            Some(Register::Block { kind, .. }) => kind,
+            _ => &Kind::Unsigned,
+        };
+        let expected = payload(kind, &after.unwrap_or_default(), &|_, _| None);
+        let _ = writeln!(line, "    let expected = {expected};");
+        let _ = writeln!(line, "    assert_eq!({method}?, expected);");
+    }
+
+    fn yielded(&mut self, call: &Call, register: usize, method: &str, line: &mut String) {
+        let place = place_of(register, false);
+        let after = call
+            .block(place)
+            .and_then(Block::after_bytes)
+            .unwrap_or_default();
+        let leaves = block_leaves(call.schema.as_deref(), place, after.len());
+        let handle = leaves.iter().find(|leaf| leaf.role == Role::Handle);
+        let found = handle.or_else(|| leaves.iter().rfind(|leaf| leaf.role == Role::Address));
+        let Some((leaf, bytes)) = found.and_then(|leaf| Some((leaf, leaf.of(&after)?))) else {
+            let _ = writeln!(line, "    {method}?;");
+            return;
+        };
+        let raw = unsigned(bytes);
+        let invalid = bytes.iter().all(|byte| *byte == 0xff);
+        match leaf.kind {
+            _ if invalid => {
+                let _ = writeln!(line, "    let error = {method}.unwrap_err();");
+                let _ = writeln!(
+                    line,
+                    "    assert!(matches!(error.kind, ErrorKind::Rejected(_)), \"{{error}}\");"
+                );
+            }
+            Kind::Id(name) if leaf.role == Role::Handle => {
+                let variable = variable(name, raw);
+                let _ = writeln!(line, "    let {variable} = {method}?;");
+                self.given.insert(variable);
+            }
+            Kind::Id(name) => {
+                let _ = writeln!(line, "    assert_eq!({method}?, {name}({}));", id(raw));
+            }
+            _ => {
+                let _ = writeln!(line, "    {method}?;");
+            }
+        }
+    }
+
+    /// Asserts of plain numbers that the hypervisor wrote into an argument.
+    fn changed_fields(&mut self, call: &Call, line: &mut String) {
+        let Some(schema) = call.schema.as_deref() else {
+            return;
+        };
+        for (number_of, register) in schema.registers.iter().enumerate() {
+            let Register::Block {
+                name,
+                direction: Direction::Write | Direction::ReadWrite,
+                kind: Kind::Struct(info),
+                ..
+            } = register
+            else {
+                continue;
+            };
+            let inside = if in_a_page(info) { ".0" } else { "" };
+            let place = place_of(number_of, false);
+            let Some(block) = call.block(place).filter(|_| !name.is_empty()) else {
+                continue;
+            };
+            let (before, Some(after)) = (block.before_bytes(), block.after_bytes()) else {
+                continue;
+            };
+            for leaf in block_leaves(Some(schema), place, block.length) {
+                let (Some(old), Some(new)) = (leaf.of(&before), leaf.of(&after)) else {
+                    continue;
+                };
+                let plain = matches!(leaf.kind, Kind::Unsigned)
+                    && leaf.role == Role::Plain
+                    && leaf.size <= 8;
+                if plain && old != new && !leaf.path.contains('[') && !leaf.path.contains('.') {
+                    let _ = writeln!(
+                        line,
+                        "    assert_eq!({name}{inside}.{}, {});",
+                        leaf.path,
+                        number(unsigned(new))
+                    );
+                }
+            }
+        }
+    }
+}

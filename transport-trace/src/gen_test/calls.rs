@@ -1,0 +1,342 @@
+//! Recorded calls as lines of a test.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use hypercall_core::call::Direction;
+use hypercall_core::schema::Role;
+
+use super::literal::{array, id, identifier, number, payload, scalar};
+use crate::entry::{Argument, Block, Call, Link, PageChange, Place, Target, When};
+use crate::replay::bind::is_fixed;
+use crate::replay::leaf::{block_leaves, place_of, unsigned};
+use crate::replay::text;
+use crate::schema::{Kind, LinkTarget, Register};
+
+/// The lines of a test, call by call.
+#[derive(Debug, Default)]
+pub(super) struct Calls {
+    /// Each call's line.
+    lines: Vec<String>,
+    /// How many calls are made.
+    pub(super) made: usize,
+    /// Names that were given out in the test.
+    pub(super) given: BTreeSet<String>,
+    /// Names that were used without being given out: what they are.
+    assumed: BTreeMap<String, String>,
+    /// Statics: names and numbers of pages.
+    pages: BTreeMap<String, u32>,
+    /// The last note of pages: its lane and the call behind it.
+    noted: Option<(String, u64, u32)>,
+}
+
+impl Calls {
+    /// A change of shared pages: one that the program asked for is asked for again.
+    pub(super) fn pages(&mut self, lane: &str, change: &PageChange) {
+        if change.when != When::Note {
+            return;
+        }
+        let (index, page) = (change.index, change.page);
+        // Pages that were noted at once have rising numbers.
+        let same = self
+            .noted
+            .as_ref()
+            .is_some_and(|(of, at, last)| of == lane && *at == index && *last < page);
+        if !same {
+            self.lines
+                .push(format!("    {}_lane.note_pages();\n", identifier(lane)));
+        }
+        self.noted = Some((lane.to_owned(), index, page));
+    }
+
+    pub(super) fn call(&mut self, lane: &str, call: &Call) {
+        self.noted = None;
+        self.made = self.made.saturating_add(1);
+        let mut line = format!(
+            "\n    // {lane} {}: {}\n",
+            call.index,
+            shortened(&text::call(call))
+        );
+        let arguments = self.arguments(lane, call, &mut line);
+        let method = format!(
+            "{}.{}({})",
+            identifier(lane),
+            call.name(),
+            arguments.join(", ")
+        );
+        self.answer(call, &method, &mut line);
+        self.lines.push(line);
+    }
+
+    /// The statics that the test hands over.
+    pub(super) fn statics(&self) -> String {
+        let mut text = String::new();
+        for (name, count) in &self.pages {
+            match count {
+                1 => {
+                    let _ = writeln!(text, "static {name}: SharedPage = SharedPage::new();");
+                }
+                count => {
+                    let _ = writeln!(
+                        text,
+                        "static {name}: [SharedPage; {count}] = [const {{ SharedPage::new() }}; {count}];"
+                    );
+                }
+            }
+        }
+        if !text.is_empty() {
+            text.push('\n');
+        }
+        text
+    }
+
+    /// The lines, with the names that were given out before the slice in front.
+    pub(super) fn body(&self) -> String {
+        let mut text = String::new();
+        if !self.assumed.is_empty() {
+            text.push_str("\n    // Given out before the slice begins.\n");
+        }
+        for (name, what) in &self.assumed {
+            let _ = writeln!(text, "    let {name} = {what};");
+        }
+        for (place, line) in self.lines.iter().enumerate() {
+            let later = self
+                .lines
+                .get(place.saturating_add(1)..)
+                .unwrap_or_default();
+            text.push_str(&only_used(line, later));
+        }
+        text
+    }
+
+    /// The variable of a name that the hypervisor gave out.
+    fn handle(&mut self, kind: &Kind, raw: u64) -> Option<String> {
+        let Kind::Id(name) = kind else { return None };
+        if is_fixed(raw) {
+            return None;
+        }
+        let variable = variable(name, raw);
+        if !self.given.contains(&variable) {
+            self.assumed
+                .entry(variable.clone())
+                .or_insert_with(|| format!("{name}({raw})"));
+        }
+        Some(variable)
+    }
+
+    fn value(&mut self, kind: &Kind, role: Role, raw: u64) -> String {
+        if role == Role::Handle
+            && let Some(variable) = self.handle(kind, raw)
+        {
+            return variable;
+        }
+        match kind {
+            Kind::Id(_) => scalar(kind, role, &raw.to_le_bytes(), &|_, _| None),
+            Kind::Unsigned => number(raw),
+            _ => {
+                let shown = text::value(kind, Role::Plain, &raw.to_le_bytes());
+                format!("arg({} /* {} */)", id(raw), shown.replace("*/", ""))
+            }
+        }
+    }
+
+    /// Notes all names that stand in a block, so that they are variables.
+    fn names_in(&mut self, call: &Call, place: Place, block: &Block) {
+        let bytes = block.before_bytes();
+        for leaf in block_leaves(call.schema.as_deref(), place, block.length) {
+            if leaf.role == Role::Handle
+                && let Some(bytes) = leaf.of(&bytes)
+            {
+                self.handle(leaf.kind, unsigned(bytes));
+            }
+        }
+    }
+
+    /// The arguments of the method, in the order of its registers; what a header carries comes in the order of its fields.
+    fn arguments(&mut self, lane: &str, call: &Call, line: &mut String) -> Vec<String> {
+        let mut out = Vec::new();
+        let Some(schema) = call.schema.clone() else {
+            return out;
+        };
+        for (number, (register, argument)) in schema.registers.iter().zip(&call.args).enumerate() {
+            match (register, argument) {
+                (Register::Value { kind, role, .. }, Argument::Value(raw)) => {
+                    // The client puts the selector's bits in by itself.
+                    let mask = schema
+                        .selector
+                        .filter(|_| number == 0)
+                        .map_or(0, |selector| selector.mask);
+                    out.push(self.value(kind, *role, raw & !mask));
+                }
+                (
+                    Register::Block {
+                        link: Some(link), ..
+                    },
+                    Argument::Block(block),
+                ) => {
+                    self.header(lane, call, number, link, block, &mut out);
+                }
+                // A result without an argument.
+                (Register::Block { name, .. }, _) if name.is_empty() => {}
+                (
+                    Register::Block {
+                        name,
+                        direction,
+                        kind,
+                        ..
+                    },
+                    Argument::Block(block),
+                ) => {
+                    self.names_in(call, place_of(number, false), block);
+                    let given = &self.given;
+                    let assumed = &self.assumed;
+                    let handle = |id: &str, raw: u64| {
+                        let variable = variable(id, raw);
+                        (given.contains(&variable) || assumed.contains_key(&variable))
+                            .then_some(variable)
+                    };
+                    let value = payload(kind, &block.before_bytes(), &handle);
+                    let (mutable, reference) = match direction {
+                        Direction::Read => ("", "&"),
+                        _ => ("mut ", "&mut "),
+                    };
+                    let _ = writeln!(line, "    let {mutable}{name} = {value};");
+                    out.push(format!("{reference}{name}"));
+                }
+                (Register::Bytes { name, direction }, Argument::Block(block)) => {
+                    let mutable = if *direction == Direction::Read {
+                        ""
+                    } else {
+                        "mut "
+                    };
+                    let _ = writeln!(
+                        line,
+                        "    let {mutable}{name} = {};",
+                        array(&block.before_bytes())
+                    );
+                    out.push(format!("&{mutable}{name}"));
+                }
+                _ => {}
+            }
+        }
+        out
+    }
+
+    fn header(
+        &mut self,
+        lane: &str,
+        call: &Call,
+        number: usize,
+        link: &crate::schema::Link,
+        block: &Block,
+        out: &mut Vec<String>,
+    ) {
+        let count = match &link.target {
+            LinkTarget::Array { count_offset, .. } => Some(*count_offset),
+            LinkTarget::Shared => None,
+        };
+        let place = place_of(number, false);
+        let bytes = block.before_bytes();
+        for leaf in block_leaves(call.schema.as_deref(), place, block.length) {
+            let at = match leaf.at {
+                crate::replay::leaf::At::Block(_, offset) => offset,
+                crate::replay::leaf::At::Register(..) => continue,
+            };
+            if leaf.role == Role::Reserved || Some(at) == count {
+                continue;
+            }
+            if let Some(bytes) = leaf.of(&bytes) {
+                out.push(self.value(leaf.kind, leaf.role, unsigned(bytes)));
+            }
+        }
+        let Some(Link { target, .. }) = &block.link else {
+            return;
+        };
+        out.push(match (target, &link.target) {
+            (Target::Block(nested), LinkTarget::Array { kind, size, .. }) => {
+                self.names_in(call, place_of(number, true), nested);
+                let bytes = nested.before_bytes();
+                let parts = bytes
+                    .chunks((*size).max(1))
+                    .map(|part| payload(kind, part, &|_, _| None));
+                format!("&[{}]", parts.collect::<Vec<_>>().join(", "))
+            }
+            (Target::Pages { count, page }, _) => {
+                let number = page.map_or_else(
+                    || format!("{}_{}", call.name(), call.index),
+                    |page| page.to_string(),
+                );
+                let name = format!("PAGE_{}_{number}", identifier(lane)).to_ascii_uppercase();
+                self.pages.insert(name.clone(), (*count).clamp(1, 1024));
+                if *count == 1 {
+                    format!("(&{name}).into()")
+                } else {
+                    format!("SharedRef::Pages(&{name})")
+                }
+            }
+            (Target::Address(gpa), _) => format!("Gpa({gpa:#x}).into()"),
+            _ => "&[]".to_owned(),
+        });
+    }
+}
+
+/// A text of at most a line; what is left out is in the middle, for the answer stands at the end.
+fn shortened(text: &str) -> String {
+    const START: usize = 80;
+    const END: usize = 30;
+    let count = text.chars().count();
+    if count <= START + END {
+        return text.replace('\n', " ");
+    }
+    let start: String = text.chars().take(START).collect();
+    let end: String = text.chars().skip(count.saturating_sub(END)).collect();
+    format!("{start} … {end}").replace('\n', " ")
+}
+
+/// The variable of a name: `vm_1` for `VmId(1)`.
+pub(super) fn variable(name: &str, raw: u64) -> String {
+    let mut text = String::new();
+    for (place, letter) in name.strip_suffix("Id").unwrap_or(name).char_indices() {
+        if letter.is_ascii_uppercase() && place != 0 {
+            text.push('_');
+        }
+        text.push(letter.to_ascii_lowercase());
+    }
+    format!("{}_{raw}", identifier(&text))
+}
+
+/// A line without `let` where the name that it gives is not used any more.
+fn only_used(line: &str, later: &[String]) -> String {
+    let mut text = String::new();
+    for part in line.split_inclusive('\n') {
+        let given = part
+            .trim_start()
+            .strip_prefix("let ")
+            .and_then(|rest| rest.split_once(" = "));
+        match given {
+            Some((name, rest))
+                if is_variable(name) && !later.iter().any(|line| uses(line, name)) =>
+            {
+                let _ = write!(text, "    {rest}");
+            }
+            _ => text.push_str(part),
+        }
+    }
+    text
+}
+
+/// Whether it is the variable of a name that was given out.
+fn is_variable(name: &str) -> bool {
+    name.rsplit_once('_')
+        .is_some_and(|(_, raw)| raw.parse::<u64>().is_ok())
+}
+
+fn uses(line: &str, name: &str) -> bool {
+    let code = line
+        .lines()
+        .filter(|part| !part.trim_start().starts_with("//"));
+    code.flat_map(|part| {
+        part.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_')
+    })
+    .any(|word| word == name)
+}

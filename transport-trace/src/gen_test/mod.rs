@@ -1,0 +1,311 @@
+//! Makes a Rust test of a slice of a trace.
+//!
+//! The test makes the recorded calls, typed and with names, over a [`Replayer`](crate::replay::Replayer) of the slice,
+//! and asserts the recorded answers. The slice lies beside it as a packed trace, which the test includes. From there a
+//! developer goes on: replaces the calls by the program under test, or the replayer by a fake.
+//!
+//! The interface's types must be in scope under the names that they have in the schema: see [`GenTest::types`].
+
+mod answers;
+mod calls;
+mod literal;
+
+use std::fmt::{self, Write as _};
+use std::io;
+
+use crate::clock::ClockInfo;
+use crate::entry::{Entry, Outcome};
+use crate::replay::Recorded;
+use crate::write::{Options, Writer};
+use calls::Calls;
+
+/// How the test is to be made.
+#[derive(Clone, Debug)]
+pub struct GenTest {
+    name: String,
+    trace_file: String,
+    core: String,
+    trace: String,
+    types: Vec<String>,
+    lanes: Option<Vec<String>>,
+    first: u64,
+    last: u64,
+}
+
+/// A test and its trace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Generated {
+    /// The test, a file of Rust.
+    pub source: String,
+    /// The slice, to be saved beside it under the name that [`GenTest::new`] was given.
+    pub trace: Vec<u8>,
+    /// How many calls it makes.
+    pub calls: usize,
+}
+
+/// Why no test can be made.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum GenError {
+    /// The slice has no call.
+    Empty,
+    /// A call is in no interface of the trace's schema, so it cannot be typed.
+    UnknownCall {
+        /// The lane.
+        lane: String,
+        /// The call's index.
+        index: u64,
+        /// Its number.
+        number: u64,
+    },
+    /// Calls are missing inside the slice: take one that ends before, or starts behind.
+    Missing {
+        /// The lane.
+        lane: String,
+        /// The index of the first of them.
+        index: u64,
+    },
+    /// The slice cannot be written.
+    Write(io::Error),
+}
+
+impl fmt::Display for GenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => {
+                f.write_str("the slice has no call: choose others of lane, first and last")
+            }
+            Self::UnknownCall {
+                lane,
+                index,
+                number,
+            } => write!(
+                f,
+                "call {index} of lane {lane} has the number {number:#x}, which the trace does not describe: leave it out of the slice"
+            ),
+            Self::Missing { lane, index } => write!(
+                f,
+                "calls are missing from lane {lane} at {index}: take a slice that ends before it, or starts behind"
+            ),
+            Self::Write(error) => write!(f, "the slice cannot be written: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for GenError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Write(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl GenTest {
+    /// A test function of this name, which includes the trace `trace_file` from beside it. The name is made a Rust name
+    /// where it is none.
+    #[must_use]
+    pub fn new(name: &str, trace_file: &str) -> Self {
+        Self {
+            name: literal::identifier(name),
+            trace_file: trace_file.to_owned(),
+            core: "hypercall".to_owned(),
+            trace: "hypercall_trace".to_owned(),
+            types: vec!["hypercall::acrn::*".to_owned()],
+            lanes: None,
+            first: 0,
+            last: u64::MAX,
+        }
+    }
+
+    /// The crates' names: of the call model (`hypercall`, or `hypercall_core`) and of this library.
+    #[must_use]
+    pub fn crates(mut self, core: &str, trace: &str) -> Self {
+        core.clone_into(&mut self.core);
+        trace.clone_into(&mut self.trace);
+        self
+    }
+
+    /// What brings the interface's trait and types into scope: paths behind `use`. The default is `hypercall::acrn::*`.
+    #[must_use]
+    pub fn types(mut self, paths: &[&str]) -> Self {
+        self.types = paths.iter().map(|path| (*path).to_owned()).collect();
+        self
+    }
+
+    /// Only these lanes.
+    #[must_use]
+    pub fn lanes(mut self, lanes: &[&str]) -> Self {
+        self.lanes = Some(lanes.iter().map(|lane| (*lane).to_owned()).collect());
+        self
+    }
+
+    /// Only calls with an index from `first` to `last` in their lane.
+    #[must_use]
+    pub const fn range(mut self, first: u64, last: u64) -> Self {
+        self.first = first;
+        self.last = last;
+        self
+    }
+
+    /// Makes the test.
+    ///
+    /// # Errors
+    /// [`GenError`].
+    pub fn generate(&self, recorded: &Recorded) -> Result<Generated, GenError> {
+        let slice = self.slice(recorded)?;
+        let mut calls = Calls::default();
+        for entry in slice.in_time() {
+            let lane = entry
+                .lane()
+                .map(|lane| slice.lane_name(lane))
+                .unwrap_or_default();
+            match entry {
+                Entry::Call(call) if call.schema.is_none() => {
+                    let (index, number) = (call.index, call.number);
+                    return Err(GenError::UnknownCall {
+                        lane,
+                        index,
+                        number,
+                    });
+                }
+                Entry::Call(call) => calls.call(&lane, call),
+                Entry::Pages(change) => calls.pages(&lane, change),
+                _ => {}
+            }
+        }
+        if calls.made == 0 {
+            return Err(GenError::Empty);
+        }
+        let trace = write(&slice).map_err(GenError::Write)?;
+        Ok(Generated {
+            source: self.source(&slice, &calls),
+            trace,
+            calls: calls.made,
+        })
+    }
+
+    /// The slice. It ends before a call that never returned: no test can make it.
+    fn slice(&self, recorded: &Recorded) -> Result<Recorded, GenError> {
+        let mut slice = Recorded {
+            schema: recorded.schema.clone(),
+            ..Recorded::default()
+        };
+        for id in recorded.lane_ids() {
+            let name = recorded.lane_name(id);
+            if self
+                .lanes
+                .as_ref()
+                .is_some_and(|lanes| !lanes.contains(&name))
+            {
+                continue;
+            }
+            let new = u32::try_from(slice.lanes.len()).unwrap_or(u32::MAX);
+            let before = slice.entries.len();
+            let mut due = None;
+            for entry in recorded.of_lane(id) {
+                let index = match entry {
+                    Entry::Call(call) => call.index,
+                    Entry::Pages(change) => change.index,
+                    Entry::Lost(lost) => lost.index,
+                    Entry::Damaged(_) | Entry::Unknown(_) => continue,
+                };
+                if !(self.first..=self.last).contains(&index) {
+                    continue;
+                }
+                let mut entry = entry.clone();
+                match &mut entry {
+                    Entry::Call(call) => {
+                        if due.is_some_and(|due| due != index) {
+                            return Err(GenError::Missing { lane: name, index });
+                        }
+                        due = index.checked_add(1);
+                        if call.outcome == Outcome::Unfinished {
+                            break;
+                        }
+                        call.lane = new;
+                    }
+                    Entry::Pages(change) => change.lane = new,
+                    // Calls that are missing before the first one do not matter.
+                    _ if due.is_none() => continue,
+                    _ => return Err(GenError::Missing { lane: name, index }),
+                }
+                slice.entries.push(entry);
+            }
+            if slice.entries.len() != before {
+                slice.lanes.push(crate::read::Lane { id: new, name });
+            }
+        }
+        Ok(slice)
+    }
+
+    fn source(&self, slice: &Recorded, calls: &Calls) -> String {
+        let Self {
+            name,
+            trace_file,
+            core,
+            trace,
+            ..
+        } = self;
+        let body = calls.body();
+        let mut text = format!(
+            "//! {} recorded calls as a test. Generated; from here on it is yours.\n\n",
+            calls.made
+        );
+        text.push_str("#![cfg_attr(rustfmt, rustfmt_skip)]\n");
+        text.push_str("#![allow(unused_imports, unused_mut, clippy::unreadable_literal)]\n\n");
+        for path in &self.types {
+            let _ = writeln!(text, "use {path};");
+        }
+        let _ = writeln!(
+            text,
+            "use {core}::{{Client, Error, ErrorKind, Gpa, Hpa, PageAligned, Payload, SharedPage, SharedRef, Value}};"
+        );
+        let _ = writeln!(text, "use {trace}::replay::Replayer;\n");
+        let _ = writeln!(
+            text,
+            "/// The calls with their answers.\nconst TRACE: &[u8] = include_bytes!({trace_file:?});\n"
+        );
+        text.push_str(&calls.statics());
+        let _ = writeln!(
+            text,
+            "#[test]\nfn {name}() -> Result<(), Box<dyn std::error::Error>> {{"
+        );
+        let _ = writeln!(
+            text,
+            "    let replayer = Replayer::options().from_bytes(TRACE)?;"
+        );
+        for lane in &slice.lanes {
+            let variable = literal::identifier(&lane.name);
+            let _ = writeln!(
+                text,
+                "    let {variable}_lane = replayer.lane({:?});",
+                lane.name
+            );
+            let _ = writeln!(text, "    let {variable} = Client::new(&{variable}_lane);");
+        }
+        text.push_str(&body);
+        text.push_str(
+            "\n    // Every recorded call was made.\n    replayer.finish()?;\n    Ok(())\n}\n",
+        );
+        text.push_str(&literal::helpers(&text, core));
+        text
+    }
+}
+
+/// The slice as a packed trace.
+fn write(slice: &Recorded) -> io::Result<Vec<u8>> {
+    let mut writer = Writer::new(
+        Vec::new(),
+        &slice.schema,
+        ClockInfo::default(),
+        Options::packed(),
+    )?;
+    for lane in &slice.lanes {
+        writer.lane(&lane.name)?;
+    }
+    for entry in &slice.entries {
+        writer.push(entry)?;
+    }
+    writer.finish()
+}

@@ -1,0 +1,38 @@
+//! Records hypercalls, and reads what was recorded.
+#![cfg_attr(not(feature = "std"), no_std)]
+
+#[cfg(feature = "std")]
+pub mod canonical;
+#[cfg(feature = "std")]
+pub mod check;
+mod checksum;
+pub mod clock;
+#[cfg(feature = "std")]
+pub mod diff;
+#[cfg(feature = "std")]
+pub mod drive;
+#[cfg(feature = "std")]
+pub mod entry;
+#[cfg(feature = "std")]
+pub mod explain;
+pub mod format;
+#[cfg(feature = "std")]
+pub mod gen_test;
+#[cfg(feature = "std")]
+mod get;
+mod loss;
+#[cfg(feature = "std")]
+pub mod read;
+pub mod record;
+#[cfg(feature = "std")]
+pub mod replay;
+mod ring;
+#[cfg(all(test, loom))]
+mod ring_model;
+#[cfg(feature = "std")]
+pub mod schema;
+#[cfg(feature = "std")]
+pub mod state;
+mod wire;
+#[cfg(feature = "std")]
+pub mod write;

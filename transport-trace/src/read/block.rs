@@ -1,0 +1,203 @@
+//! Loads a block: reads, checks, decompresses, and gives its records.
+
+use std::vec::Vec;
+
+use super::source::{Source, read_full};
+use super::view::{View, split};
+use crate::entry::{Damaged, Defect};
+use crate::format::{BLOCK_HEADER, BlockHeader, Codec, MAX_BLOCK};
+
+/// Bytes of memory that a buffer keeps between blocks.
+const KEPT: usize = 4 << 20;
+
+/// A block of the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BlockEntry {
+    /// Where its header is, in bytes from the start of the file.
+    pub offset: u64,
+    /// Its header.
+    pub header: BlockHeader,
+    /// The position of its first entry.
+    pub first_position: u64,
+    /// Whether its records stand in a later block again, finished.
+    pub superseded: bool,
+}
+
+impl BlockEntry {
+    /// The damage report for the whole block.
+    #[must_use]
+    pub const fn damaged(&self, defect: Defect) -> Damaged {
+        Damaged {
+            offset: self.offset,
+            length: self.header.span(),
+            defect,
+            lane: Some(self.header.lane),
+            entries: Some(self.header.entries),
+        }
+    }
+}
+
+/// Memory for one block at a time, used again for the next.
+#[derive(Default)]
+pub struct Buffer {
+    stored: Vec<u8>,
+    raw: Vec<u8>,
+    /// Whether the block's bytes are in `raw`.
+    unpacked: bool,
+    zstd: Option<zstd::bulk::Decompressor<'static>>,
+}
+
+impl std::fmt::Debug for Buffer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Buffer")
+            .field("raw", &self.raw.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The records of a loaded block.
+#[derive(Clone, Copy, Debug)]
+pub struct Views<'b> {
+    /// The block's lane.
+    pub lane: u32,
+    /// The index of the next call.
+    index: u64,
+    rest: &'b [u8],
+}
+
+impl<'b> Views<'b> {
+    pub(crate) const fn new(lane: u32, index: u64, bytes: &'b [u8]) -> Self {
+        Self {
+            lane,
+            index,
+            rest: bytes,
+        }
+    }
+    /// The bytes that are still to be read.
+    #[must_use]
+    pub const fn remaining(&self) -> usize {
+        self.rest.len()
+    }
+    /// The next record as it is: the index that it has if it is a call, its view, its bytes.
+    #[inline]
+    pub(crate) fn next_record(&mut self) -> Option<Result<(u64, View<'b>, &'b [u8]), Malformed>> {
+        if self.rest.is_empty() {
+            return None;
+        }
+        let Some((record, rest)) = split(self.rest) else {
+            // Without a length there is no next record.
+            self.rest = &[];
+            return Some(Err(Malformed));
+        };
+        self.rest = rest;
+        let index = self.index;
+        Some(match View::parse(record) {
+            Some(view) => {
+                self.index = self.index.saturating_add(view.indices());
+                Ok((index, view, record))
+            }
+            None => {
+                self.index = self.index.saturating_add(1);
+                Err(Malformed)
+            }
+        })
+    }
+}
+
+impl<'b> Iterator for Views<'b> {
+    /// The index in the lane and the record.
+    type Item = Result<(u64, View<'b>), Malformed>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        Some(self.next_record()?.map(|(index, view, _)| (index, view)))
+    }
+}
+
+/// A record that is not well formed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Malformed;
+
+impl Buffer {
+    /// Reads a block and checks it. The block's bytes, decompressed.
+    pub(crate) fn load(
+        &mut self,
+        source: &dyn Source,
+        offset: u64,
+        header: &BlockHeader,
+    ) -> Result<&[u8], Defect> {
+        let (Ok(stored), Ok(raw)) = (usize::try_from(header.stored), usize::try_from(header.raw))
+        else {
+            return Err(Defect::TooLarge);
+        };
+        if stored > MAX_BLOCK || raw > MAX_BLOCK {
+            return Err(Defect::TooLarge);
+        }
+        // A larger block than most does not keep its memory for the rest of the reading.
+        self.stored.clear();
+        self.raw.clear();
+        self.stored.shrink_to(stored.max(KEPT));
+        self.raw.shrink_to(raw.max(KEPT));
+        // The source says how much there is before memory is taken for what a header declares.
+        let body = offset.saturating_add(BLOCK_HEADER as u64);
+        let there = source
+            .length()
+            .map_err(|_| Defect::Unreadable)?
+            .saturating_sub(body);
+        if there < u64::from(header.stored) {
+            return Err(Defect::Cut);
+        }
+        self.stored.resize(stored, 0);
+        match read_full(source, body, &mut self.stored) {
+            Ok(count) if count == stored => {}
+            Ok(_) => return Err(Defect::Cut),
+            Err(_) => return Err(Defect::Unreadable),
+        }
+        self.unpack(header, raw)
+    }
+
+    fn unpack(&mut self, header: &BlockHeader, raw: usize) -> Result<&[u8], Defect> {
+        if crate::checksum::of(&self.stored) != header.crc {
+            return Err(Defect::Checksum);
+        }
+        let length = match header.codec {
+            Codec::None if self.stored.len() == raw => {
+                self.unpacked = false;
+                return Ok(&self.stored);
+            }
+            Codec::None => return Err(Defect::Compression),
+            Codec::Lz4 => {
+                self.raw.resize(raw, 0);
+                lz4_flex::block::decompress_into(&self.stored, &mut self.raw)
+                    .map_err(|_| Defect::Compression)?
+            }
+            Codec::Zstd => {
+                self.raw.resize(raw, 0);
+                if self.zstd.is_none() {
+                    self.zstd = zstd::bulk::Decompressor::new().ok();
+                }
+                self.zstd
+                    .as_mut()
+                    .ok_or(Defect::Compression)?
+                    .decompress_to_buffer(&self.stored, self.raw.as_mut_slice())
+                    .map_err(|_| Defect::Compression)?
+            }
+            Codec::Unknown(_) => return Err(Defect::UnknownCodec),
+        };
+        self.unpacked = true;
+        if length == raw {
+            Ok(&self.raw)
+        } else {
+            Err(Defect::Compression)
+        }
+    }
+
+    /// The bytes of the block that was loaded last.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        if self.unpacked {
+            &self.raw
+        } else {
+            &self.stored
+        }
+    }
+}

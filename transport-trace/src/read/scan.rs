@@ -1,0 +1,212 @@
+//! Finds the blocks of a file: from its index, or from the blocks' headers, past whatever is broken.
+
+use std::collections::HashMap;
+use std::io;
+
+use super::block::{BlockEntry, Buffer};
+use super::source::{Source, read_full};
+use crate::entry::{Damaged, Defect};
+use crate::format::{
+    BLOCK_HEADER, BLOCK_MAGIC, BlockHeader, BlockKind, FILE_HEADER, INDEX_MAGIC, MAX_BLOCK, u64_at,
+};
+
+/// Bytes that are looked through at once for the next block.
+const WINDOW: usize = 1 << 16;
+/// Bytes of an entry of the index.
+const INDEX_ENTRY: usize = 8 + BLOCK_HEADER;
+
+/// What was found so far.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Found {
+    pub(crate) blocks: Vec<BlockEntry>,
+    pub(crate) damage: Vec<Damaged>,
+    /// Where the next block would start.
+    pub(crate) end: u64,
+    /// Entries in all blocks.
+    pub(crate) entries: u64,
+    /// Whether the last block is an index: the recording was finished.
+    pub(crate) finished: bool,
+}
+
+impl Found {
+    pub(crate) fn new() -> Self {
+        Self {
+            end: FILE_HEADER as u64,
+            ..Self::default()
+        }
+    }
+
+    fn push(&mut self, offset: u64, header: BlockHeader) {
+        self.finished = header.kind == BlockKind::Index;
+        self.end = offset.saturating_add(header.span());
+        self.blocks.push(BlockEntry {
+            offset,
+            header,
+            first_position: 0,
+            superseded: false,
+        });
+    }
+
+    /// Numbers the entries, and hides announcements whose call stands in a later block.
+    pub(crate) fn number(&mut self) {
+        let mut later: HashMap<u32, ()> = HashMap::new();
+        for block in self.blocks.iter_mut().rev() {
+            match block.header.kind {
+                BlockKind::Data if block.header.calls != 0 => {
+                    later.insert(block.header.lane, ());
+                }
+                BlockKind::Announce => {
+                    // Only the last announcement of a lane can be of a call that never returned.
+                    block.superseded = later.insert(block.header.lane, ()).is_some();
+                }
+                _ => {}
+            }
+        }
+        self.entries = 0;
+        for block in &mut self.blocks {
+            block.first_position = self.entries;
+            if has_entries(block) {
+                self.entries = self.entries.saturating_add(u64::from(block.header.entries));
+            }
+        }
+    }
+}
+
+/// Whether the block's entries are shown.
+pub(crate) const fn has_entries(block: &BlockEntry) -> bool {
+    matches!(block.header.kind, BlockKind::Data | BlockKind::Announce) && !block.superseded
+}
+
+/// Goes on from where it stopped, to the end of what is there. `last` says that no more will come: a block that is
+/// there only in part is damage then.
+pub(crate) fn scan(source: &dyn Source, found: &mut Found, last: bool) -> io::Result<()> {
+    let length = source.length()?;
+    while found.end < length {
+        let offset = found.end;
+        match header_at(source, offset, length)? {
+            Some(header) if complete(offset, &header, length) => found.push(offset, header),
+            cut => {
+                let next = resync(source, offset.saturating_add(1), length)?;
+                if next.is_none() && !last {
+                    break;
+                }
+                let until = next.unwrap_or(length);
+                let cut = cut.filter(fits);
+                found.damage.push(Damaged {
+                    offset,
+                    length: until.saturating_sub(offset),
+                    defect: match cut {
+                        Some(_) => Defect::Cut,
+                        None if length.saturating_sub(offset) < BLOCK_HEADER as u64 => Defect::Cut,
+                        None => Defect::Header,
+                    },
+                    lane: cut.map(|header| header.lane),
+                    entries: cut.map(|header| header.entries),
+                });
+                found.finished = false;
+                found.end = until;
+            }
+        }
+    }
+    Ok(())
+}
+
+const fn fits(header: &BlockHeader) -> bool {
+    header.stored as u64 <= MAX_BLOCK as u64 && header.raw as u64 <= MAX_BLOCK as u64
+}
+
+/// Whether all of a block is there. Its padding may be missing.
+const fn complete(offset: u64, header: &BlockHeader, length: u64) -> bool {
+    fits(header)
+        && offset
+            .saturating_add(BLOCK_HEADER as u64)
+            .saturating_add(header.stored as u64)
+            <= length
+}
+
+fn header_at(source: &dyn Source, offset: u64, length: u64) -> io::Result<Option<BlockHeader>> {
+    if length.saturating_sub(offset) < BLOCK_HEADER as u64 {
+        return Ok(None);
+    }
+    let mut bytes = [0; BLOCK_HEADER];
+    let count = read_full(source, offset, &mut bytes)?;
+    Ok((count == BLOCK_HEADER)
+        .then(|| BlockHeader::decode(&bytes))
+        .flatten())
+}
+
+/// The next offset at which a whole block starts. Any offset will do: a serial line may have lost an odd number of bytes.
+pub(crate) fn resync(source: &dyn Source, from: u64, length: u64) -> io::Result<Option<u64>> {
+    let left = usize::try_from(length.saturating_sub(from)).unwrap_or(WINDOW);
+    let mut window = vec![0; left.min(WINDOW)];
+    let mut base = from;
+    while base.saturating_add(BLOCK_HEADER as u64) <= length {
+        let count = read_full(source, base, &mut window)?;
+        let bytes = window.get(..count).unwrap_or_default();
+        for (step, start) in bytes.windows(BLOCK_MAGIC.len()).enumerate() {
+            if start == BLOCK_MAGIC {
+                let at = base.saturating_add(u64::try_from(step).unwrap_or(0));
+                if let Some(header) = header_at(source, at, length)?
+                    && complete(at, &header, length)
+                {
+                    return Ok(Some(at));
+                }
+            }
+        }
+        if count < window.len() || count < BLOCK_HEADER {
+            break;
+        }
+        // A header may start in one window and end in the next.
+        let step = count.saturating_sub(BLOCK_MAGIC.len().saturating_sub(1));
+        base = base.saturating_add(u64::try_from(step).unwrap_or(u64::MAX));
+    }
+    Ok(None)
+}
+
+/// The body of an index over these blocks, to be written at `offset`.
+pub(crate) fn encode_index(blocks: &[(u64, BlockHeader)], offset: u64) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(blocks.len().saturating_mul(INDEX_ENTRY).saturating_add(16));
+    for (offset, header) in blocks {
+        bytes.extend_from_slice(&offset.to_le_bytes());
+        bytes.extend_from_slice(&header.encode());
+    }
+    bytes.extend_from_slice(&offset.to_le_bytes());
+    bytes.extend_from_slice(&INDEX_MAGIC);
+    bytes
+}
+
+/// The blocks as the index at the end of the file says, where there is one and it holds.
+pub(crate) fn from_index(source: &dyn Source, buffer: &mut Buffer) -> Option<Found> {
+    let length = source.length().ok()?;
+    let mut footer = [0; 16];
+    let at = length.checked_sub(16)?;
+    if read_full(source, at, &mut footer).ok()? != 16 || footer[8..] != INDEX_MAGIC {
+        return None;
+    }
+    let offset = u64_at(&footer, 0);
+    let header = header_at(source, offset, length).ok()??;
+    if header.kind != BlockKind::Index || offset.checked_add(header.span())? != length {
+        return None;
+    }
+    let body = buffer.load(source, offset, &header).ok()?;
+    let (entries, rest) = body.as_chunks::<INDEX_ENTRY>();
+    if rest.len() != 16 {
+        return None;
+    }
+    let mut found = Found::new();
+    for entry in entries {
+        let (offset, header) = entry.split_first_chunk::<8>()?;
+        let offset = u64::from_le_bytes(*offset);
+        let header = BlockHeader::decode(header.first_chunk()?)?;
+        // An index that leaves something out is of no use.
+        if offset != found.end || !fits(&header) {
+            return None;
+        }
+        found.push(offset, header);
+    }
+    if found.end != offset {
+        return None;
+    }
+    found.push(offset, header);
+    Some(found)
+}

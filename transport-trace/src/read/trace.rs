@@ -1,0 +1,412 @@
+//! An opened trace.
+
+use std::fmt;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::block::{BlockEntry, Buffer, Views};
+use super::entries::{Entries, Merged};
+use super::scan::{Found, from_index, has_entries, scan};
+use super::source::{Source, read_full};
+use crate::clock::{ClockInfo, ClockPoint};
+use crate::entry::{Call, Damaged, Defect, Entry};
+use crate::format::{BLOCK_MAGIC, BlockKind, FILE_HEADER, FileHeader, MAGIC, MAJOR, MINOR, u16_at};
+use crate::get::Get;
+use crate::schema::Schema;
+
+/// A trace that was opened.
+pub struct Trace {
+    source: Box<dyn Source>,
+    header: FileHeader,
+    found: Found,
+    /// Damage in descriptions, which opening reads.
+    descriptions: Vec<Damaged>,
+    schema: Arc<Schema>,
+    clock: ClockInfo,
+    lanes: Vec<Lane>,
+}
+
+/// A lane of a trace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lane {
+    /// Its number in the file.
+    pub id: u32,
+    /// Its name; `lane 3` where the description is missing.
+    pub name: String,
+}
+
+/// Why a trace cannot be opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// There is no such file.
+    #[error("there is no trace {}", .0.display())]
+    NotFound(PathBuf),
+    /// The storage failed.
+    #[error("the trace cannot be read: {0}")]
+    Io(#[from] io::Error),
+    /// The file has no bytes.
+    #[error("the file is empty: nothing was recorded, or nothing reached the disk")]
+    Empty,
+    /// The file ends inside its header.
+    #[error("the file ends inside its header, after {0} bytes: it holds no record")]
+    CutHeader(u64),
+    /// The file is something else.
+    #[error(
+        "this is not a trace: it does not start with a trace's header, and no block follows one"
+    )]
+    NotATrace,
+    /// The file's format is of a later major version.
+    #[error(
+        "the trace has format version {found}, and this program reads version {supported}: use a newer one"
+    )]
+    NewerMajor {
+        /// The file's major version.
+        found: u16,
+        /// The major version that this library reads.
+        supported: u16,
+    },
+}
+
+impl fmt::Debug for Trace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Trace")
+            .field("header", &self.header)
+            .field("blocks", &self.found.blocks.len())
+            .field("entries", &self.found.entries)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Trace {
+    /// Opens a file.
+    ///
+    /// # Errors
+    /// [`OpenError`]. A file that is damaged behind its first bytes opens, and says so.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
+        match File::open(path.as_ref()) {
+            Ok(file) => Self::from_source(Box::new(file)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Err(OpenError::NotFound(path.as_ref().to_path_buf()))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Opens a trace that is in memory.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn from_bytes(bytes: impl Into<Arc<[u8]>>) -> Result<Self, OpenError> {
+        let bytes: Arc<[u8]> = bytes.into();
+        Self::from_source(Box::new(bytes))
+    }
+
+    /// Opens a trace from anywhere.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn from_source(source: Box<dyn Source>) -> Result<Self, OpenError> {
+        let mut damage = Vec::new();
+        let header = read_header(&*source, &mut damage)?;
+        let mut buffer = Buffer::default();
+        let mut found = if let Some(found) = from_index(&*source, &mut buffer) {
+            found
+        } else {
+            let mut found = Found::new();
+            scan(&*source, &mut found, true)?;
+            found
+        };
+        found.number();
+        let mut trace = Self {
+            source,
+            header,
+            found,
+            descriptions: damage,
+            schema: Arc::default(),
+            clock: ClockInfo::default(),
+            lanes: Vec::new(),
+        };
+        trace.describe(0, &mut buffer);
+        Ok(trace)
+    }
+
+    /// Reads the descriptions among the blocks from this one on.
+    fn describe(&mut self, from: usize, buffer: &mut Buffer) {
+        let blocks = self.found.blocks.get(from..).unwrap_or_default();
+        let mut have_schema = !self.schema.interfaces.is_empty();
+        let last_clock = blocks
+            .iter()
+            .rposition(|block| block.header.kind == BlockKind::Clock);
+        let mut have_clock = from != 0;
+        for (place, block) in blocks.iter().enumerate() {
+            let wanted = match block.header.kind {
+                BlockKind::Schema => !have_schema,
+                BlockKind::Lane => true,
+                BlockKind::Clock => !have_clock || Some(place) == last_clock,
+                _ => false,
+            };
+            if !wanted {
+                continue;
+            }
+            let understood = match buffer.load(&*self.source, block.offset, &block.header) {
+                Err(defect) => Err(defect),
+                Ok(body) => match block.header.kind {
+                    BlockKind::Schema => crate::schema::decode(body).map(|schema| {
+                        have_schema = true;
+                        self.schema = Arc::new(schema);
+                    }),
+                    BlockKind::Lane => Get::new(body).text().map(|name| {
+                        let id = block.header.lane;
+                        if !self.lanes.iter().any(|lane| lane.id == id) {
+                            self.lanes.push(Lane { id, name });
+                        }
+                    }),
+                    _ => clock_point(body).map(|point| {
+                        if !have_clock {
+                            self.clock.first = point;
+                            have_clock = true;
+                        }
+                        self.clock.last = point;
+                    }),
+                }
+                .ok_or(Defect::Description),
+            };
+            if let Err(defect) = understood {
+                self.descriptions.push(block.damaged(defect));
+            }
+        }
+    }
+
+    /// Looks for blocks that were appended since. Whether there were any.
+    ///
+    /// A block that is there only in part is waited for.
+    ///
+    /// # Errors
+    /// As the storage says.
+    pub fn refresh(&mut self) -> io::Result<bool> {
+        let before = self.found.blocks.len();
+        scan(&*self.source, &mut self.found, false)?;
+        if self.found.blocks.len() == before {
+            return Ok(false);
+        }
+        self.found.number();
+        self.describe(before, &mut Buffer::default());
+        Ok(true)
+    }
+
+    /// The file's header.
+    #[must_use]
+    pub const fn header(&self) -> FileHeader {
+        self.header
+    }
+
+    /// The descriptions of the calls. Empty where they were damaged.
+    #[must_use]
+    pub const fn schema(&self) -> &Arc<Schema> {
+        &self.schema
+    }
+
+    /// The clock.
+    #[must_use]
+    pub const fn clock(&self) -> &ClockInfo {
+        &self.clock
+    }
+
+    /// The lanes that are named, in the order of their appearance.
+    #[must_use]
+    pub fn lanes(&self) -> &[Lane] {
+        &self.lanes
+    }
+
+    /// A lane's name; `lane 3` where it is not known.
+    #[must_use]
+    pub fn lane_name(&self, id: u32) -> String {
+        self.lanes
+            .iter()
+            .find(|lane| lane.id == id)
+            .map_or_else(|| format!("lane {id}"), |lane| lane.name.clone())
+    }
+
+    /// The lane of this name.
+    #[must_use]
+    pub fn lane(&self, name: &str) -> Option<u32> {
+        self.lanes
+            .iter()
+            .find(|lane| lane.name == name)
+            .map(|lane| lane.id)
+    }
+
+    /// The blocks, in the order of the file.
+    #[must_use]
+    pub fn blocks(&self) -> &[BlockEntry] {
+        &self.found.blocks
+    }
+
+    /// Where the bytes come from.
+    #[must_use]
+    pub fn source(&self) -> &dyn Source {
+        &*self.source
+    }
+
+    /// How many entries there are, those in damaged blocks included.
+    #[must_use]
+    pub const fn len(&self) -> u64 {
+        self.found.entries
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.found.entries == 0
+    }
+
+    /// Whether the recording was finished: nothing is behind its index. A trace without one may have been cut between
+    /// two blocks, or is still being written.
+    #[must_use]
+    pub const fn is_finished(&self) -> bool {
+        self.found.finished
+    }
+
+    /// What opening saw of damage. Blocks of records are looked at when they are read; [`verify`](Self::verify) looks
+    /// at everything.
+    pub fn damage(&self) -> impl Iterator<Item = &Damaged> {
+        self.found.damage.iter().chain(&self.descriptions)
+    }
+
+    pub(crate) fn gaps(&self) -> &[Damaged] {
+        &self.found.damage
+    }
+
+    /// Loads the records of a block, without copying them out.
+    ///
+    /// # Errors
+    /// The damage, where the block cannot be used.
+    pub fn load<'b>(
+        &self,
+        block: &BlockEntry,
+        buffer: &'b mut Buffer,
+    ) -> Result<Views<'b>, Damaged> {
+        let header = &block.header;
+        match buffer.load(&*self.source, block.offset, header) {
+            Ok(bytes) => Ok(Views::new(header.lane, header.first_index, bytes)),
+            Err(defect) => Err(block.damaged(defect)),
+        }
+    }
+
+    /// Every entry, in the order of the file: within a lane that is the order of the calls.
+    #[must_use]
+    pub fn entries(&self) -> Entries<'_> {
+        Entries::all(self)
+    }
+
+    /// The entries from a position on.
+    #[must_use]
+    pub fn entries_from(&self, position: u64) -> Entries<'_> {
+        Entries::from_position(self, position)
+    }
+
+    /// The entry at a position.
+    #[must_use]
+    pub fn entry(&self, position: u64) -> Option<Entry> {
+        if position >= self.len() {
+            None
+        } else {
+            self.entries_from(position).next()
+        }
+    }
+
+    /// The entries of a lane.
+    #[must_use]
+    pub fn lane_entries(&self, lane: u32) -> Entries<'_> {
+        Entries::of_lane(self, lane)
+    }
+
+    /// The entries of a lane from the call with this index on. What stands before the call and belongs to it, such as a
+    /// change of a page at its entry, comes first.
+    #[must_use]
+    pub fn lane_entries_from(&self, lane: u32, index: u64) -> Entries<'_> {
+        Entries::of_lane_from(self, lane, index)
+    }
+
+    /// A call by lane and index.
+    #[must_use]
+    pub fn call(&self, lane: u32, index: u64) -> Option<Call> {
+        for entry in self.lane_entries_from(lane, index) {
+            match entry {
+                Entry::Call(call) if call.index == index => return Some(call),
+                Entry::Call(call) if call.index > index => return None,
+                _ => {}
+            }
+        }
+        None
+    }
+
+    /// Every entry, in the order of time over all lanes. Damaged stretches come where their lane's turn is, those
+    /// without a lane first.
+    #[must_use]
+    pub fn merged(&self) -> Merged<'_> {
+        Merged::new(self)
+    }
+
+    /// The blocks whose entries are shown.
+    pub fn data(&self) -> impl DoubleEndedIterator<Item = &BlockEntry> {
+        self.found.blocks.iter().filter(|block| has_entries(block))
+    }
+}
+
+fn read_header(source: &dyn Source, damage: &mut Vec<Damaged>) -> Result<FileHeader, OpenError> {
+    let mut bytes = [0; FILE_HEADER + 8];
+    let count = read_full(source, 0, &mut bytes)?;
+    let (head, behind) = bytes.split_at(FILE_HEADER);
+    let Some(head) = head.first_chunk::<FILE_HEADER>() else {
+        return Err(OpenError::NotATrace);
+    };
+    if count == 0 {
+        return Err(OpenError::Empty);
+    }
+    if count < FILE_HEADER {
+        let start = count.min(MAGIC.len());
+        return Err(if head.get(..start) == MAGIC.get(..start) {
+            OpenError::CutHeader(u64::try_from(count).unwrap_or(0))
+        } else {
+            OpenError::NotATrace
+        });
+    }
+    if let Some(header) = FileHeader::decode(head) {
+        if header.major == MAJOR {
+            return Ok(header);
+        }
+        return Err(OpenError::NewerMajor {
+            found: header.major,
+            supported: MAJOR,
+        });
+    }
+    // The header is damaged. The blocks that follow it decide what this is.
+    if head.starts_with(&MAGIC) || behind.starts_with(&BLOCK_MAGIC) {
+        damage.push(Damaged {
+            offset: 0,
+            length: FILE_HEADER as u64,
+            defect: Defect::Header,
+            lane: None,
+            entries: None,
+        });
+        return Ok(FileHeader {
+            major: MAJOR,
+            minor: u16_at(head, 10).min(MINOR),
+            id: 0,
+        });
+    }
+    Err(OpenError::NotATrace)
+}
+
+fn clock_point(body: &[u8]) -> Option<ClockPoint> {
+    let mut from = Get::new(body);
+    Some(ClockPoint {
+        frequency: from.u64()?,
+        ticks: from.u64()?,
+        unix_nanoseconds: from.i64()?,
+    })
+}

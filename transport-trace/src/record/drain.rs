@@ -1,0 +1,385 @@
+//! Empties the rings of a recording into its file.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::summary::Summary;
+use crate::clock::ClockPoint;
+use crate::format::out::Out;
+use crate::format::record::{LOST_LENGTH, kind, word};
+use crate::format::{BlockKind, put};
+use crate::loss::{Loss, LossCause};
+use crate::ring::{Consumer, Full, Taken};
+
+/// How often the drain looks for full blocks, and how often for what is in blocks that are not full.
+const POLL: Duration = Duration::from_millis(1);
+const IDLE: Duration = Duration::from_millis(10);
+const PARTIAL: Duration = Duration::from_millis(100);
+/// How often a point of the clock is written.
+const CLOCK: Duration = Duration::from_secs(1);
+/// How long after a failure of the sink it is tried again.
+const RETRY: Duration = Duration::from_millis(20);
+
+/// When what was written is asked onto the disk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SyncPolicy {
+    /// When the operating system likes. A killed process loses nothing; a machine that loses its power may.
+    #[default]
+    Never,
+    /// At most this long after it was written.
+    Every(Duration),
+    /// After each block.
+    EachBlock,
+    /// Before each call: the call is announced on the disk before it is made, so that a call that stops the machine is
+    /// seen there. A call then takes as long as the disk.
+    EachCall,
+}
+
+/// Takes the bytes of a recording: a file, or something that plays one in a test.
+pub trait Storage: Write + Send + 'static {
+    /// Asks what was written onto the disk.
+    ///
+    /// # Errors
+    /// As the storage says.
+    fn sync(&mut self) -> io::Result<()>;
+}
+
+impl Storage for File {
+    fn sync(&mut self) -> io::Result<()> {
+        self.sync_data()
+    }
+}
+
+/// What came of a recording.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Finished {
+    /// Calls that were written.
+    pub calls: u64,
+    /// Calls that were not recorded.
+    pub lost: u64,
+    /// Bytes of the file.
+    pub bytes: u64,
+    /// How often the storage failed. What it did not take was kept and tried again.
+    pub failures: u64,
+    /// What it said the last time.
+    pub failure: Option<String>,
+    /// Whether everything reached the storage.
+    pub complete: bool,
+}
+
+/// What the lanes and the drain share.
+#[derive(Debug, Default)]
+pub(crate) struct Shared {
+    state: Mutex<State>,
+    turn: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    added: Vec<Added>,
+    stop: bool,
+    /// Announcements that were asked for, and that were made.
+    asked: u64,
+    answered: u64,
+    gone: bool,
+}
+
+/// A lane that the drain does not know yet.
+#[derive(Debug)]
+pub(crate) struct Added {
+    pub(crate) lane: u32,
+    pub(crate) name: String,
+    pub(crate) consumer: Consumer<'static>,
+    /// Calls that came while the lane was in use, and stand nowhere yet.
+    pub(crate) busy: Arc<AtomicU32>,
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn add(&self, added: Added) {
+        self.state().added.push(added);
+    }
+
+    pub(crate) fn stop(&self) {
+        self.state().stop = true;
+        self.turn.notify_all();
+    }
+
+    /// Waits until the call that was just entered is on the disk, or the drain is gone.
+    pub(crate) fn announce(&self) {
+        let mut state = self.state();
+        state.asked = state.asked.saturating_add(1);
+        let ticket = state.asked;
+        self.turn.notify_all();
+        while state.answered < ticket && !state.gone {
+            state = self
+                .turn
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+/// The drain of a recording.
+pub(crate) struct Drain<S: Storage> {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) out: Out<S>,
+    pub(crate) sync: SyncPolicy,
+    pub(crate) full: Full,
+    pub(crate) clock: Box<dyn Fn() -> ClockPoint + Send>,
+    pub(crate) lanes: Vec<Lane>,
+    pub(crate) finished: Finished,
+    pub(crate) unsynced: Option<Instant>,
+}
+
+pub(crate) struct Lane {
+    id: u32,
+    consumer: Consumer<'static>,
+    busy: Arc<AtomicU32>,
+    /// Whether the batch that was refused waits in `out` already.
+    queued: bool,
+}
+
+impl<S: Storage> Drain<S> {
+    /// Runs until the recording stops.
+    pub(crate) fn run(mut self) -> Finished {
+        let _gone = Gone(Arc::clone(&self.shared));
+        let mut last_partial = Instant::now();
+        let mut last_clock = Instant::now();
+        loop {
+            let (stop, asked) = self.news();
+            let announce = self.sync == SyncPolicy::EachCall;
+            let partial = stop || announce || last_partial.elapsed() >= PARTIAL;
+            if partial {
+                last_partial = Instant::now();
+            }
+            let mut moved = false;
+            let result = self.round(partial, &mut moved);
+            if last_clock.elapsed() >= CLOCK && result.is_ok() {
+                last_clock = Instant::now();
+                self.out.queue_clock(&(self.clock)());
+            }
+            let result = result.and_then(|()| if announce { self.announce() } else { Ok(()) });
+            let result = result
+                .and_then(|()| self.out.flush())
+                .and_then(|()| self.sync_if_due());
+            self.answer(asked);
+            if let Err(error) = &result {
+                self.finished.failures = self.finished.failures.saturating_add(1);
+                self.finished.failure = Some(error.to_string());
+            }
+            if stop {
+                return self.finish(result.is_ok());
+            }
+            self.sleep(match result {
+                Err(_) => RETRY,
+                Ok(()) if moved => POLL,
+                Ok(()) => IDLE,
+            });
+        }
+    }
+
+    /// Takes in new lanes. Whether to stop, and how many announcements were asked for.
+    fn news(&mut self) -> (bool, u64) {
+        let (added, stop, asked) = {
+            let mut state = self.shared.state();
+            (std::mem::take(&mut state.added), state.stop, state.asked)
+        };
+        for Added {
+            lane,
+            name,
+            consumer,
+            busy,
+        } in added
+        {
+            self.out.queue_lane(lane, &name);
+            self.lanes.push(Lane {
+                id: lane,
+                consumer,
+                busy,
+                queued: false,
+            });
+        }
+        (stop, asked)
+    }
+
+    fn answer(&self, asked: u64) {
+        let mut state = self.shared.state();
+        if asked > state.answered {
+            state.answered = asked;
+            drop(state);
+            self.shared.turn.notify_all();
+        }
+    }
+
+    /// Waits for the time, or for somebody who wants something.
+    fn sleep(&self, time: Duration) {
+        let state = self.shared.state();
+        if !state.stop && state.asked == state.answered {
+            drop(self.shared.turn.wait_timeout(state, time));
+        }
+    }
+
+    /// Takes what the rings have.
+    fn round(&mut self, partial: bool, moved: &mut bool) -> io::Result<()> {
+        self.out.flush()?;
+        for lane in &mut self.lanes {
+            loop {
+                let mut result = Ok(());
+                let Lane {
+                    id,
+                    consumer,
+                    queued,
+                    ..
+                } = &mut *lane;
+                let (out, full, finished) = (&mut self.out, self.full, &mut self.finished);
+                let taken = consumer.take(partial, |batch| {
+                    if !std::mem::take(queued) {
+                        if batch.overwritten != 0 {
+                            let loss = Loss {
+                                count: batch.overwritten,
+                                cause: LossCause::Overwritten,
+                                ..Loss::default()
+                            };
+                            let first = batch.first_index.saturating_sub(batch.overwritten);
+                            queue_loss(out, *id, first, &loss);
+                            finished.lost = finished.lost.saturating_add(batch.overwritten);
+                        }
+                        if !batch.bytes.is_empty() {
+                            let summary = Summary::of(batch.bytes);
+                            let header = summary.header(*id, batch.first_index, &[]);
+                            let calls = u64::from(header.calls);
+                            finished.calls = finished.calls.saturating_add(calls);
+                            finished.lost = finished
+                                .lost
+                                .saturating_add(summary.indices.saturating_sub(calls));
+                            out.queue(header, batch.bytes);
+                        }
+                    }
+                    result = out.flush();
+                    // The records leave the ring when they are written. Where the ring overwrites, it may not wait for
+                    // a disk: they stay in memory then.
+                    let gone = result.is_ok() || full == Full::Overwrite;
+                    *queued = !gone;
+                    gone
+                });
+                *moved |= taken == Taken::Some;
+                if taken == Taken::Some && self.sync == SyncPolicy::EachBlock && result.is_ok() {
+                    result = self.out.sink().sync();
+                }
+                result?;
+                if taken != Taken::Some {
+                    break;
+                }
+                if self.sync != SyncPolicy::Never {
+                    self.unsynced.get_or_insert_with(Instant::now);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts the calls that were entered and have not returned onto the disk.
+    fn announce(&mut self) -> io::Result<()> {
+        for lane in &mut self.lanes {
+            let (id, out) = (lane.id, &mut self.out);
+            lane.consumer.entered(|index, word, body| {
+                queue_entered(out, BlockKind::Announce, id, index, word, body);
+            });
+        }
+        self.out.flush()?;
+        self.out.sink().sync()
+    }
+
+    fn sync_if_due(&mut self) -> io::Result<()> {
+        if let (SyncPolicy::Every(limit), Some(since)) = (self.sync, self.unsynced)
+            && since.elapsed() >= limit
+        {
+            self.out.sink().sync()?;
+            self.unsynced = None;
+        }
+        Ok(())
+    }
+
+    /// Writes what is left: calls that never returned, losses that stand in no record, the last point of the clock, the
+    /// index.
+    fn finish(mut self, mut ok: bool) -> Finished {
+        for lane in &mut self.lanes {
+            lane.consumer.close();
+            let mut index = lane.consumer.index();
+            let (id, out, finished) = (lane.id, &mut self.out, &mut self.finished);
+            lane.consumer.entered(|entered, word, body| {
+                queue_entered(out, BlockKind::Data, id, entered, word, body);
+                finished.calls = finished.calls.saturating_add(1);
+                index = entered.saturating_add(1);
+            });
+            let busy = Loss {
+                count: u64::from(lane.busy.swap(0, Ordering::Relaxed)),
+                cause: LossCause::Busy,
+                ..Loss::default()
+            };
+            for loss in [lane.consumer.loss(), busy] {
+                if loss.count != 0 {
+                    queue_loss(&mut self.out, lane.id, index, &loss);
+                    self.finished.lost = self.finished.lost.saturating_add(loss.count);
+                    index = index.saturating_add(loss.count);
+                }
+            }
+        }
+        self.out.queue_clock(&(self.clock)());
+        self.out.queue_index();
+        let result = self.out.flush().and_then(|()| self.out.sink().flush());
+        let result = result.and_then(|()| match self.sync {
+            SyncPolicy::Never => Ok(()),
+            _ => self.out.sink().sync(),
+        });
+        if let Err(error) = result {
+            ok = false;
+            self.finished.failures = self.finished.failures.saturating_add(1);
+            self.finished.failure = Some(error.to_string());
+        }
+        self.finished.bytes = self.out.offset();
+        self.finished.complete = ok;
+        self.finished
+    }
+}
+
+fn queue_loss<S: Write>(out: &mut Out<S>, lane: u32, index: u64, loss: &Loss) {
+    let mut record = [0; LOST_LENGTH];
+    put(&mut record, 8, &loss.encode());
+    let (_, first) = word(0, &record[8..], LOST_LENGTH / 8, kind::LOST);
+    put(&mut record, 0, &first.to_le_bytes());
+    out.queue(Summary::of(&record).header(lane, index, &[]), &record);
+}
+
+fn queue_entered<S: Write>(
+    out: &mut Out<S>,
+    kind: BlockKind,
+    lane: u32,
+    index: u64,
+    word: u64,
+    body: &[u8],
+) {
+    let mut record = word.to_le_bytes().to_vec();
+    record.extend_from_slice(body);
+    let mut header = Summary::of_entered(word, body).header(lane, index, &[]);
+    header.kind = kind;
+    out.queue(header, &record);
+}
+
+/// Lets nobody wait for a drain that is gone, however it went.
+struct Gone(Arc<Shared>);
+
+impl Drop for Gone {
+    fn drop(&mut self) {
+        self.0.state().gone = true;
+        self.0.turn.notify_all();
+    }
+}

@@ -1,0 +1,612 @@
+//! What happens around one call: a record is reserved and filled, the call is made, the record is completed.
+
+use hypercall_core::arg::{Arg, Linked, Target};
+use hypercall_core::call::{CallInfo, InterfaceInfo, LinkTarget, RegisterInfo};
+use hypercall_core::schema::{Kind, Role};
+use hypercall_core::{Hazard, LayerRefusal, SharedPage, SharedRef, TransportError};
+
+use super::pages::{self, Point, Watched};
+use super::redact::{Calls, Redaction};
+use crate::clock::Clock;
+use crate::format::record::{CALL_HEAD, EXIT_HEAD, MAX_TEXT, failure, kind, padded, shape};
+use crate::loss::LossCause;
+use crate::ring::{Full, Producer, Record};
+
+/// Bytes that an exit part may take besides the memory that was written.
+const EXIT_ROOM: usize = EXIT_HEAD + 8 + 2 * MAX_TEXT + 8;
+
+/// The writing end of a lane: it wraps calls in records. One call at a time.
+#[derive(Debug)]
+pub struct LaneWriter<'m, C, W = [Watched; 0]> {
+    pub(crate) producer: Producer<'m>,
+    clock: C,
+    calls: Calls<'m>,
+    redaction: Redaction,
+    watched: W,
+    /// Whether any page is watched.
+    watching: bool,
+    /// What to do while the ring is full and calls wait for room.
+    wait: fn(),
+}
+
+/// A call that was entered: where its record is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pending {
+    at: usize,
+    /// The checksum of the enter part.
+    crc: u32,
+    ticks: u64,
+    written: bool,
+    secret: bool,
+}
+
+/// What an argument needs in a record.
+#[derive(Clone, Copy)]
+struct Needs {
+    shape: u8,
+    slot: u64,
+    /// Bytes in the enter part.
+    enter: usize,
+    /// Bytes in the exit part, at most.
+    exit: usize,
+}
+
+fn needs(argument: &Arg<'_>) -> Needs {
+    let simple = |shape, length: usize, enter, exit| Needs {
+        shape,
+        // A block of 4 GiB does not fit a ring, so that the length is never wrong in a record.
+        slot: length as u64,
+        enter: if enter { padded(length) } else { 0 },
+        exit: if exit { padded(length) } else { 0 },
+    };
+    match argument {
+        Arg::None => Needs {
+            shape: shape::NONE,
+            slot: 0,
+            enter: 0,
+            exit: 0,
+        },
+        Arg::Value(value) => Needs {
+            shape: shape::VALUE,
+            slot: *value,
+            enter: 0,
+            exit: 0,
+        },
+        Arg::Read(bytes) => simple(shape::READ, bytes.len(), true, false),
+        Arg::Write(bytes) => simple(shape::WRITE, bytes.len(), false, true),
+        Arg::ReadWrite(bytes) => simple(shape::READ_WRITE, bytes.len(), true, true),
+        Arg::Linked(linked) => linked_needs(linked),
+    }
+}
+
+fn linked_needs(linked: &Linked<'_>) -> Needs {
+    let (shape, nested, written) = match &linked.target {
+        Target::Read(bytes) => (shape::LINKED_READ, padded(bytes.len()), 0),
+        Target::ReadWrite(bytes) => (
+            shape::LINKED_READ_WRITE,
+            padded(bytes.len()),
+            padded(bytes.len()),
+        ),
+        Target::Shared(SharedRef::Pages(_)) => (shape::LINKED_PAGES, 0, 0),
+        Target::Shared(SharedRef::Address(_)) => (shape::LINKED_ADDRESS, 0, 0),
+    };
+    Needs {
+        shape,
+        slot: linked.header.len() as u64 | ((linked.offset as u64) << 32),
+        enter: padded(linked.header.len())
+            .saturating_add(8)
+            .saturating_add(nested),
+        exit: written,
+    }
+}
+
+/// How the memory of an argument is described: that of the register's block, and that of the nested one.
+fn kinds(register: &RegisterInfo) -> (Option<&Kind>, Option<(&Kind, usize)>) {
+    match register {
+        RegisterInfo::Block { kind, link, .. } => (
+            Some(kind),
+            link.as_ref().and_then(|link| match &link.target {
+                LinkTarget::Array { kind, size, .. } => Some((kind, *size)),
+                LinkTarget::Shared => None,
+            }),
+        ),
+        _ => (None, None),
+    }
+}
+
+impl<'m, C: Clock, W: AsMut<[Watched]>> LaneWriter<'m, C, W> {
+    pub(crate) fn new(
+        producer: Producer<'m>,
+        clock: C,
+        interfaces: &'m [&'static InterfaceInfo],
+        redaction: Redaction,
+        watched: W,
+        wait: fn(),
+    ) -> Self {
+        Self {
+            producer,
+            clock,
+            calls: Calls::new(interfaces),
+            redaction,
+            watched,
+            watching: false,
+            wait,
+        }
+    }
+
+    /// Watches a page from now on. Its number in this lane, or `None` when there is no room for another.
+    pub(crate) fn watch(&mut self, page: &'static SharedPage) -> Option<u32> {
+        let number = pages::add(self.watched.as_mut(), page)?;
+        self.watching = true;
+        Some(number)
+    }
+
+    /// Notes what changed in the watched pages.
+    #[inline]
+    pub(crate) fn note(&mut self, point: Point) {
+        if self.watching {
+            pages::note(
+                self.watched.as_mut(),
+                &mut self.producer,
+                &self.clock,
+                point,
+            );
+        }
+    }
+
+    /// Notes a call that cannot be recorded.
+    #[cold]
+    pub(crate) fn lose(&mut self, cause: LossCause) {
+        let ticks = self.clock.now();
+        self.producer.lose(cause, ticks);
+    }
+
+    #[inline(always)]
+    fn reserve(&mut self, need: usize) -> Result<(), LossCause> {
+        match self.producer.reserve(need) {
+            Err(LossCause::RingFull) if self.producer.full() == Full::Block => {
+                self.wait_for_room(need)
+            }
+            other => other,
+        }
+    }
+
+    #[cold]
+    fn wait_for_room(&mut self, need: usize) -> Result<(), LossCause> {
+        loop {
+            match self.producer.reserve(need) {
+                Err(LossCause::RingFull) if !self.producer.is_closed() => (self.wait)(),
+                other => return other,
+            }
+        }
+    }
+
+    /// Records a call around `issue`. `entered` is run when the call is recorded and not made yet.
+    ///
+    /// There are two ways through here: a short one for values and blocks that are read, which is all scalars to the
+    /// compiler, and one for the rest. The records are the same.
+    #[inline(always)]
+    pub(crate) fn around(
+        &mut self,
+        info: &'static CallInfo,
+        args: [Arg<'_>; 2],
+        entered: impl FnOnce(),
+        issue: impl FnOnce([Arg<'_>; 2]) -> Result<i64, TransportError>,
+    ) -> Result<i64, TransportError> {
+        self.note(Point::Enter);
+        let ticks = self.clock.now();
+        let (id, secret) = self.calls.find(info);
+        let [first, second] = &args;
+        if let (Some(first), Some(second), false) = (plain(first), plain(second), secret) {
+            let room = CALL_HEAD
+                .wrapping_add(padded(first.input.len()))
+                .saturating_add(padded(second.input.len()));
+            if let Err(cause) = self.reserve(room.saturating_add(EXIT_ROOM)) {
+                self.producer.lose(cause, ticks);
+                return issue(args);
+            }
+            let mut record = self.producer.begin();
+            record.word(ticks);
+            record.word(first.slot);
+            record.word(second.slot);
+            record.word(info.number);
+            record.word(shapes(id, first.shape, second.shape, room));
+            record.bytes(first.input);
+            record.bytes(second.input);
+            let at = record.start();
+            let crc = record.publish(kind::ENTERED);
+            self.producer.count_call();
+            entered();
+            let outcome = issue(args);
+            let duration = self.clock.now().saturating_sub(ticks);
+            if let Ok(rax) = &outcome {
+                let mut record = self.producer.resume(at, crc);
+                record.word(duration);
+                record.word(rax.cast_unsigned());
+                record.publish(kind::RETURNED);
+                self.note(Point::Exit);
+            } else {
+                let pending = Pending {
+                    at,
+                    crc,
+                    ticks,
+                    written: false,
+                    secret: false,
+                };
+                self.exit_any(pending, info, &[Arg::None, Arg::None], &outcome, duration);
+            }
+            return outcome;
+        }
+        let pending = self.enter_any(info, id, secret, ticks, &args);
+        if pending.is_some() {
+            entered();
+        }
+        self.complete(pending, info, args, issue)
+    }
+
+    /// Records that a call is about to be made. `None` when it cannot be recorded, which is counted.
+    pub(crate) fn enter(
+        &mut self,
+        info: &'static CallInfo,
+        args: &[Arg<'_>; 2],
+    ) -> Option<Pending> {
+        self.note(Point::Enter);
+        let ticks = self.clock.now();
+        let (id, secret) = self.calls.find(info);
+        self.enter_any(info, id, secret, ticks, args)
+    }
+
+    #[inline(never)]
+    fn enter_any(
+        &mut self,
+        info: &'static CallInfo,
+        id: u16,
+        secret: bool,
+        ticks: u64,
+        args: &[Arg<'_>; 2],
+    ) -> Option<Pending> {
+        let [first, second] = [needs(&args[0]), needs(&args[1])];
+        let written = shape::written(first.shape) || shape::written(second.shape);
+        let enter = CALL_HEAD
+            .saturating_add(first.enter)
+            .saturating_add(second.enter);
+        let most = enter
+            .saturating_add(EXIT_ROOM)
+            .saturating_add(first.exit)
+            .saturating_add(second.exit);
+        if let Err(cause) = self.reserve(most) {
+            self.producer.lose(cause, ticks);
+            return None;
+        }
+        let [mut rdi, mut rsi] = [first.slot, second.slot];
+        if secret {
+            [rdi, rsi] = self.hide_registers(info, args, [rdi, rsi]);
+        }
+        let mut record = self.producer.begin();
+        record.word(ticks);
+        record.word(rdi);
+        record.word(rsi);
+        record.word(info.number);
+        record.word(shapes(id, first.shape, second.shape, enter));
+        let hide = secret.then_some(&self.redaction);
+        for (argument, register) in args.iter().zip(&info.registers) {
+            match argument {
+                Arg::None | Arg::Value(_) | Arg::Write(_) => {}
+                Arg::Read(bytes) => put(&mut record, bytes, register, hide),
+                Arg::ReadWrite(bytes) => put(&mut record, bytes, register, hide),
+                Arg::Linked(linked) => {
+                    put_linked(&mut record, linked, register, hide, self.watched.as_mut());
+                }
+            }
+        }
+        let at = record.start();
+        let crc = record.publish(kind::ENTERED);
+        self.producer.count_call();
+        Some(Pending {
+            at,
+            crc,
+            ticks,
+            written,
+            secret,
+        })
+    }
+
+    /// Makes a call that was entered, and records what came of it.
+    pub(crate) fn complete(
+        &mut self,
+        pending: Option<Pending>,
+        info: &'static CallInfo,
+        mut args: [Arg<'_>; 2],
+        issue: impl FnOnce([Arg<'_>; 2]) -> Result<i64, TransportError>,
+    ) -> Result<i64, TransportError> {
+        let Some(pending) = pending else {
+            return issue(args);
+        };
+        let outcome = issue(hypercall_core::arg::reborrow(&mut args));
+        let duration = self.clock.now().saturating_sub(pending.ticks);
+        self.exit_any(pending, info, &args, &outcome, duration);
+        outcome
+    }
+
+    #[cold]
+    fn hide_registers(
+        &self,
+        info: &'static CallInfo,
+        args: &[Arg<'_>; 2],
+        mut slots: [u64; 2],
+    ) -> [u64; 2] {
+        for ((argument, register), slot) in args.iter().zip(&info.registers).zip(&mut slots) {
+            if let (
+                Arg::Value(value),
+                RegisterInfo::Value {
+                    role: Role::Secret, ..
+                },
+            ) = (argument, register)
+            {
+                *slot = self.redaction.value(*value);
+            }
+        }
+        slots
+    }
+
+    #[inline(never)]
+    fn exit_any(
+        &mut self,
+        pending: Pending,
+        info: &'static CallInfo,
+        args: &[Arg<'_>; 2],
+        outcome: &Result<i64, TransportError>,
+        duration: u64,
+    ) {
+        let mut record = self.producer.resume(pending.at, pending.crc);
+        record.word(duration);
+        let (kind, answer, texts) = match outcome {
+            Ok(rax) => (kind::RETURNED, rax.cast_unsigned(), ["", ""]),
+            Err(error) => {
+                let (answer, texts) = failure(error);
+                (kind::FAILED, answer, texts)
+            }
+        };
+        record.word(answer);
+        if pending.written {
+            put_written(&mut record, pending, info, args, &self.redaction);
+        }
+        if kind == kind::FAILED {
+            put_texts(&mut record, texts);
+        }
+        record.publish(kind);
+        self.note(Point::Exit);
+    }
+}
+
+/// The last word of a call's head.
+#[inline(always)]
+fn shapes(id: u16, first: u8, second: u8, enter: usize) -> u64 {
+    // A record has less than 2^24 words.
+    u64::from(id)
+        | (u64::from(first) << 16)
+        | (u64::from(second) << 24)
+        | ((enter as u64 / 8) << 32)
+}
+
+/// An argument that is a value or a block that is only read and points at nothing.
+#[derive(Clone, Copy)]
+struct Plain<'a> {
+    shape: u8,
+    slot: u64,
+    input: &'a [u8],
+}
+
+#[inline(always)]
+fn plain<'a>(argument: &'a Arg<'_>) -> Option<Plain<'a>> {
+    Some(match argument {
+        Arg::None => Plain {
+            shape: shape::NONE,
+            slot: 0,
+            input: &[],
+        },
+        Arg::Value(value) => Plain {
+            shape: shape::VALUE,
+            slot: *value,
+            input: &[],
+        },
+        Arg::Read(bytes) => Plain {
+            shape: shape::READ,
+            slot: bytes.len() as u64,
+            input: bytes,
+        },
+        Arg::Write(_) | Arg::ReadWrite(_) | Arg::Linked(_) => return None,
+    })
+}
+
+/// Puts the memory of an argument.
+fn put(
+    record: &mut Record<'_, '_>,
+    bytes: &[u8],
+    register: &RegisterInfo,
+    hide: Option<&Redaction>,
+) {
+    match hide {
+        None => record.bytes(bytes),
+        Some(redaction) => {
+            let kind = kinds(register).0;
+            put_hidden(record, bytes, kind.map(|kind| (kind, None)), redaction);
+        }
+    }
+}
+
+/// Puts memory with its secrets replaced. A size says that it is an array of elements of that size.
+#[cold]
+fn put_hidden(
+    record: &mut Record<'_, '_>,
+    bytes: &[u8],
+    kind: Option<(&Kind, Option<usize>)>,
+    redaction: &Redaction,
+) {
+    // A secret does not touch the ring, not even for a moment.
+    let to = put_zeros(record, bytes.len());
+    let mut place = |at: usize, part: &[u8]| record.overwrite(to.saturating_add(at), part);
+    match kind {
+        Some((kind, Some(size))) => redaction.copy_array(kind, size, bytes, 0, &mut place),
+        Some((kind, None)) => redaction.copy(kind, bytes, 0, &mut place),
+        None => place(0, bytes),
+    }
+}
+
+/// Puts zeros, to be overwritten. Where they are.
+fn put_zeros(record: &mut Record<'_, '_>, length: usize) -> usize {
+    let at = record.at();
+    for _ in 0..padded(length) / 8 {
+        record.word(0);
+    }
+    at
+}
+
+/// Puts the nested memory of an argument.
+fn put_nested(
+    record: &mut Record<'_, '_>,
+    bytes: &[u8],
+    register: &RegisterInfo,
+    hide: Option<&Redaction>,
+) {
+    match hide {
+        None => record.bytes(bytes),
+        Some(redaction) => {
+            let element = kinds(register).1.map(|(kind, size)| (kind, Some(size)));
+            put_hidden(record, bytes, element, redaction);
+        }
+    }
+}
+
+fn put_linked(
+    record: &mut Record<'_, '_>,
+    linked: &Linked<'_>,
+    register: &RegisterInfo,
+    hide: Option<&Redaction>,
+    watched: &[Watched],
+) {
+    let header = record.at();
+    if hide.is_some() {
+        put(record, linked.header, register, hide);
+    } else {
+        put_zeros(record, linked.header.len());
+        record.overwrite(header, linked.header);
+    }
+    // Whoever called this before may have left an address there.
+    record.overwrite(header.saturating_add(linked.offset), &[0; 8]);
+    match &linked.target {
+        Target::Read(bytes) => {
+            record.word(bytes.len() as u64);
+            put_nested(record, bytes, register, hide);
+        }
+        Target::ReadWrite(bytes) => {
+            record.word(bytes.len() as u64);
+            put_nested(record, bytes, register, hide);
+        }
+        Target::Shared(SharedRef::Address(gpa)) => record.word(gpa.0),
+        Target::Shared(SharedRef::Pages(shared)) => {
+            let number = shared
+                .first()
+                .and_then(|page| pages::number_of(watched, page))
+                .map_or(0, |number| number.saturating_add(1));
+            let count = u32::try_from(shared.len()).unwrap_or(u32::MAX);
+            record.word(u64::from(count) | (u64::from(number) << 32));
+        }
+    }
+}
+
+/// Puts which memory was written, and that memory.
+fn put_written(
+    record: &mut Record<'_, '_>,
+    pending: Pending,
+    info: &'static CallInfo,
+    args: &[Arg<'_>; 2],
+    redaction: &Redaction,
+) {
+    let hide = pending.secret.then_some(redaction);
+    // Where the bytes before the call are.
+    let mut before = pending.at.saturating_add(CALL_HEAD);
+    let mut changed = [false; 2];
+    for (argument, changed) in args.iter().zip(&mut changed) {
+        *changed = match argument {
+            Arg::Write(bytes) => bytes.iter().any(|byte| *byte != 0),
+            Arg::ReadWrite(bytes) => hide.is_some() || !record.holds(before, bytes),
+            Arg::Linked(Linked {
+                header,
+                target: Target::ReadWrite(bytes),
+                ..
+            }) => {
+                let nested = before
+                    .saturating_add(padded(header.len()))
+                    .saturating_add(8);
+                hide.is_some() || !record.holds(nested, bytes)
+            }
+            _ => false,
+        };
+        before = before.saturating_add(needs(argument).enter);
+    }
+    let bit = |argument: &Arg<'_>, changed: bool, first: u64| match argument {
+        _ if !changed => 0,
+        Arg::Linked(_) => first << 1,
+        _ => first,
+    };
+    let [first, second] = args;
+    record.word(bit(first, changed[0], 1) | bit(second, changed[1], 4));
+    for ((argument, register), changed) in args.iter().zip(&info.registers).zip(changed) {
+        match argument {
+            Arg::Write(bytes) | Arg::ReadWrite(bytes) if changed => {
+                put(record, bytes, register, hide);
+            }
+            Arg::Linked(Linked {
+                target: Target::ReadWrite(bytes),
+                ..
+            }) if changed => {
+                put_nested(record, bytes, register, hide);
+            }
+            _ => {}
+        }
+    }
+}
+
+#[cold]
+fn put_texts(record: &mut Record<'_, '_>, texts: [&str; 2]) {
+    let mut bytes = [0; 2 * MAX_TEXT];
+    let [first, second] = texts.map(str::as_bytes);
+    crate::format::put(&mut bytes, 0, first);
+    crate::format::put(&mut bytes, first.len(), second);
+    let length = first.len().saturating_add(second.len());
+    record.bytes(bytes.get(..length).unwrap_or_default());
+}
+
+/// A failure as the answer's bytes and two texts.
+#[cold]
+fn failure(error: &TransportError) -> (u64, [&'static str; 2]) {
+    let (code, detail, texts) = match *error {
+        TransportError::Untranslatable { register, nested } => (
+            failure::UNTRANSLATABLE,
+            (register & 1) | (u8::from(nested) << 1),
+            ["", ""],
+        ),
+        TransportError::Layer(LayerRefusal { layer, reason }) => {
+            (failure::LAYER, 0, [layer, reason])
+        }
+        TransportError::Dead(Hazard::Crashed(why)) => (failure::CRASHED, 0, [why, ""]),
+        TransportError::Dead(Hazard::Hung(why)) => (failure::HUNG, 0, [why, ""]),
+        TransportError::Fault(vector) => (failure::FAULT, vector, ["", ""]),
+        TransportError::Unsupported(why) => (failure::UNSUPPORTED, 0, [why, ""]),
+        TransportError::Unexpected(why) => (failure::UNEXPECTED, 0, [why, ""]),
+        TransportError::Lost(why) => (failure::LOST, 0, [why, ""]),
+        _ => (
+            failure::OTHER,
+            0,
+            ["a failure that this recorder does not know", ""],
+        ),
+    };
+    let texts = texts.map(|text| {
+        text.get(..text.floor_char_boundary(MAX_TEXT))
+            .unwrap_or(text)
+    });
+    let [first, second] = texts.map(|text| u16::try_from(text.len()).unwrap_or(0).to_le_bytes());
+    let answer = [code, detail, 0, 0, first[0], first[1], second[0], second[1]];
+    (u64::from_le_bytes(answer), texts)
+}

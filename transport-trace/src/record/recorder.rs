@@ -1,0 +1,113 @@
+//! The transport that records what passes through it.
+
+use core::sync::atomic::{AtomicBool, Ordering};
+
+use hypercall_core::arg::Arg;
+use hypercall_core::call::CallInfo;
+use hypercall_core::{SharedPage, Transport, TransportError};
+
+/// Where a recorder puts its records: one line of calls, one after the other.
+///
+/// A lane has a logical name, such as `vcpu0`; it is never a thread's number, so that two runs of a program have the
+/// same lanes.
+pub trait Lane {
+    /// Records a call and makes it by `issue`, which is run exactly once, whatever becomes of the record.
+    ///
+    /// # Errors
+    /// Those of `issue`.
+    fn record<'a>(
+        &self,
+        info: &'static CallInfo,
+        args: [Arg<'a>; 2],
+        issue: impl FnOnce([Arg<'_>; 2]) -> Result<i64, TransportError>,
+    ) -> Result<i64, TransportError>;
+
+    /// Watches a page that the hypervisor will keep: what changes in it is recorded at each enter and exit of a call of
+    /// this lane. Its number in the lane, or `None` when the lane cannot watch another.
+    fn watch(&self, page: &'static SharedPage) -> Option<u32>;
+
+    /// Notes now what changed in the watched pages. For a program that waits for a change without making calls.
+    fn note_pages(&self);
+}
+
+impl<L: Lane + ?Sized> Lane for &L {
+    #[inline]
+    fn record<'a>(
+        &self,
+        info: &'static CallInfo,
+        args: [Arg<'a>; 2],
+        issue: impl FnOnce([Arg<'_>; 2]) -> Result<i64, TransportError>,
+    ) -> Result<i64, TransportError> {
+        (**self).record(info, args, issue)
+    }
+    fn watch(&self, page: &'static SharedPage) -> Option<u32> {
+        (**self).watch(page)
+    }
+    fn note_pages(&self) {
+        (**self).note_pages();
+    }
+}
+
+/// Wraps a transport and records every call in a lane.
+///
+/// The program does not change: `Client::new(Recorder::new(transport, lane))` implements what
+/// `Client::new(transport)` does. A recording that fails never fails a call.
+#[derive(Debug)]
+pub struct Recorder<T, L> {
+    transport: T,
+    lane: L,
+    enabled: AtomicBool,
+}
+
+impl<T, L: Lane> Recorder<T, L> {
+    /// Records the calls of a transport.
+    pub const fn new(transport: T, lane: L) -> Self {
+        Self {
+            transport,
+            lane,
+            enabled: AtomicBool::new(true),
+        }
+    }
+
+    /// The transport.
+    pub const fn transport(&self) -> &T {
+        &self.transport
+    }
+
+    /// The lane.
+    pub const fn lane(&self) -> &L {
+        &self.lane
+    }
+
+    /// Switches recording off or on again. Calls that are made meanwhile take no index and leave no trace.
+    pub fn set_enabled(&self, enabled: bool) {
+        self.enabled.store(enabled, Ordering::Relaxed);
+    }
+
+    /// Watches a page: see [`Lane::watch`].
+    pub fn watch(&self, page: &'static SharedPage) -> Option<u32> {
+        self.lane.watch(page)
+    }
+
+    /// Looks at the watched pages now: see [`Lane::note_pages`].
+    pub fn note_pages(&self) {
+        self.lane.note_pages();
+    }
+
+    /// Gives the transport and the lane back.
+    pub fn into_parts(self) -> (T, L) {
+        (self.transport, self.lane)
+    }
+}
+
+impl<T: Transport, L: Lane> Transport for Recorder<T, L> {
+    #[inline]
+    fn call<'a>(&self, info: &'static CallInfo, args: [Arg<'a>; 2]) -> Result<i64, TransportError> {
+        if self.enabled.load(Ordering::Relaxed) {
+            self.lane
+                .record(info, args, |args| self.transport.call(info, args))
+        } else {
+            self.transport.call(info, args)
+        }
+    }
+}

@@ -1,0 +1,528 @@
+//! A recording: a file, a ring of shared memory for each lane, and a thread that empties the rings into the file.
+
+use std::cell::RefCell;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, TryLockError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use hypercall_core::arg::Arg;
+use hypercall_core::call::{CallInfo, InterfaceInfo};
+use hypercall_core::{SharedPage, TransportError};
+
+use super::drain::{Added, Drain, Finished, Shared, Storage, SyncPolicy};
+use super::lane::LaneWriter;
+use super::pages::{Point, Watched};
+use super::recorder::Lane;
+use super::redact::Redaction;
+use crate::clock::{Clock, DefaultClock};
+use crate::format::BlockKind;
+use crate::format::out::{Compression, Out};
+use crate::loss::LossCause;
+use crate::ring::Full;
+
+/// Pages that a lane can watch.
+const WATCHED: usize = 16;
+
+/// How a recording is made.
+#[derive(Debug)]
+pub struct Recording<C: Clock + Clone = DefaultClock> {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<Finished>>,
+    interfaces: &'static [&'static InterfaceInfo],
+    preamble: Vec<u8>,
+    settings: Settings,
+    clock: C,
+    directory: PathBuf,
+    own_directory: bool,
+    rings: Mutex<Vec<PathBuf>>,
+    lanes: AtomicU32,
+    id: u64,
+}
+
+/// What can be chosen of a recording.
+#[derive(Clone, Debug)]
+struct Settings {
+    full: Full,
+    sync: SyncPolicy,
+    redaction: Redaction,
+    compression: Compression,
+    ring: usize,
+    blocks: usize,
+}
+
+/// Chooses how a recording is made, and starts it.
+#[derive(Clone, Debug)]
+pub struct RecordingOptions<C = DefaultClock> {
+    interfaces: &'static [&'static InterfaceInfo],
+    settings: Settings,
+    rings: Option<PathBuf>,
+    clock: C,
+    frequency: u64,
+}
+
+impl Recording {
+    /// A recording of calls of these interfaces. Calls of others are recorded by number.
+    ///
+    /// Without further choices: a ring of 8 MiB for each lane, calls dropped and counted when it is full, LZ4, secrets
+    /// hashed under a random key that nobody keeps.
+    #[must_use]
+    pub fn options(interfaces: &'static [&'static InterfaceInfo]) -> RecordingOptions {
+        let clock = DefaultClock::default();
+        let frequency = clock.frequency();
+        RecordingOptions {
+            interfaces,
+            settings: Settings {
+                full: Full::default(),
+                sync: SyncPolicy::default(),
+                redaction: random().map_or(Redaction::Zero, Redaction::Hash),
+                compression: Compression::Lz4,
+                ring: 8 << 20,
+                blocks: 32,
+            },
+            rings: None,
+            clock,
+            frequency,
+        }
+    }
+}
+
+fn random() -> Option<[u8; 16]> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).ok().map(|()| bytes)
+}
+
+impl<C: Clock + Clone + Send + Sync + 'static> RecordingOptions<C> {
+    /// What to do when a ring is full.
+    #[must_use]
+    pub const fn full(mut self, full: Full) -> Self {
+        self.settings.full = full;
+        self
+    }
+
+    /// When to ask what was written onto the disk.
+    #[must_use]
+    pub const fn sync(mut self, sync: SyncPolicy) -> Self {
+        self.settings.sync = sync;
+        self
+    }
+
+    /// How blocks are compressed.
+    #[must_use]
+    pub const fn compression(mut self, compression: Compression) -> Self {
+        self.settings.compression = compression;
+        self
+    }
+
+    /// What becomes of secrets. Recordings under the same key can be compared.
+    #[must_use]
+    pub const fn redaction(mut self, redaction: Redaction) -> Self {
+        self.settings.redaction = redaction;
+        self
+    }
+
+    /// The size of a ring in bytes, and into how many blocks it is divided. No record is larger than a block.
+    #[must_use]
+    pub const fn ring(mut self, bytes: usize, blocks: usize) -> Self {
+        self.settings.ring = bytes;
+        self.settings.blocks = blocks;
+        self
+    }
+
+    /// The folder for the rings, which should be on a tmpfs; it is created where it does not exist. They are removed when
+    /// the recording is finished, and stay when the process dies: `recover` reads them.
+    ///
+    /// Without this a new folder in `/dev/shm`, or in the system's folder for temporary files.
+    #[must_use]
+    pub fn rings(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.rings = Some(folder.into());
+        self
+    }
+
+    /// Another clock, and its ticks a second (0 where that is not known: it is then found out from two readings).
+    #[must_use]
+    pub fn clock<D: Clock>(self, clock: D, frequency: u64) -> RecordingOptions<D> {
+        RecordingOptions {
+            interfaces: self.interfaces,
+            settings: self.settings,
+            rings: self.rings,
+            clock,
+            frequency,
+        }
+    }
+
+    /// Starts a recording into a new file.
+    ///
+    /// # Errors
+    /// As the operating system says: the file exists or cannot be written, the folder of the rings cannot be made.
+    pub fn create(self, path: impl AsRef<Path>) -> io::Result<Recording<C>> {
+        let file = OpenOptions::new().write(true).create_new(true).open(path)?;
+        self.start(file)
+    }
+
+    /// Starts a recording into any storage.
+    ///
+    /// # Errors
+    /// As the operating system says.
+    pub fn start<S: Storage>(self, storage: S) -> io::Result<Recording<C>> {
+        let id = random().map_or(0, |bytes| crate::format::u64_at(&bytes, 0));
+        let (directory, own_directory) = match self.rings {
+            Some(directory) => {
+                private_folder(&directory, true)?;
+                (directory, false)
+            }
+            None => (default_folder(id)?, true),
+        };
+        let clock = self.clock;
+        let frequency = self.frequency;
+        let point = {
+            let clock = clock.clone();
+            move || crate::clock::point(&clock, frequency)
+        };
+        let mut out = Out::new(storage, self.settings.compression, id);
+        let mut preamble = Out::new(Vec::new(), Compression::None, id);
+        let mut schema = Vec::new();
+        crate::wire::schema(&mut schema, self.interfaces);
+        let now = point();
+        for described in [&mut out as &mut dyn Begin, &mut preamble] {
+            described.begin(&schema, &now);
+        }
+        preamble.flush()?;
+        let shared = Arc::new(Shared::default());
+        let drain = Drain {
+            shared: Arc::clone(&shared),
+            out,
+            sync: self.settings.sync,
+            full: self.settings.full,
+            clock: Box::new(point),
+            lanes: Vec::new(),
+            finished: Finished::default(),
+            unsynced: None,
+        };
+        let thread = std::thread::Builder::new()
+            .name("hypercall-trace".into())
+            .spawn(move || drain.run())?;
+        Ok(Recording {
+            shared,
+            thread: Some(thread),
+            interfaces: self.interfaces,
+            preamble: preamble.into_sink(),
+            settings: self.settings,
+            clock,
+            directory,
+            own_directory,
+            rings: Mutex::default(),
+            lanes: AtomicU32::new(0),
+            id,
+        })
+    }
+}
+
+/// Takes what stands at the start of a trace.
+trait Begin {
+    fn begin(&mut self, schema: &[u8], now: &crate::clock::ClockPoint);
+}
+
+impl<W: io::Write> Begin for Out<W> {
+    fn begin(&mut self, schema: &[u8], now: &crate::clock::ClockPoint) {
+        self.queue_plain(BlockKind::Schema, 0, schema);
+        self.queue_clock(now);
+    }
+}
+
+/// Makes a folder that only this user can enter.
+fn private_folder(path: &Path, may_exist: bool) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.recursive(may_exist).create(path)
+}
+
+fn default_folder(id: u64) -> io::Result<PathBuf> {
+    let shm = Path::new("/dev/shm");
+    let base = if shm.is_dir() {
+        shm.to_path_buf()
+    } else {
+        std::env::temp_dir()
+    };
+    let path = base.join(format!("hypercall-{}-{id:016x}", std::process::id()));
+    private_folder(&path, false)?;
+    Ok(path)
+}
+
+/// Makes the file of a ring and maps it. All its pages exist: a full tmpfs is an error here, and not a signal later.
+fn map_ring(path: &Path, bytes: usize) -> io::Result<memmap2::MmapRaw> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file: File = options.open(path)?;
+    let zeros = vec![0; 1 << 16];
+    let mut left = bytes;
+    while left != 0 {
+        let part = left.min(zeros.len());
+        file.write_all(zeros.get(..part).unwrap_or_default())?;
+        left = left.saturating_sub(part);
+    }
+    memmap2::MmapOptions::new()
+        .len(bytes)
+        .populate()
+        .map_raw(&file)
+}
+
+impl<C: Clock + Clone + Send + 'static> Recording<C> {
+    /// The number that tells this recording from others.
+    #[must_use]
+    pub const fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// The folder of the rings.
+    #[must_use]
+    pub fn rings(&self) -> &Path {
+        &self.directory
+    }
+
+    fn writer(
+        &self,
+        name: &str,
+        busy: &Arc<AtomicU32>,
+    ) -> io::Result<LaneWriter<'static, C, Vec<Watched>>> {
+        let lane = self.lanes.fetch_add(1, Ordering::Relaxed);
+        let path = self.directory.join(format!("lane-{lane}.ring"));
+        let settings = &self.settings;
+        let bytes = settings.ring.next_multiple_of(4096);
+        let map = map_ring(&path, bytes)?;
+        if let Ok(mut rings) = self.rings.lock() {
+            rings.push(path);
+        }
+        let mut named = Out::new(Vec::new(), Compression::None, self.id);
+        named.flush()?;
+        named.sink().clear();
+        named.queue_lane(lane, name);
+        named.flush()?;
+        let mut preamble = self.preamble.clone();
+        preamble.extend_from_slice(&named.into_sink());
+        let (producer, consumer) = crate::ring::mapped(
+            map,
+            settings.blocks,
+            settings.full,
+            &preamble,
+            self.id,
+            lane,
+        )
+        .ok_or_else(|| {
+            io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "the ring is too small for two blocks of 1 KiB",
+            )
+        })?;
+        self.shared.add(Added {
+            lane,
+            name: name.into(),
+            consumer,
+            busy: Arc::clone(busy),
+        });
+        Ok(LaneWriter::new(
+            producer,
+            self.clock.clone(),
+            self.interfaces,
+            settings.redaction,
+            vec![Watched::new(); WATCHED],
+            || std::thread::sleep(Duration::from_micros(50)),
+        ))
+    }
+
+    /// A lane for one thread at a time: the fast one.
+    ///
+    /// # Errors
+    /// As the operating system says, when the memory of the ring cannot be had.
+    pub fn lane(&self, name: &str) -> io::Result<FileLane<C>> {
+        let busy = Arc::default();
+        Ok(FileLane {
+            writer: RefCell::new(self.writer(name, &busy)?),
+            busy,
+            announce: self.announce(),
+        })
+    }
+
+    /// A lane for many threads: up to `width` calls at a time, recorded in the lanes `name`, `name.1`, and so on. Which of
+    /// them a call takes is chance where calls overlap, so that such a trace is replayed by key. Further calls are
+    /// made and counted as lost.
+    ///
+    /// # Errors
+    /// As the operating system says, when the memory of the rings cannot be had.
+    pub fn shared_lane(&self, name: &str, width: usize) -> io::Result<SharedLane<C>> {
+        let busy = Arc::default();
+        let writers = (0..width.max(1))
+            .map(|number| {
+                let name = match number {
+                    0 => name.to_owned(),
+                    _ => format!("{name}.{number}"),
+                };
+                self.writer(&name, &busy).map(Mutex::new)
+            })
+            .collect::<io::Result<_>>()?;
+        Ok(SharedLane {
+            writers,
+            busy,
+            announce: self.announce(),
+        })
+    }
+
+    fn announce(&self) -> Option<Arc<Shared>> {
+        (self.settings.sync == SyncPolicy::EachCall).then(|| Arc::clone(&self.shared))
+    }
+
+    /// Writes everything that the rings hold, ends the file with an index, and removes the rings. A call that is in
+    /// flight now is in the file as one that never returned.
+    ///
+    /// What the storage did not take is said in the [`Finished`]; the rings stay then, so that nothing is lost.
+    pub fn finish(mut self) -> Finished {
+        self.close()
+    }
+
+    fn close(&mut self) -> Finished {
+        self.shared.stop();
+        let Some(thread) = self.thread.take() else {
+            return Finished::default();
+        };
+        let finished = thread.join().unwrap_or_default();
+        if finished.complete {
+            if let Ok(rings) = self.rings.lock() {
+                for ring in rings.iter() {
+                    let _ = fs::remove_file(ring);
+                }
+            }
+            if self.own_directory {
+                let _ = fs::remove_dir(&self.directory);
+            }
+        }
+        finished
+    }
+}
+
+impl<C: Clock + Clone> Drop for Recording<C> {
+    fn drop(&mut self) {
+        self.shared.stop();
+        if let Some(thread) = self.thread.take()
+            && thread.join().unwrap_or_default().complete
+        {
+            if let Ok(rings) = self.rings.lock() {
+                for ring in rings.iter() {
+                    let _ = fs::remove_file(ring);
+                }
+            }
+            if self.own_directory {
+                let _ = fs::remove_dir(&self.directory);
+            }
+        }
+    }
+}
+
+/// Counts the calls that came while the lane was in use.
+#[cold]
+fn lose_busy<C: Clock>(busy: &AtomicU32, writer: &mut LaneWriter<'static, C, Vec<Watched>>) {
+    for _ in 0..busy.swap(0, Ordering::Relaxed) {
+        writer.lose(LossCause::Busy);
+    }
+}
+
+/// A lane of a [`Recording`], for one thread at a time.
+#[derive(Debug)]
+pub struct FileLane<C: Clock = DefaultClock> {
+    writer: RefCell<LaneWriter<'static, C, Vec<Watched>>>,
+    /// Calls that came while another one was in flight.
+    busy: Arc<AtomicU32>,
+    announce: Option<Arc<Shared>>,
+}
+
+impl<C: Clock> Lane for FileLane<C> {
+    #[inline(always)]
+    fn record<'a>(
+        &self,
+        info: &'static CallInfo,
+        args: [Arg<'a>; 2],
+        issue: impl FnOnce([Arg<'_>; 2]) -> Result<i64, TransportError>,
+    ) -> Result<i64, TransportError> {
+        let Ok(mut writer) = self.writer.try_borrow_mut() else {
+            // A transport that makes calls of its own through the same lane.
+            self.busy.fetch_add(1, Ordering::Relaxed);
+            return issue(args);
+        };
+        if self.busy.load(Ordering::Relaxed) != 0 {
+            lose_busy(&self.busy, &mut writer);
+        }
+        let entered = || {
+            if let Some(shared) = &self.announce {
+                shared.announce();
+            }
+        };
+        writer.around(info, args, entered, issue)
+    }
+
+    fn watch(&self, page: &'static SharedPage) -> Option<u32> {
+        self.writer.try_borrow_mut().ok()?.watch(page)
+    }
+
+    fn note_pages(&self) {
+        if let Ok(mut writer) = self.writer.try_borrow_mut() {
+            writer.note(Point::Note);
+        }
+    }
+}
+
+/// A lane of a [`Recording`] for many threads.
+#[derive(Debug)]
+pub struct SharedLane<C: Clock = DefaultClock> {
+    writers: Vec<Mutex<LaneWriter<'static, C, Vec<Watched>>>>,
+    /// Calls for which there was no lane.
+    busy: Arc<AtomicU32>,
+    announce: Option<Arc<Shared>>,
+}
+
+impl<C: Clock> Lane for SharedLane<C> {
+    fn record<'a>(
+        &self,
+        info: &'static CallInfo,
+        args: [Arg<'a>; 2],
+        issue: impl FnOnce([Arg<'_>; 2]) -> Result<i64, TransportError>,
+    ) -> Result<i64, TransportError> {
+        let free = self
+            .writers
+            .iter()
+            .find_map(|writer| match writer.try_lock() {
+                Ok(writer) => Some(writer),
+                // A call that panicked left its record as one that never returned; the lane is sound.
+                Err(TryLockError::Poisoned(writer)) => Some(writer.into_inner()),
+                Err(TryLockError::WouldBlock) => None,
+            });
+        let Some(mut writer) = free else {
+            self.busy.fetch_add(1, Ordering::Relaxed);
+            return issue(args);
+        };
+        if self.busy.load(Ordering::Relaxed) != 0 {
+            lose_busy(&self.busy, &mut writer);
+        }
+        let entered = || {
+            if let Some(shared) = &self.announce {
+                shared.announce();
+            }
+        };
+        writer.around(info, args, entered, issue)
+    }
+
+    /// Watched by the first of the lanes.
+    fn watch(&self, page: &'static SharedPage) -> Option<u32> {
+        self.writers.first()?.try_lock().ok()?.watch(page)
+    }
+
+    fn note_pages(&self) {
+        if let Some(Ok(mut writer)) = self.writers.first().map(Mutex::try_lock) {
+            writer.note(Point::Note);
+        }
+    }
+}

@@ -1,0 +1,271 @@
+//! What is called X in one run and Y in another: names that a hypervisor gave out, and addresses.
+//!
+//! The first sight of a pair ties the two; from then on both sides have to keep to it. Zero and all ones stand for
+//! themselves: they mean "none", "the caller", "invalid".
+
+use std::collections::BTreeMap;
+
+use hypercall_core::schema::Role;
+use serde::Serialize;
+
+use super::leaf::Leaf;
+use crate::schema::Kind;
+
+/// Names of one kind: `VmId`, `Gpa`. What is equal in two spaces is not the same thing.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Space {
+    handle: bool,
+    name: String,
+}
+
+impl Space {
+    /// The space of a value, where it is a name or an address.
+    pub(crate) fn of(leaf: &Leaf<'_>) -> Option<Self> {
+        leaf.is_bound().then(|| Self {
+            handle: leaf.role == Role::Handle,
+            name: match leaf.kind {
+                Kind::Id(name) => name.clone(),
+                _ => String::new(),
+            },
+        })
+    }
+
+    /// The space of the addresses of a caller's own memory.
+    pub(crate) fn gpa() -> Self {
+        Self {
+            handle: false,
+            name: "Gpa".to_owned(),
+        }
+    }
+
+    /// Whether it is of names that a hypervisor gave out.
+    pub(crate) const fn is_handle(&self) -> bool {
+        self.handle
+    }
+
+    /// What a name of the space is shown as.
+    pub(crate) fn show(&self, value: u64) -> String {
+        match self.name.as_str() {
+            "" => format!("{value:#x}"),
+            name if self.handle => format!("{name}({value})"),
+            name => format!("{name}({value:#x})"),
+        }
+    }
+}
+
+/// Where something was seen: a call by its lane and index.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Seen {
+    /// The lane's name.
+    pub lane: String,
+    /// The call's index in its lane, as recorded.
+    pub index: u64,
+}
+
+impl std::fmt::Display for Seen {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "call {} of lane {}", self.index, self.lane)
+    }
+}
+
+/// Whether a value stands for itself.
+pub(crate) const fn is_fixed(value: u64) -> bool {
+    matches!(value, 0 | 0xffff | 0xffff_ffff | u64::MAX)
+}
+
+#[derive(Clone, Debug)]
+struct Tied {
+    other: u64,
+    since: Seen,
+}
+
+/// A pair that was seen.
+#[derive(Clone, Debug)]
+pub(crate) struct Tie {
+    pub(crate) space: Space,
+    pub(crate) expected: u64,
+    pub(crate) found: u64,
+}
+
+/// Why a pair does not hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Untied {
+    /// A value that stands for itself does not.
+    Fixed,
+    /// The expected value is tied to another one.
+    Expected { to: u64, since: Option<Seen> },
+    /// The found value is tied to another one.
+    Found { to: u64, since: Option<Seen> },
+}
+
+/// All pairs that were tied.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Bindings {
+    forward: BTreeMap<Space, BTreeMap<u64, Tied>>,
+    backward: BTreeMap<Space, BTreeMap<u64, Tied>>,
+}
+
+impl Bindings {
+    /// The value that stands for an expected one, where there is one by now.
+    pub(crate) fn found(&self, space: &Space, expected: u64) -> Option<u64> {
+        if is_fixed(expected) {
+            return Some(expected);
+        }
+        Some(self.forward.get(space)?.get(&expected)?.other)
+    }
+
+    fn check(&self, space: &Space, expected: u64, found: u64) -> Result<bool, Untied> {
+        if is_fixed(expected) || is_fixed(found) {
+            return if expected == found {
+                Ok(false)
+            } else {
+                Err(Untied::Fixed)
+            };
+        }
+        let there = self.forward.get(space).and_then(|ties| ties.get(&expected));
+        let back = self.backward.get(space).and_then(|ties| ties.get(&found));
+        match (there, back) {
+            (Some(tied), _) if tied.other == found => Ok(false),
+            (Some(tied), _) => Err(Untied::Expected {
+                to: tied.other,
+                since: Some(tied.since.clone()),
+            }),
+            (None, Some(tied)) => Err(Untied::Found {
+                to: tied.other,
+                since: Some(tied.since.clone()),
+            }),
+            (None, None) => Ok(true),
+        }
+    }
+
+    /// Ties a pair; what either was tied to before is forgotten. For a name that was given out anew.
+    pub(crate) fn tie(&mut self, tie: &Tie, since: &Seen) {
+        if is_fixed(tie.expected) || is_fixed(tie.found) {
+            return;
+        }
+        let forward = self.forward.entry(tie.space.clone()).or_default();
+        let backward = self.backward.entry(tie.space.clone()).or_default();
+        let there = forward.insert(
+            tie.expected,
+            Tied {
+                other: tie.found,
+                since: since.clone(),
+            },
+        );
+        let back = backward.insert(
+            tie.found,
+            Tied {
+                other: tie.expected,
+                since: since.clone(),
+            },
+        );
+        if let Some(old) = there.filter(|old| old.other != tie.found) {
+            backward.remove(&old.other);
+        }
+        if let Some(old) = back.filter(|old| old.other != tie.expected) {
+            forward.remove(&old.other);
+        }
+    }
+
+    /// The value that stands for an expected one that is handed out now: itself, unless that is taken.
+    pub(crate) fn hand_out(
+        &mut self,
+        space: &Space,
+        expected: u64,
+        size: usize,
+        since: &Seen,
+    ) -> u64 {
+        if let Some(found) = self.found(space, expected) {
+            return found;
+        }
+        let taken = self.backward.entry(space.clone()).or_default();
+        let step = if space.handle { 1 } else { 0x1000 };
+        let mask = match size {
+            1 => 0xff,
+            2 => 0xffff,
+            4 => 0xffff_ffff,
+            _ => u64::MAX,
+        };
+        let mut found = expected;
+        // More tries than there are ties: one of them is free.
+        for _ in 0..=taken.len().saturating_add(4) {
+            if !taken.contains_key(&found) && !is_fixed(found) {
+                break;
+            }
+            found = found.wrapping_add(step) & mask;
+        }
+        self.tie(
+            &Tie {
+                space: space.clone(),
+                expected,
+                found,
+            },
+            since,
+        );
+        found
+    }
+}
+
+/// Pairs that a comparison would tie, on top of those that are tied.
+#[derive(Debug)]
+pub(crate) struct Trial<'b> {
+    base: &'b Bindings,
+    pub(crate) new: Vec<Tie>,
+}
+
+impl<'b> Trial<'b> {
+    pub(crate) const fn new(base: &'b Bindings) -> Self {
+        Self {
+            base,
+            new: Vec::new(),
+        }
+    }
+
+    /// Whether a pair holds. If it is new, it is tied within the trial.
+    pub(crate) fn agree(&mut self, space: &Space, expected: u64, found: u64) -> Result<(), Untied> {
+        if !self.base.check(space, expected, found)? {
+            return Ok(());
+        }
+        for tie in self.new.iter().filter(|tie| tie.space == *space) {
+            match (tie.expected == expected, tie.found == found) {
+                (true, true) => return Ok(()),
+                (true, false) => {
+                    return Err(Untied::Expected {
+                        to: tie.found,
+                        since: None,
+                    });
+                }
+                (false, true) => {
+                    return Err(Untied::Found {
+                        to: tie.expected,
+                        since: None,
+                    });
+                }
+                (false, false) => {}
+            }
+        }
+        self.new.push(Tie {
+            space: space.clone(),
+            expected,
+            found,
+        });
+        Ok(())
+    }
+
+    /// Ties a pair within the trial whatever was tied before: a name that was given out anew.
+    pub(crate) fn renew(&mut self, space: &Space, expected: u64, found: u64) -> Result<(), Untied> {
+        if is_fixed(expected) || is_fixed(found) {
+            return if expected == found {
+                Ok(())
+            } else {
+                Err(Untied::Fixed)
+            };
+        }
+        self.new.push(Tie {
+            space: space.clone(),
+            expected,
+            found,
+        });
+        Ok(())
+    }
+}

@@ -1,0 +1,184 @@
+//! Chooses the record that answers a live call.
+
+use std::sync::Arc;
+
+use hypercall_core::schema::Role;
+
+use super::bind::{Bindings, Tie, Trial};
+use super::compare::{Hash, Rules, requests};
+use super::difference::FieldDifference;
+use super::options::{Mode, Options};
+use super::report::Cause;
+use super::tape::{Item, Tape};
+use crate::entry::{Argument, Call};
+use crate::record::Redaction;
+
+/// How far ahead a loose replay looks for a call.
+const AHEAD: usize = 256;
+
+/// The record that answers.
+#[derive(Debug)]
+pub(crate) struct Chosen {
+    /// Its place on the tape.
+    pub(crate) at: usize,
+    /// What the call ties.
+    pub(crate) ties: Vec<Tie>,
+}
+
+/// No record answers.
+#[derive(Debug)]
+pub(crate) struct Nothing {
+    pub(crate) cause: Cause,
+    pub(crate) differences: Vec<FieldDifference>,
+}
+
+impl Nothing {
+    /// For a reason that needs no more words.
+    pub(crate) const fn because(cause: Cause) -> Self {
+        Self {
+            cause,
+            differences: Vec::new(),
+        }
+    }
+}
+
+/// How a record and a live call differ; `None` where they are different calls.
+pub(crate) fn try_record(
+    options: &Options,
+    bindings: &Bindings,
+    recorded: &Call,
+    live: &Call,
+) -> Option<Result<Vec<Tie>, Vec<FieldDifference>>> {
+    if !same_call(recorded, live) {
+        return None;
+    }
+    let hash = options
+        .secret_key
+        .map(|key| move |bytes: &[u8]| hash_secret(key, bytes));
+    let takes_part = |path: &str| options.takes_part(live.name(), path);
+    let rules = Rules {
+        hash: hash.as_ref().map(|hash| -> Hash<'_> { hash }),
+        takes_part: &takes_part,
+    };
+    let mut trial = Trial::new(bindings);
+    let schema = recorded.schema.as_deref();
+    let differences = requests(schema, &recorded.args, &live.args, rules, &mut trial);
+    Some(if differences.is_empty() {
+        Ok(trial.new)
+    } else {
+        Err(differences)
+    })
+}
+
+/// Hashes a secret as the recorder does.
+fn hash_secret(key: [u8; 16], secret: &[u8]) -> Vec<u8> {
+    let mut hash = vec![0; secret.len()];
+    Redaction::Hash(key).replace(secret, |at, part| crate::format::put(&mut hash, at, part));
+    hash
+}
+
+/// Whether two calls are the same method.
+pub(crate) fn same_call(one: &Call, other: &Call) -> bool {
+    match (&one.schema, &other.schema) {
+        (Some(one), Some(other)) => {
+            Arc::ptr_eq(one, other)
+                || (one.number == other.number
+                    && one.name == other.name
+                    && one.interface == other.interface)
+        }
+        (None, None) => one.number == other.number,
+        _ => false,
+    }
+}
+
+/// Whether a call has a value that a recorder hides.
+pub(crate) fn has_secret(call: &Call) -> bool {
+    let schema = call.schema.as_deref();
+    let registers = (0..2).any(|number| {
+        matches!(call.args.get(number), Some(Argument::Value(_)))
+            && super::leaf::register_leaves(schema, number)
+                .iter()
+                .any(|leaf| leaf.role == Role::Secret)
+    });
+    registers
+        || call.blocks().any(|(place, block)| {
+            super::leaf::block_leaves(schema, place, block.length)
+                .iter()
+                .any(|leaf| leaf.role == Role::Secret)
+        })
+}
+
+/// Chooses by the options. Gaps that may be crossed are crossed, also where nothing is found.
+pub(crate) fn choose(
+    options: &Options,
+    bindings: &Bindings,
+    tape: &mut Tape,
+    live: &Call,
+) -> Result<Chosen, Nothing> {
+    cross(options, tape);
+    let mode = if tape.pool { Mode::Keyed } else { options.mode };
+    let head = tape.head;
+    let group = tape.record(head).and_then(|record| record.group);
+    let one = mode == Mode::Strict && group.is_none();
+    // One that fits if names mean something else than they say. Where the order is open, one that needs no such thing is
+    // taken before it.
+    let mut renamed = None;
+    let mut due = None;
+    for (at, item) in tape.items.iter().enumerate().skip(head) {
+        let record = match item {
+            Item::Missing { crossed: true, .. } => continue,
+            // What fits may be among those that are missing.
+            Item::Missing { count, why, .. } => {
+                due = Some(Nothing::because(Cause::Missing {
+                    count: *count,
+                    why: why.clone(),
+                }));
+                break;
+            }
+            Item::Record(record) => record,
+        };
+        let within = match mode {
+            Mode::Strict => at == head || (group.is_some() && record.group == group),
+            Mode::Keyed => true,
+            Mode::Loose => at.saturating_sub(head) <= AHEAD,
+        };
+        if !within {
+            break;
+        }
+        if !record.is_open() {
+            continue;
+        }
+        match try_record(options, bindings, &record.call, live) {
+            Some(Ok(ties)) => {
+                let in_order = one || mode == Mode::Loose;
+                if in_order || ties.iter().all(|tie| tie.expected == tie.found) {
+                    return Ok(Chosen { at, ties });
+                }
+                renamed.get_or_insert(Chosen { at, ties });
+            }
+            // Where several records could have answered, the first of them is not the one that was due.
+            _ if !one => due = Some(Nothing::because(Cause::NoMatch)),
+            Some(Err(differences)) => {
+                due = Some(Nothing {
+                    cause: Cause::OtherArguments,
+                    differences,
+                });
+            }
+            None => due = Some(Nothing::because(Cause::OtherCall)),
+        }
+    }
+    renamed.ok_or_else(|| due.unwrap_or_else(|| Nothing::because(Cause::End)))
+}
+
+/// Moves the head to what comes next, over gaps where that is allowed.
+fn cross(options: &Options, tape: &mut Tape) {
+    tape.advance();
+    if options.cross_losses {
+        for item in tape.items.iter_mut().skip(tape.head) {
+            if let Item::Missing { crossed, .. } = item {
+                *crossed = true;
+            }
+        }
+        tape.advance();
+    }
+}

@@ -1,0 +1,285 @@
+//! The single values of a call: each with its name, its place in the call, and what it means.
+//!
+//! Bytes that no description covers (a call that the schema does not know, a block of another length than described)
+//! are one leaf each, so that nothing of a call escapes a comparison.
+
+use hypercall_core::schema::Role;
+
+use crate::entry::Place;
+use crate::schema::{self, Kind, LinkTarget, Register};
+
+/// What bytes are that no description covers.
+static RAW: Kind = Kind::Unsigned;
+
+/// Where a value is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum At {
+    /// In a register (0 or 1), at this offset.
+    Register(usize, usize),
+    /// In a block, at this offset.
+    Block(Place, usize),
+}
+
+/// One value of a call.
+#[derive(Clone, Debug)]
+pub(crate) struct Leaf<'s> {
+    /// Its name: `vm`, `name`, `regs.rip`, `regions[2].gpa`.
+    pub(crate) path: String,
+    /// Where it is.
+    pub(crate) at: At,
+    /// Bytes: 8 in a register.
+    pub(crate) size: usize,
+    /// How it is read.
+    pub(crate) kind: &'s Kind,
+    /// What it means.
+    pub(crate) role: Role,
+    /// The unit of the number; empty where it has none.
+    pub(crate) units: &'s str,
+}
+
+impl Leaf<'_> {
+    /// Where its bytes are in those of the block or the register.
+    fn range(&self) -> Option<std::ops::Range<usize>> {
+        let (At::Block(_, offset) | At::Register(_, offset)) = self.at;
+        Some(offset..offset.checked_add(self.size)?)
+    }
+
+    /// Its bytes among those of the block or the register.
+    pub(crate) fn of<'b>(&self, bytes: &'b [u8]) -> Option<&'b [u8]> {
+        bytes.get(self.range()?)
+    }
+
+    /// Its bytes among those of the block or the register, to be changed.
+    pub(crate) fn of_mut<'b>(&self, bytes: &'b mut [u8]) -> Option<&'b mut [u8]> {
+        bytes.get_mut(self.range()?)
+    }
+
+    /// Whether it is a name or an address of one machine, of at most eight bytes.
+    pub(crate) fn is_bound(&self) -> bool {
+        matches!(self.role, Role::Handle | Role::Address) && self.size <= 8
+    }
+}
+
+/// The name of a register.
+pub(crate) const fn register_name(register: usize) -> &'static str {
+    if register == 0 { "RDI" } else { "RSI" }
+}
+
+/// The place of a register's block.
+pub(crate) const fn place_of(register: usize, nested: bool) -> Place {
+    match (register, nested) {
+        (0, false) => Place::Rdi,
+        (0, true) => Place::RdiNested,
+        (_, false) => Place::Rsi,
+        (_, true) => Place::RsiNested,
+    }
+}
+
+/// A register's description, where there is one.
+pub(crate) fn register(schema: Option<&schema::Call>, register: usize) -> Option<&Register> {
+    schema.and_then(|schema| schema.registers.get(register))
+}
+
+/// The values in a register: one, or the fields of a struct that travels in a register.
+pub(crate) fn register_leaves(schema: Option<&schema::Call>, number: usize) -> Vec<Leaf<'_>> {
+    let (path, kind, role) = match register(schema, number) {
+        Some(Register::Value { name, kind, role }) => (name.as_str(), kind, *role),
+        _ => (register_name(number), &RAW, Role::Plain),
+    };
+    let mut leaves = Vec::new();
+    let mut walk = Walk {
+        place: Base::Register(number),
+        leaves: &mut leaves,
+        skip: None,
+    };
+    walk.kind(path, 0, 8, kind, role, "");
+    leaves
+}
+
+/// The values of a block of `length` bytes at a place.
+pub(crate) fn block_leaves(
+    schema: Option<&schema::Call>,
+    place: Place,
+    length: usize,
+) -> Vec<Leaf<'_>> {
+    let (number, nested) = match place {
+        Place::Rdi => (0, false),
+        Place::RdiNested => (0, true),
+        Place::Rsi => (1, false),
+        Place::RsiNested => (1, true),
+    };
+    let mut leaves = Vec::new();
+    let mut walk = Walk {
+        place: Base::Block(place),
+        leaves: &mut leaves,
+        skip: None,
+    };
+    match (register(schema, number), nested) {
+        (
+            Some(Register::Block {
+                name,
+                kind,
+                size,
+                link,
+                ..
+            }),
+            false,
+        ) if *size == length => {
+            // The address of a linked block is the transport's affair.
+            walk.skip = link.as_ref().map(|link| link.offset);
+            // As calls are shown: the fields of a struct stand for themselves.
+            let prefix = if matches!(kind, Kind::Struct(_)) {
+                ""
+            } else {
+                name.as_str()
+            };
+            walk.kind(prefix, 0, *size, kind, Role::Plain, "");
+        }
+        (
+            Some(Register::Block {
+                link:
+                    Some(schema::Link {
+                        name,
+                        target: LinkTarget::Array { kind, size, .. },
+                        ..
+                    }),
+                ..
+            }),
+            true,
+        ) if length.checked_rem(*size) == Some(0) => {
+            let count = length.checked_div(*size).unwrap_or(0);
+            for index in 0..count {
+                let offset = index.saturating_mul(*size);
+                walk.kind(
+                    &format!("{name}[{index}]"),
+                    offset,
+                    *size,
+                    kind,
+                    Role::Plain,
+                    "",
+                );
+            }
+        }
+        (described, _) => {
+            let path = match described {
+                Some(Register::Block { name, .. } | Register::Bytes { name, .. })
+                    if !name.is_empty() && !nested =>
+                {
+                    name.clone()
+                }
+                _ => place.to_string(),
+            };
+            walk.push(path, 0, length, &RAW, Role::Plain, "");
+        }
+    }
+    leaves
+}
+
+/// What is walked through.
+#[derive(Clone, Copy)]
+enum Base {
+    Register(usize),
+    Block(Place),
+}
+
+struct Walk<'w, 's> {
+    place: Base,
+    leaves: &'w mut Vec<Leaf<'s>>,
+    /// The offset of an address that is left out.
+    skip: Option<usize>,
+}
+
+impl<'s> Walk<'_, 's> {
+    fn push(
+        &mut self,
+        path: String,
+        offset: usize,
+        size: usize,
+        kind: &'s Kind,
+        role: Role,
+        units: &'s str,
+    ) {
+        if size != 0 && self.skip != Some(offset) {
+            let at = match self.place {
+                Base::Block(place) => At::Block(place, offset),
+                Base::Register(number) => At::Register(number, offset),
+            };
+            self.leaves.push(Leaf {
+                path,
+                at,
+                size,
+                kind,
+                role,
+                units,
+            });
+        }
+    }
+
+    fn kind(
+        &mut self,
+        path: &str,
+        offset: usize,
+        size: usize,
+        kind: &'s Kind,
+        role: Role,
+        units: &'s str,
+    ) {
+        match kind {
+            Kind::Struct(info) if role != Role::Secret => {
+                for field in &info.fields {
+                    let path = match path {
+                        "" => field.name.clone(),
+                        path => format!("{path}.{}", field.name),
+                    };
+                    // What stands inside a reserved or volatile field is that as well.
+                    let role = if role == Role::Plain {
+                        field.role
+                    } else {
+                        role
+                    };
+                    let offset = offset.saturating_add(field.offset);
+                    self.kind(&path, offset, field.size, &field.kind, role, &field.units);
+                }
+            }
+            Kind::Array {
+                element,
+                size: each,
+                length,
+            } if role != Role::Secret && !bytes(element, *each) => {
+                for index in 0..*length {
+                    let offset = offset.saturating_add(index.saturating_mul(*each));
+                    self.kind(
+                        &format!("{path}[{index}]"),
+                        offset,
+                        *each,
+                        element,
+                        role,
+                        units,
+                    );
+                }
+            }
+            _ => {
+                let path = match (path, self.place) {
+                    ("", Base::Block(place)) => place.to_string(),
+                    ("", Base::Register(number)) => register_name(number).to_owned(),
+                    (path, _) => path.to_owned(),
+                };
+                self.push(path, offset, size, kind, role, units);
+            }
+        }
+    }
+}
+
+/// Whether an array is one string of bytes for a reader.
+fn bytes(element: &Kind, size: usize) -> bool {
+    size == 1 && matches!(element, Kind::Unsigned)
+}
+
+/// A little-endian number of at most eight bytes.
+pub(crate) fn unsigned(bytes: &[u8]) -> u64 {
+    bytes
+        .iter()
+        .take(8)
+        .rev()
+        .fold(0, |number, byte| (number << 8) | u64::from(*byte))
+}

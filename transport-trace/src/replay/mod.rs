@@ -1,0 +1,72 @@
+//! Replays a trace: a [`Transport`](hypercall_core::Transport) that answers calls from what was recorded.
+//!
+//! A trace from the field becomes an ordinary test: the program runs over a [`Replayer`] instead of a hypervisor, gets
+//! the recorded answers, and is told where it leaves the trace. Nothing else ever answers: there is no hypervisor behind
+//! a replayer.
+//!
+//! # Which record answers
+//! Each lane (a name that the program gave when it was recorded, such as `main` or `vcpu0`) has a place in the trace of
+//! its own, which belongs to the replayer: two tests never share one. [`Mode`] says how a record is chosen:
+//! [strictly](Mode::Strict) the next one, [by key](Mode::Keyed) the first unused one that fits, [loosely](Mode::Loose)
+//! the next one that fits. In a strict sequence, [groups](Options::unordered) may be made in any order.
+//!
+//! # What fits
+//! What goes into a call is compared value by value, each by its role in the interface's definition. Plain values are
+//! equal. Names that the hypervisor gave out (handles, such as a VM's id) and addresses are **tied**: the first sight of
+//! a pair ties the recorded value to the live one, later uses must agree, and recorded values in answers become the live
+//! ones. 0 and all ones stand for themselves. Counters and clocks (volatile) are not compared; secrets are where the
+//! recorder's key is [given](Options::secret_key).
+//!
+//! # Memory that a hypervisor keeps
+//! What a hypervisor wrote into a shared page is written again at the points where the recorder saw it: at the enter and
+//! the exit of calls, and where the program [asked](ReplayLane::note_pages). What the program itself wrote is compared.
+//!
+//! # When a program leaves the trace
+//! The call is answered with [`Unexpected`](hypercall_core::TransportError::Unexpected) and a summary, and so is every
+//! later call of any lane. [`Replayer::divergence`] has the whole report, for people and as data (serde). A place where calls are
+//! missing is such an end too, unless the [options](Options::cross_losses) say otherwise, and so is a call that never
+//! returned. Recorded failures are answers, not divergences: they fail as they did.
+//!
+//! ```no_run
+//! use hypercall_core::{Client, acrn::{Hypervisor, HypervisorCalls, VmCreation}};
+//! use hypercall_trace::replay::Replayer;
+//!
+//! let replayer = Replayer::options().interface(HypervisorCalls::INTERFACE).open("boot.hct")?;
+//! let hypervisor = Client::new(replayer.lane("main"));
+//! let vm = hypervisor.create_vm(&mut VmCreation::new("POST_STD_VM1".try_into()?))?;
+//! hypervisor.start_vm(vm)?;
+//! replayer.finish()?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod answer;
+pub(crate) mod bind;
+mod choose;
+pub(crate) mod compare;
+mod difference;
+mod diverge;
+mod error;
+pub(crate) mod failure;
+mod handed;
+pub(crate) mod leaf;
+mod options;
+mod output;
+mod pages;
+mod pool;
+mod recorded;
+mod replayer;
+mod report;
+mod run;
+mod tape;
+pub(crate) mod text;
+
+pub(crate) use choose::has_secret;
+
+pub use bind::Seen;
+pub use difference::{FieldDifference, Reason};
+pub use error::ReplayError;
+pub use options::{FAULTS, Mode, Options};
+pub use recorded::Recorded;
+pub use replayer::{ReplayLane, Replayer};
+pub use report::{Candidate, Cause, Divergence, Line, WhyNot};
+pub use run::{OfLane, Report};

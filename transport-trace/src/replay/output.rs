@@ -1,0 +1,60 @@
+//! Writes what a recorded call wrote into the live call's memory, with the live names in place of the recorded ones.
+
+use hypercall_core::arg::{Arg, Linked, Target};
+use hypercall_core::schema::Role;
+
+use super::bind::{Bindings, Seen, Space};
+use super::leaf::{block_leaves, place_of, unsigned};
+use crate::entry::{After, Block, Call, Place};
+
+/// Writes the output of a recorded call.
+pub(crate) fn write(call: &Call, args: &mut [Arg<'_>; 2], bindings: &mut Bindings, seen: &Seen) {
+    for (number, arg) in args.iter_mut().enumerate() {
+        let (place, memory) = match arg {
+            Arg::Write(bytes) | Arg::ReadWrite(bytes) => (place_of(number, false), &mut **bytes),
+            Arg::Linked(Linked {
+                target: Target::ReadWrite(bytes),
+                ..
+            }) => (place_of(number, true), &mut **bytes),
+            _ => continue,
+        };
+        if let Some(block) = call.block(place) {
+            one(call, place, block, memory, bindings, seen);
+        }
+    }
+}
+
+fn one(
+    call: &Call,
+    place: Place,
+    block: &Block,
+    memory: &mut [u8],
+    bindings: &mut Bindings,
+    seen: &Seen,
+) {
+    // What the hypervisor did not write stays as it is.
+    let After::Changed(after) = &block.after else {
+        return;
+    };
+    let before = block.before_bytes();
+    let mut bytes = after.clone();
+    for leaf in block_leaves(call.schema.as_deref(), place, after.len()) {
+        let Some(value) = leaf.of_mut(&mut bytes) else {
+            continue;
+        };
+        if let Some(space) = Space::of(&leaf) {
+            let live = bindings.hand_out(&space, unsigned(value), leaf.size, seen);
+            for (byte, live) in value.iter_mut().zip(live.to_le_bytes()) {
+                *byte = live;
+            }
+        } else if leaf.role == Role::Secret && leaf.of(&before) == Some(&*value) {
+            // A hash that did not change: the program's own secret is still there.
+            if let Some(own) = leaf.of(memory) {
+                value.copy_from_slice(own);
+            }
+        }
+    }
+    for (byte, value) in memory.iter_mut().zip(bytes) {
+        *byte = value;
+    }
+}

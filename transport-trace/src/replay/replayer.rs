@@ -1,0 +1,246 @@
+//! Answers calls from a trace.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use hypercall_core::arg::Arg;
+use hypercall_core::call::CallInfo;
+use hypercall_core::layer::fault::{Injector, Tally};
+use hypercall_core::{SharedPage, Transport, TransportError};
+
+use super::answer::{Shared, State};
+use super::bind::Bindings;
+use super::diverge::line;
+use super::error::ReplayError;
+use super::options::Options;
+use super::recorded::Recorded;
+use super::report::Divergence;
+use super::run::{OfLane, Report};
+use super::tape::tapes;
+
+/// Answers calls from a trace, and from nothing else: see the [module](super).
+///
+/// A clone is another handle to the same replay. [`lane`](Self::lane) gives what a program calls; the replayer itself is
+/// a transport where the trace has a single lane.
+#[derive(Clone, Debug)]
+pub struct Replayer {
+    shared: Arc<Shared>,
+}
+
+impl Replayer {
+    /// How a trace is to be replayed; strictly, unless said otherwise.
+    #[must_use]
+    pub fn options() -> Options {
+        Options::default()
+    }
+
+    /// Opens a trace for strict replay.
+    ///
+    /// # Errors
+    /// [`ReplayError`].
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, ReplayError> {
+        Self::options().open(path)
+    }
+
+    pub(crate) fn build(options: Options, recorded: Recorded) -> Self {
+        let state = State {
+            tapes: tapes(&recorded, &options),
+            bindings: Bindings::default(),
+            skipped: Vec::new(),
+            poison: None,
+        };
+        let injector = options.faults.clone().map(Injector::new);
+        let state = Mutex::new(state);
+        Self {
+            shared: Arc::new(Shared {
+                options,
+                schema: recorded.schema,
+                injector,
+                state,
+            }),
+        }
+    }
+
+    /// What answers the calls of this lane. Asked for twice, both go on in the same place.
+    ///
+    /// Calls of a lane that the trace does not have diverge.
+    #[must_use]
+    pub fn lane(&self, name: &str) -> ReplayLane {
+        ReplayLane {
+            shared: Arc::clone(&self.shared),
+            name: name.into(),
+        }
+    }
+
+    /// The lanes of the trace.
+    #[must_use]
+    pub fn lanes(&self) -> Vec<String> {
+        self.shared
+            .lock()
+            .tapes
+            .iter()
+            .map(|tape| tape.name.clone())
+            .collect()
+    }
+
+    /// Where the program left the trace.
+    #[must_use]
+    pub fn divergence(&self) -> Option<Divergence> {
+        self.shared
+            .lock()
+            .poison
+            .as_ref()
+            .map(|(divergence, _)| (**divergence).clone())
+    }
+
+    /// What became of each fault until now.
+    pub fn faults(&self) -> impl Iterator<Item = Tally<'_>> {
+        self.shared.injector.iter().flat_map(Injector::tally)
+    }
+
+    /// How the replay has gone until now.
+    #[must_use]
+    pub fn report(&self) -> Report {
+        let state = self.shared.lock();
+        let mut unused = Vec::new();
+        let mut answered: u64 = 0;
+        for tape in &state.tapes {
+            let used = u64::try_from(tape.used.len()).unwrap_or(u64::MAX);
+            answered = answered.saturating_add(used);
+            let open = tape.open().map(|(_, record)| line(record));
+            unused.extend(open.map(|line| OfLane {
+                lane: tape.name.clone(),
+                line,
+            }));
+        }
+        Report {
+            answered,
+            divergence: state
+                .poison
+                .as_ref()
+                .map(|(divergence, _)| (**divergence).clone()),
+            skipped: state.skipped.clone(),
+            unused,
+        }
+    }
+
+    /// Ends the replay.
+    ///
+    /// # Errors
+    /// The report, where the program left the trace, skipped records, or did not use all.
+    pub fn finish(&self) -> Result<Report, Box<Report>> {
+        let report = self.report();
+        if report.is_clean() {
+            Ok(report)
+        } else {
+            Err(Box::new(report))
+        }
+    }
+}
+
+impl Transport for Replayer {
+    fn call<'a>(&self, info: &'static CallInfo, args: [Arg<'a>; 2]) -> Result<i64, TransportError> {
+        let only = {
+            let state = self.shared.lock();
+            match state.tapes.as_slice() {
+                [only] => only.name.clone(),
+                _ => "?".to_owned(),
+            }
+        };
+        self.shared.call(&only, info, args)
+    }
+}
+
+/// What answers the calls of one lane.
+#[derive(Clone, Debug)]
+pub struct ReplayLane {
+    shared: Arc<Shared>,
+    name: Arc<str>,
+}
+
+impl ReplayLane {
+    /// The lane's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Says which live page the next watched page of the recording is, as the recorder was told. Pages that a call hands
+    /// over are found without it. Returns the page's number.
+    pub fn watch(&self, page: &'static SharedPage) -> u32 {
+        let mut state = self.shared.lock();
+        let Some(lane) = state.find(&self.name) else {
+            return 0;
+        };
+        let number = state.tapes.get(lane).map_or(0, |tape| {
+            tape.pages
+                .number_of(page)
+                .unwrap_or_else(|| tape.pages.next_number())
+        });
+        state.bind_page(lane, number, page);
+        number
+    }
+
+    /// Writes into the shared pages what the next call writes at its enter, before the call is made. For those who record
+    /// a replay: a recorder looks at the pages before it passes a call on, and should find what the first recorder found.
+    ///
+    /// ```
+    /// # use hypercall_core::{Transport, TransportError, arg::Arg, call::CallInfo};
+    /// # use hypercall_trace::replay::ReplayLane;
+    /// struct Prepared<R>(ReplayLane, R);
+    /// impl<R: Transport> Transport for Prepared<R> {
+    ///     fn call<'a>(&self, info: &'static CallInfo, args: [Arg<'a>; 2]) -> Result<i64, TransportError> {
+    ///         self.0.prepare();
+    ///         self.1.call(info, args)
+    ///     }
+    /// }
+    /// ```
+    pub fn prepare(&self) {
+        let mut state = self.shared.lock();
+        if state.poison.is_some() {
+            return;
+        }
+        let Some(tape) = state
+            .find(&self.name)
+            .and_then(|lane| state.tapes.get_mut(lane))
+        else {
+            return;
+        };
+        tape.advance();
+        let record = tape
+            .record(tape.head)
+            .filter(|record| record.group.is_none());
+        let Some(record) = record.filter(|_| self.shared.checks_pages(tape)) else {
+            return;
+        };
+        let changes: Vec<_> = record.notes.rest().chain(&record.enter).cloned().collect();
+        tape.pages.prepare(&changes);
+    }
+
+    /// Writes into the shared pages what was noted next between two calls when this was recorded. A program calls it where
+    /// it called the recorder's, such as when an interrupt says that there is something to see.
+    pub fn note_pages(&self) {
+        let mut state = self.shared.lock();
+        if state.poison.is_some() {
+            return;
+        }
+        let Some(tape) = state
+            .find(&self.name)
+            .and_then(|lane| state.tapes.get_mut(lane))
+        else {
+            return;
+        };
+        tape.advance();
+        // The first look finds what was written ahead.
+        if tape.ahead.take() == Some(tape.head) {
+            return;
+        }
+        self.shared.note(tape);
+    }
+}
+
+impl Transport for ReplayLane {
+    fn call<'a>(&self, info: &'static CallInfo, args: [Arg<'a>; 2]) -> Result<i64, TransportError> {
+        self.shared.call(&self.name, info, args)
+    }
+}

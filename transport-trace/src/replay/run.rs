@@ -1,0 +1,62 @@
+//! How a replay went.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use super::report::{Divergence, Line};
+
+/// A recorded call, by its lane.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct OfLane {
+    /// The lane.
+    pub lane: String,
+    /// The call.
+    #[serde(flatten)]
+    pub line: Line,
+}
+
+/// How a replay went.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Report {
+    /// Calls that were answered from records.
+    pub answered: u64,
+    /// Where the program left the trace.
+    pub divergence: Option<Divergence>,
+    /// Records that a loose replay passed over.
+    pub skipped: Vec<OfLane>,
+    /// Records that no call used.
+    pub unused: Vec<OfLane>,
+}
+
+impl Report {
+    /// Whether the program did what the trace has, all of it, and nothing else.
+    #[must_use]
+    pub fn is_clean(&self) -> bool {
+        self.divergence.is_none() && self.skipped.is_empty() && self.unused.is_empty()
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{} calls answered", self.answered)?;
+        if let Some(divergence) = &self.divergence {
+            write!(f, "{divergence}")?;
+        }
+        for (what, records) in [("skipped", &self.skipped), ("never used", &self.unused)] {
+            if !records.is_empty() {
+                writeln!(f, "{} records were {what}:", records.len())?;
+            }
+            for OfLane {
+                lane,
+                line: Line { index, text },
+            } in records
+            {
+                writeln!(f, "  {lane} {index:>5}  {text}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Report {}

@@ -1,0 +1,281 @@
+//! The records of one lane, in their order, each with what belongs to it.
+
+use super::options::{Group, Options};
+use super::pages::Pages;
+use super::pool;
+use super::recorded::Recorded;
+use crate::entry::{Call, Entry, PageChange, When};
+
+/// Why calls are missing that no record tells of.
+const DAMAGED: &str = "the trace is damaged";
+
+/// One lane of a trace that is replayed.
+#[derive(Debug, Default)]
+pub(crate) struct Tape {
+    /// The lane's name.
+    pub(crate) name: String,
+    /// Records and gaps in their order.
+    pub(crate) items: Vec<Item>,
+    /// The first item that was neither used nor passed.
+    pub(crate) head: usize,
+    /// How many calls the live program made.
+    pub(crate) made: u64,
+    /// The items that were used, in the order of their use.
+    pub(crate) used: Vec<usize>,
+    /// The lane's shared pages.
+    pub(crate) pages: Pages,
+    /// Changes of pages behind the last call.
+    pub(crate) tail: Notes,
+    /// The item whose notes were written ahead.
+    pub(crate) ahead: Option<usize>,
+    /// Calls overlapped when they were recorded: their order does not matter.
+    pub(crate) pool: bool,
+}
+
+/// The tapes of a trace.
+pub(crate) fn tapes(recorded: &Recorded, options: &Options) -> Vec<Tape> {
+    let mut tapes: Vec<Tape> = Vec::new();
+    for id in recorded.lane_ids() {
+        let name = recorded.lane_name(id);
+        let belongs = options
+            .pools
+            .iter()
+            .find_map(|of| Some((of, pool::number(of, &name)?)));
+        let Some((of, number)) = belongs else {
+            tapes.push(Tape::new(
+                name,
+                recorded.of_lane(id).cloned(),
+                &options.groups,
+            ));
+            continue;
+        };
+        let entries = recorded
+            .of_lane(id)
+            .map(|entry| pool::renumbered(entry, number));
+        let part = Tape::new(of.clone(), entries, &[]);
+        match tapes.iter_mut().find(|tape| tape.name == *of) {
+            Some(tape) => pool::join(tape, part),
+            None => tapes.push(Tape { pool: true, ..part }),
+        }
+    }
+    tapes
+}
+
+/// A record, or a place where some are missing.
+#[derive(Debug)]
+pub(crate) enum Item {
+    Record(Box<Record>),
+    Missing {
+        count: u64,
+        why: String,
+        crossed: bool,
+    },
+}
+
+/// A call with the changes of pages around it.
+#[derive(Debug)]
+pub(crate) struct Record {
+    pub(crate) call: Call,
+    /// Changes that the program asked for between the call before and this one.
+    pub(crate) notes: Notes,
+    /// Changes at its entry.
+    pub(crate) enter: Vec<PageChange>,
+    /// Changes at its return.
+    pub(crate) exit: Vec<PageChange>,
+    /// The live call that it answered.
+    pub(crate) used: Option<u64>,
+    /// It was passed over.
+    pub(crate) skipped: bool,
+    /// Neighbours with the same number may be made in any order.
+    pub(crate) group: Option<usize>,
+}
+
+/// Changes of pages that were noted between two calls, one list for each time that the program asked.
+#[derive(Debug, Default)]
+pub(crate) struct Notes {
+    groups: Vec<Vec<PageChange>>,
+    done: usize,
+}
+
+impl Notes {
+    fn push(&mut self, change: PageChange) {
+        // One look gives each page at most once, and all with one time.
+        match self.groups.last_mut() {
+            Some(group)
+                if group
+                    .last()
+                    .is_some_and(|last| last.ticks == change.ticks && last.page < change.page) =>
+            {
+                group.push(change);
+            }
+            _ => self.groups.push(vec![change]),
+        }
+    }
+
+    /// What was not asked for yet.
+    pub(crate) fn rest(&self) -> impl Iterator<Item = &PageChange> {
+        self.groups.iter().skip(self.done).flatten()
+    }
+
+    /// The next list.
+    pub(crate) fn next(&mut self) -> Option<Vec<PageChange>> {
+        let group = self.groups.get_mut(self.done)?;
+        self.done = self.done.saturating_add(1);
+        Some(core::mem::take(group))
+    }
+}
+
+impl Record {
+    fn new(call: Call) -> Self {
+        Self {
+            call,
+            notes: Notes::default(),
+            enter: Vec::new(),
+            exit: Vec::new(),
+            used: None,
+            skipped: false,
+            group: None,
+        }
+    }
+
+    /// Whether it can still answer a call.
+    pub(crate) const fn is_open(&self) -> bool {
+        self.used.is_none() && !self.skipped
+    }
+}
+
+impl Tape {
+    /// The lane's entries as a tape.
+    pub(crate) fn new(
+        name: String,
+        entries: impl Iterator<Item = Entry>,
+        groups: &[Group],
+    ) -> Self {
+        let mut tape = Self {
+            name,
+            ..Self::default()
+        };
+        let (mut notes, mut enter) = (Notes::default(), Vec::new());
+        let mut expected: Option<u64> = None;
+        for entry in entries {
+            match entry {
+                Entry::Call(call) => {
+                    let missing = expected.and_then(|due| call.index.checked_sub(due));
+                    if let Some(count @ 1..) = missing {
+                        tape.missing(count, DAMAGED.to_owned());
+                    }
+                    expected = Some(call.index.saturating_add(1));
+                    let mut record = Record::new(call);
+                    record.notes = core::mem::take(&mut notes);
+                    record.enter = core::mem::take(&mut enter);
+                    tape.items.push(Item::Record(Box::new(record)));
+                }
+                Entry::Lost(lost) => {
+                    let due = expected.unwrap_or(lost.index);
+                    if let Some(count @ 1..) = lost.index.checked_sub(due) {
+                        tape.missing(count, DAMAGED.to_owned());
+                    }
+                    expected = Some(lost.index.saturating_add(lost.count).max(due));
+                    tape.missing(lost.count, lost.cause.to_string());
+                }
+                Entry::Pages(change) => {
+                    if change.when != When::Enter {
+                        tape.pages.learn(&change);
+                    }
+                    match (change.when, tape.items.last_mut()) {
+                        (When::Enter, _) => enter.push(change),
+                        (When::Exit, Some(Item::Record(record))) => record.exit.push(change),
+                        (When::Note | When::Exit, _) => notes.push(change),
+                    }
+                }
+                // The gap in the indices tells how many calls they had.
+                Entry::Damaged(_) | Entry::Unknown(_) => {}
+            }
+        }
+        tape.tail = notes;
+        tape.group(groups);
+        tape
+    }
+
+    fn missing(&mut self, count: u64, why: String) {
+        self.items.push(Item::Missing {
+            count,
+            why,
+            crossed: false,
+        });
+    }
+
+    fn group(&mut self, groups: &[Group]) {
+        let mut next: usize = 0;
+        for group in groups {
+            let mut inside = false;
+            for item in &mut self.items {
+                let belongs = match (item, group) {
+                    (Item::Record(record), Group::Calls(names)) => {
+                        let name = record.call.name();
+                        names.iter().any(|wanted| wanted == name).then_some(record)
+                    }
+                    (Item::Record(record), Group::Range(lane, first, last)) => {
+                        let within = (*first..=*last).contains(&record.call.index);
+                        (*lane == self.name && within).then_some(record)
+                    }
+                    (Item::Missing { .. }, _) => None,
+                };
+                match belongs {
+                    Some(record) => {
+                        if !core::mem::replace(&mut inside, true) {
+                            next = next.saturating_add(1);
+                        }
+                        record.group.get_or_insert(next);
+                    }
+                    None => inside = false,
+                }
+            }
+        }
+    }
+
+    /// The record at a place.
+    pub(crate) fn record(&self, at: usize) -> Option<&Record> {
+        match self.items.get(at) {
+            Some(Item::Record(record)) => Some(record),
+            _ => None,
+        }
+    }
+
+    /// The record at a place.
+    pub(crate) fn record_mut(&mut self, at: usize) -> Option<&mut Record> {
+        match self.items.get_mut(at) {
+            Some(Item::Record(record)) => Some(record),
+            _ => None,
+        }
+    }
+
+    /// Moves the head behind everything that is done.
+    pub(crate) fn advance(&mut self) {
+        while let Some(item) = self.items.get(self.head) {
+            match item {
+                Item::Record(record) if record.is_open() => break,
+                Item::Missing { crossed: false, .. } => break,
+                _ => self.head = self.head.saturating_add(1),
+            }
+        }
+    }
+
+    /// The records that can still answer a call, from the head on.
+    pub(crate) fn open(&self) -> impl Iterator<Item = (usize, &Record)> {
+        let items = self.items.iter().enumerate().skip(self.head);
+        items.filter_map(|(at, item)| match item {
+            Item::Record(record) if record.is_open() => Some((at, &**record)),
+            _ => None,
+        })
+    }
+
+    /// The notes before the next call.
+    pub(crate) fn next_notes(&mut self) -> &mut Notes {
+        self.advance();
+        match self.items.get_mut(self.head) {
+            Some(Item::Record(record)) => &mut record.notes,
+            _ => &mut self.tail,
+        }
+    }
+}

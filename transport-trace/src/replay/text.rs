@@ -1,0 +1,234 @@
+//! Recorded calls and single values as text, in the manner of `hypercall_core::show`.
+
+use std::fmt::Write as _;
+
+use hypercall_core::schema::Role;
+
+use super::leaf::{Leaf, block_leaves, place_of, register_leaves, unsigned};
+use crate::entry::{Argument, Call, Link, Outcome, Target};
+use crate::schema::{Kind, Register, ResultKind};
+
+/// Bytes of an undescribed field that are shown before an ellipsis.
+const SHOWN_BYTES: usize = 32;
+/// Values of a call that are shown before an ellipsis.
+const SHOWN_VALUES: usize = 24;
+
+/// One value: `VmId(1)`, `READ|WRITE`, `"demo"`. A secret is not shown.
+pub(crate) fn value(kind: &Kind, role: Role, bytes: &[u8]) -> String {
+    match kind {
+        _ if role == Role::Secret => "<secret>".to_owned(),
+        Kind::Text => {
+            let end = bytes
+                .iter()
+                .position(|byte| *byte == 0)
+                .unwrap_or(bytes.len());
+            format!(
+                "\"{}\"",
+                bytes.get(..end).unwrap_or_default().escape_ascii()
+            )
+        }
+        _ if bytes.len() > 8 => hex(bytes),
+        Kind::Signed => signed(bytes).to_string(),
+        Kind::Enum(names) => {
+            let raw = unsigned(bytes);
+            match names.iter().find(|name| name.value == raw) {
+                Some(name) => name.name.clone(),
+                None => raw.to_string(),
+            }
+        }
+        Kind::Flags(names) => {
+            let mut rest = unsigned(bytes);
+            let mut parts = Vec::new();
+            for name in names.iter() {
+                if name.value != 0 && rest & name.value == name.value {
+                    parts.push(name.name.clone());
+                    rest &= !name.value;
+                }
+            }
+            if rest != 0 {
+                parts.push(format!("{rest:#x}"));
+            }
+            if parts.is_empty() {
+                "0".to_owned()
+            } else {
+                parts.join("|")
+            }
+        }
+        Kind::Id(name) => format!("{name}({})", number(role, unsigned(bytes))),
+        Kind::Array { .. } => hex(bytes),
+        Kind::Struct(info) => {
+            let parts = info.fields.iter().filter_map(|field| {
+                let bytes = bytes.get(field.offset..field.offset.checked_add(field.size)?)?;
+                Some(format!(
+                    "{}={}",
+                    field.name,
+                    value(&field.kind, field.role, bytes)
+                ))
+            });
+            format!("{{{}}}", parts.collect::<Vec<_>>().join(", "))
+        }
+        _ => number(role, unsigned(bytes)),
+    }
+}
+
+fn number(role: Role, value: u64) -> String {
+    match (role, value) {
+        (Role::Address, _) | (_, 10..) => format!("{value:#x}"),
+        _ => value.to_string(),
+    }
+}
+
+fn signed(bytes: &[u8]) -> i64 {
+    let raw = unsigned(bytes).cast_signed();
+    let unused = 64_u32.saturating_sub(u32::try_from(bytes.len()).unwrap_or(8).saturating_mul(8));
+    raw.checked_shl(unused)
+        .and_then(|high| high.checked_shr(unused))
+        .unwrap_or(raw)
+}
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    let mut text = "<".to_owned();
+    for byte in bytes.iter().take(SHOWN_BYTES) {
+        let _ = write!(text, "{byte:02x}");
+    }
+    if bytes.len() > SHOWN_BYTES {
+        let _ = write!(text, "… {} bytes", bytes.len());
+    }
+    text.push('>');
+    text
+}
+
+/// What went into a call: `create_vm(creation.name="demo")`. Values that are zero or reserved are left out.
+pub(crate) fn request(call: &Call) -> String {
+    let schema = call.schema.as_deref();
+    let mut parts = Vec::new();
+    for (number, argument) in call.args.iter().enumerate() {
+        match argument {
+            Argument::Unused => {}
+            Argument::Value(value_of) => {
+                let bytes = value_of.to_le_bytes();
+                let leaves = register_leaves(schema, number);
+                let shown = leaves.iter().filter_map(|leaf| {
+                    Some(format!(
+                        "{}={}",
+                        leaf.path,
+                        value(leaf.kind, leaf.role, leaf.of(&bytes)?)
+                    ))
+                });
+                parts.extend(shown);
+            }
+            Argument::Block(block) => {
+                let place = place_of(number, false);
+                push(
+                    &mut parts,
+                    &block_leaves(schema, place, block.length),
+                    &block.before,
+                );
+                if let Some(Link { target, .. }) = &block.link {
+                    link(&mut parts, call, number, target);
+                }
+            }
+        }
+    }
+    if parts.len() > SHOWN_VALUES {
+        parts.truncate(SHOWN_VALUES);
+        parts.push("…".to_owned());
+    }
+    let name = match call.name() {
+        "?" => format!("{:#x}", call.number),
+        name => name.to_owned(),
+    };
+    format!("{name}({})", parts.join(", "))
+}
+
+fn push(parts: &mut Vec<String>, leaves: &[Leaf<'_>], bytes: &[u8]) {
+    for leaf in leaves {
+        if let Some(bytes) = leaf.of(bytes)
+            && leaf.role != Role::Reserved
+            && bytes.iter().any(|byte| *byte != 0)
+        {
+            parts.push(format!(
+                "{}={}",
+                leaf.path,
+                value(leaf.kind, leaf.role, bytes)
+            ));
+        }
+    }
+}
+
+fn link(parts: &mut Vec<String>, call: &Call, number: usize, target: &Target) {
+    let schema = call.schema.as_deref();
+    let name = match schema.and_then(|schema| schema.registers.get(number)) {
+        Some(Register::Block {
+            link: Some(link), ..
+        }) => link.name.as_str(),
+        _ => "link",
+    };
+    match target {
+        Target::Block(block) => {
+            let place = place_of(number, true);
+            push(
+                parts,
+                &block_leaves(schema, place, block.length),
+                &block.before,
+            );
+        }
+        Target::Pages { count: 1, .. } => parts.push(format!("{name}=<page>")),
+        Target::Pages { count, .. } => parts.push(format!("{name}=<{count} pages>")),
+        Target::Address(address) => parts.push(format!("{name}=Gpa({address:#x})")),
+    }
+}
+
+/// What came of a call: `0`, `-1 EPERM`, `VmId(1)`.
+pub(crate) fn answer(call: &Call) -> String {
+    let rax = match &call.outcome {
+        Outcome::Unfinished => return "? (never returned)".to_owned(),
+        Outcome::Failed(failure) => return format!("? ({failure})"),
+        Outcome::Returned(rax) => *rax,
+    };
+    let Some(schema) = call.schema.as_deref() else {
+        return rax.to_string();
+    };
+    match &schema.result {
+        ResultKind::Rax(kind) if rax >= 0 => value(kind, Role::Plain, &rax.to_le_bytes()),
+        ResultKind::Yielded(register) if rax == 0 => {
+            // What is yielded is a name or an address in the block: only the program knows which.
+            let place = place_of(*register, false);
+            let after = call.block(place).and_then(crate::entry::Block::after_bytes);
+            let leaves = block_leaves(
+                Some(schema),
+                place,
+                after.as_ref().map_or(0, |bytes| bytes.len()),
+            );
+            let found = leaves
+                .iter()
+                .find(|leaf| leaf.role == Role::Handle)
+                .or_else(|| leaves.iter().rfind(|leaf| leaf.role == Role::Address));
+            match found.and_then(|leaf| Some((leaf, leaf.of(after.as_deref()?)?))) {
+                Some((leaf, bytes)) => value(leaf.kind, leaf.role, bytes),
+                None => "0".to_owned(),
+            }
+        }
+        ResultKind::Block(register) if rax == 0 => {
+            let place = place_of(*register, false);
+            let after = call.block(place).and_then(crate::entry::Block::after_bytes);
+            let after = after.unwrap_or_default();
+            let mut parts = Vec::new();
+            push(
+                &mut parts,
+                &block_leaves(Some(schema), place, after.len()),
+                &after,
+            );
+            format!("{{{}}}", parts.join(", "))
+        }
+        _ => match schema.code(rax) {
+            Some(code) => format!("{rax} {}", code.name),
+            None => rax.to_string(),
+        },
+    }
+}
+
+/// A call with its answer.
+pub(crate) fn call(call: &Call) -> String {
+    format!("{} = {}", request(call), answer(call))
+}

@@ -1,0 +1,122 @@
+//! The ring under loom: every interleaving of a producer and a consumer, with races on its memory found.
+//!
+//! `RUSTFLAGS="--cfg loom" cargo test -p hypercall-trace --lib --release ring_model`
+
+use loom::thread;
+
+use crate::format::record::{kind, parse_word};
+use crate::format::u64_at;
+use crate::loss::LossCause;
+use crate::ring::{Consumer, Full, Producer, Taken, modelled};
+
+/// A call: 24 bytes when it is entered, 32 when it returned. Its body says which one it is.
+fn call(producer: &mut Producer<'_>, number: u64) -> Result<(), LossCause> {
+    producer.reserve(32)?;
+    let mut record = producer.begin();
+    let at = record.start();
+    record.word(number);
+    record.word(!number);
+    let crc = record.publish(kind::ENTERED);
+    producer.count_call();
+    let mut record = producer.resume(at, crc);
+    record.word(number.wrapping_mul(3));
+    record.publish(kind::RETURNED);
+    Ok(())
+}
+
+/// Takes what is there. Adds the numbers of the calls to `seen`, and those that were overwritten or lost to the count.
+fn take(
+    consumer: &mut Consumer<'_>,
+    partial: bool,
+    seen: &mut Vec<u64>,
+    missing: &mut u64,
+) -> Taken {
+    consumer.take(partial, |batch| {
+        *missing += batch.overwritten;
+        let mut rest = batch.bytes;
+        let mut index = batch.first_index;
+        while !rest.is_empty() {
+            let (kind, length) = parse_word(u64_at(rest, 0));
+            match kind {
+                kind::RETURNED => {
+                    assert_eq!(length, 32);
+                    let number = u64_at(rest, 8);
+                    assert_eq!(number, index, "every call keeps its index");
+                    assert_eq!((u64_at(rest, 16), u64_at(rest, 24)), (!number, number * 3));
+                    seen.push(number);
+                    index += 1;
+                }
+                kind::LOST => {
+                    *missing += u64_at(rest, 24);
+                    index += u64_at(rest, 24);
+                }
+                other => panic!("kind {other}"),
+            }
+            rest = &rest[length..];
+        }
+        true
+    })
+}
+
+/// A producer of so many calls beside a consumer that looks so often; then the consumer alone. What it saw, and how many
+/// calls were missing.
+fn run(full: Full, calls: u64, looks: usize, partial: bool) {
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(3);
+    model.check(move || {
+        // Two blocks of 80 bytes: two calls in each, or one and a loss.
+        let (mut producer, mut consumer) = modelled(80, full);
+        let producing = thread::spawn(move || {
+            for number in 0..calls {
+                if let Err(cause) = call(&mut producer, number) {
+                    producer.lose(cause, 0);
+                }
+            }
+        });
+        let (mut seen, mut missing) = (Vec::new(), 0);
+        for _ in 0..looks {
+            take(&mut consumer, partial, &mut seen, &mut missing);
+        }
+        producing.join().unwrap();
+        while take(&mut consumer, true, &mut seen, &mut missing) == Taken::Some {}
+        assert!(seen.is_sorted());
+        let missing = missing + consumer.loss().count;
+        assert_eq!(seen.len() as u64 + missing, calls, "seen {seen:?}");
+        if full == Full::Overwrite && looks == 0 {
+            assert_eq!(seen.last(), Some(&(calls - 1)), "the newest is kept");
+        }
+    });
+}
+
+#[test]
+fn what_is_complete_is_taken_once_and_in_order() {
+    run(Full::Drop, 3, 2, true);
+}
+
+#[test]
+fn full_blocks_are_taken_and_used_again() {
+    run(Full::Drop, 6, 2, false);
+}
+
+#[test]
+fn the_oldest_is_overwritten_but_never_under_a_reader() {
+    run(Full::Overwrite, 6, 2, true);
+}
+
+#[test]
+fn the_newest_is_kept() {
+    run(Full::Overwrite, 9, 0, false);
+}
+
+#[test]
+fn an_entered_call_is_shown_whole_while_it_returns() {
+    loom::model(|| {
+        let (mut producer, mut consumer) = modelled(80, Full::Drop);
+        let producing = thread::spawn(move || call(&mut producer, 0).unwrap());
+        consumer.entered(|index, word, body| {
+            assert_eq!((index, parse_word(word)), (0, (kind::ENTERED, 24)));
+            assert_eq!((u64_at(body, 0), u64_at(body, 8)), (0, u64::MAX));
+        });
+        producing.join().unwrap();
+    });
+}

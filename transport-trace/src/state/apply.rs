@@ -1,0 +1,235 @@
+//! What each of ACRN's calls does to the machine, where it succeeded.
+
+use super::devices;
+use super::field::{after, before, elements, text, value};
+use super::{AsyncIo, At, Machine, Memory, Region, Vm, VmState};
+use crate::entry::{Argument, Block, Call, Link, Outcome, Place, Target};
+
+/// No VM.
+const INVALID: u64 = 0xffff;
+/// A processor of the VM did not come back; the VM changed its state all the same.
+const TIMED_OUT: i64 = -110;
+
+/// The VM that a call is about.
+pub(crate) fn target(call: &Call) -> Option<u16> {
+    let raw = match call.name() {
+        "create_vm" => return None,
+        "set_memory_regions" => before(call, Place::Rdi, "vmid")?,
+        name if name.starts_with("pm_get_") => (value(call, 0)? >> 24) & 0xff,
+        _ => match call.schema.as_deref()?.registers.first()? {
+            crate::schema::Register::Value {
+                role: hypercall_core::schema::Role::Handle,
+                ..
+            } => value(call, 0)? & 0xffff,
+            _ => return None,
+        },
+    };
+    u16::try_from(raw).ok()
+}
+
+/// The memory that a call hands over.
+pub(crate) fn handed(call: &Call, lane: &str) -> Option<Memory> {
+    let link = call.args.iter().find_map(|argument| match argument {
+        Argument::Block(Block {
+            link: Some(Link { target, .. }),
+            ..
+        }) => Some(target),
+        _ => None,
+    });
+    match link? {
+        Target::Pages {
+            page: Some(number), ..
+        } => Some(Memory::Page {
+            lane: lane.to_owned(),
+            number: *number,
+        }),
+        Target::Pages { count, page: None } => Some(Memory::Pages { count: *count }),
+        Target::Address(gpa) => Some(Memory::Address { gpa: *gpa }),
+        Target::Block(_) => None,
+    }
+}
+
+impl Machine {
+    /// A VM that a call is about; one that was created before the recording began is new here.
+    pub(super) fn vm(&mut self, id: u16) -> &mut Vm {
+        self.vms.entry(id).or_default()
+    }
+
+    pub(super) fn apply(&mut self, at: &At, call: &Call) {
+        let Outcome::Returned(rax) = call.outcome else {
+            return;
+        };
+        if call.name() == "create_vm" {
+            return self.create(at, call, rax);
+        }
+        let Some(id) = target(call) else {
+            if rax == 0 {
+                self.apply_machine(call);
+            }
+            return;
+        };
+        match (call.name(), rax) {
+            ("destroy_vm", 0 | TIMED_OUT) => {
+                self.vms.remove(&id);
+                self.destroyed.insert(id, at.clone());
+            }
+            ("reset_vm", 0 | TIMED_OUT) => self.vm(id).state = VmState::Created,
+            ("start_vm", 0) => self.vm(id).state = VmState::Running,
+            // The Service VM that pauses itself does not come back.
+            ("pause_vm", 0) if id != 0 => self.vm(id).state = VmState::Paused,
+            ("set_ioreq_buffer", 0) => {
+                let memory = handed(call, &at.lane);
+                self.vm(id).request_page = memory;
+            }
+            // A page that is not mapped takes the old one back.
+            ("set_ioreq_buffer", -1) if self.vm(id).state == VmState::Created => {
+                self.vm(id).request_page = None;
+            }
+            ("set_memory_regions", 0) => {
+                let vm = self.vm(id);
+                elements(call, 0, |field| region(vm, field));
+            }
+            ("setup_sbuf", 0) => self.buffer(id, call, &at.lane),
+            ("asyncio_assign" | "asyncio_deassign", 0) => {
+                let read = |field| before(call, Place::Rsi, field).unwrap_or(0);
+                let one = AsyncIo {
+                    kind: read("kind"),
+                    addr: read("addr"),
+                    fd: read("fd"),
+                };
+                let list = &mut self.vm(id).asyncio;
+                if call.name() == "asyncio_deassign" {
+                    list.retain(|other| *other != one);
+                } else if one.addr != 0 && !list.contains(&one) {
+                    list.push(one);
+                }
+            }
+            ("write_protect_page", 0) => {
+                let gpa = before(call, Place::Rsi, "gpa").unwrap_or(0);
+                let protected = &mut self.vm(id).protected;
+                protected.retain(|page| *page != gpa);
+                if before(call, Place::Rsi, "set").is_some_and(|set| set != 0) {
+                    protected.push(gpa);
+                }
+            }
+            (_, 0) => devices::apply(self.vm(id), call),
+            // What was refused does not make a VM known.
+            _ => {}
+        }
+    }
+
+    fn create(&mut self, at: &At, call: &Call, rax: i64) {
+        let id = after(call, Place::Rdi, "vmid").filter(|id| rax == 0 && *id != INVALID);
+        let Some(id) = id.and_then(|id| u16::try_from(id).ok()) else {
+            return;
+        };
+        self.destroyed.remove(&id);
+        let vm = Vm {
+            name: text(call, Place::Rdi, "name"),
+            state: VmState::Created,
+            created: Some(at.clone()),
+            vcpus: after(call, Place::Rdi, "vcpu_num"),
+            flags: before(call, Place::Rdi, "flags").unwrap_or(0),
+            ..Vm::default()
+        };
+        self.vms.insert(id, vm);
+    }
+
+    /// Calls that are about no VM.
+    fn apply_machine(&mut self, call: &Call) {
+        match call.name() {
+            "set_callback_vector" => self.upcall_vector = value(call, 0),
+            "service_vm_offline_cpu" => {
+                if let Some(lapic) = value(call, 0).filter(|lapic| !self.offline.contains(lapic)) {
+                    self.offline.push(lapic);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn buffer(&mut self, vm: u16, call: &Call, lane: &str) {
+        let read = |field| before(call, Place::Rsi, field).unwrap_or(0);
+        let (Ok(id), Some(memory)) = (u32::try_from(read("sbuf_id")), handed(call, lane)) else {
+            return;
+        };
+        if id >= 4 {
+            self.vm(vm).buffers.insert(id, memory);
+        } else if let Ok(pcpu) = u16::try_from(read("cpu_id")) {
+            self.buffers.insert((pcpu, id), memory);
+        }
+    }
+}
+
+/// Maps or unmaps a range. What is mapped already keeps its old translation, as ACRN has it.
+fn region(vm: &mut Vm, field: &dyn Fn(&str) -> u64) {
+    let (gpa, size) = (field("gpa"), field("size"));
+    let Some(end) = gpa.checked_add(size) else {
+        return;
+    };
+    if field("kind") != 0 {
+        unmap(&mut vm.regions, gpa, end);
+        return;
+    }
+    let service = field("service_vm_gpa");
+    let mut gaps = vec![(gpa, end)];
+    gaps.retain(|(start, end)| start < end);
+    for there in &vm.regions {
+        let there_end = there.gpa.saturating_add(there.size);
+        gaps = gaps
+            .into_iter()
+            .flat_map(|(start, end)| [(start, end.min(there.gpa)), (start.max(there_end), end)])
+            .filter(|(start, end)| start < end)
+            .collect();
+    }
+    for (start, end) in gaps {
+        vm.regions.push(Region {
+            gpa: start,
+            from: service.wrapping_add(start.saturating_sub(gpa)),
+            size: end.saturating_sub(start),
+            prot: field("prot"),
+        });
+    }
+    vm.regions.sort_by_key(|region| region.gpa);
+    join(&mut vm.regions);
+}
+
+/// Takes a range out.
+fn unmap(regions: &mut Vec<Region>, gpa: u64, end: u64) {
+    if gpa == end {
+        return;
+    }
+    let mut kept = Vec::with_capacity(regions.len());
+    for region in regions.drain(..) {
+        let region_end = region.gpa.saturating_add(region.size);
+        for (start, stop) in [
+            (region.gpa, region_end.min(gpa)),
+            (region.gpa.max(end), region_end),
+        ] {
+            if start < stop {
+                let from = region.from.wrapping_add(start.saturating_sub(region.gpa));
+                let size = stop.saturating_sub(start);
+                kept.push(Region {
+                    gpa: start,
+                    from,
+                    size,
+                    prot: region.prot,
+                });
+            }
+        }
+    }
+    *regions = kept;
+}
+
+/// Joins neighbours that go on where the other ends.
+fn join(regions: &mut Vec<Region>) {
+    regions.dedup_by(|next, region| {
+        let goes_on = region.gpa.checked_add(region.size) == Some(next.gpa)
+            && region.from.checked_add(region.size) == Some(next.from)
+            && region.prot == next.prot;
+        if goes_on {
+            region.size = region.size.saturating_add(next.size);
+        }
+        goes_on
+    });
+}

@@ -1,0 +1,253 @@
+//! What existed at a point of a trace: VMs with their memory, devices and buffers, derived from ACRN's calls alone.
+//!
+//! Entries are taken in the order of time ([`Trace::merged`](crate::read::Trace::merged),
+//! [`Recorded::in_time`](crate::replay::Recorded::in_time)). What a trace does not show is not known: a VM that was
+//! created before the recording began has the state [`Unknown`](VmState::Unknown) until a call tells, and calls that are
+//! missing make every VM's state unknown again.
+
+mod apply;
+mod devices;
+pub(crate) mod field;
+mod show;
+
+pub(crate) use apply::{handed, target};
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::entry::Entry;
+use crate::replay::Recorded;
+
+/// A place in a trace.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct At {
+    /// The entry's number in the trace, from 0.
+    pub position: u64,
+    /// The lane.
+    pub lane: String,
+    /// The call's index in its lane.
+    pub index: u64,
+}
+
+impl std::fmt::Display for At {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {} (entry {})", self.lane, self.index, self.position)
+    }
+}
+
+/// The machine, as a trace tells.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Machine {
+    /// VMs that exist, by id. The Service VM is 0, and listed only where a call was about it.
+    pub vms: BTreeMap<u16, Vm>,
+    /// VMs that were destroyed, by id: where.
+    pub destroyed: BTreeMap<u16, At>,
+    /// Buffers of processors, by processor and buffer id.
+    #[serde(serialize_with = "as_list")]
+    pub buffers: BTreeMap<(u16, u32), Memory>,
+    /// The upcall's vector, where a call set it.
+    pub upcall_vector: Option<u64>,
+    /// Processors that the Service VM gave away, by APIC id.
+    pub offline: Vec<u64>,
+    /// Calls that are missing from the trace until here.
+    pub missing: u64,
+}
+
+fn as_list<S: serde::Serializer>(
+    buffers: &BTreeMap<(u16, u32), Memory>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    struct One<'m> {
+        pcpu: u16,
+        id: u32,
+        memory: &'m Memory,
+    }
+    let list = buffers.iter().map(|((pcpu, id), memory)| One {
+        pcpu: *pcpu,
+        id: *id,
+        memory,
+    });
+    serializer.collect_seq(list)
+}
+
+/// A VM.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Vm {
+    /// Its name; `None` where it was created before the recording began.
+    pub name: Option<String>,
+    /// Its state.
+    pub state: VmState,
+    /// Where it was created; `None` where that was before the recording began.
+    pub created: Option<At>,
+    /// How many vCPUs it has, where that is known.
+    pub vcpus: Option<u64>,
+    /// What it was asked to be, as bits.
+    pub flags: u64,
+    /// The page of its I/O requests.
+    pub request_page: Option<Memory>,
+    /// Its memory, in the order of addresses.
+    pub regions: Vec<Region>,
+    /// Devices that were passed through or added.
+    pub devices: Vec<Device>,
+    /// Interrupt pins that were connected.
+    pub lines: Vec<Line>,
+    /// Its buffers, by id.
+    pub buffers: BTreeMap<u32, Memory>,
+    /// Addresses whose writes need no answer.
+    pub asyncio: Vec<AsyncIo>,
+    /// Pages that it may not write.
+    pub protected: Vec<u64>,
+}
+
+/// A VM's state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum VmState {
+    /// The trace does not tell.
+    #[default]
+    Unknown,
+    /// Created, or reset.
+    Created,
+    /// Started.
+    Running,
+    /// Paused.
+    Paused,
+}
+
+/// Memory that was handed to the hypervisor.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Memory {
+    /// A page that was watched: its lane and its number there.
+    Page {
+        /// The lane's name.
+        lane: String,
+        /// The page's number.
+        number: u32,
+    },
+    /// Pages that nobody watched: the trace does not tell them apart.
+    Pages {
+        /// How many.
+        count: u32,
+    },
+    /// An address.
+    Address {
+        /// Guest physical, of the Service VM.
+        gpa: u64,
+    },
+}
+
+/// A range of a VM's memory.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Region {
+    /// Where it is in the VM.
+    pub gpa: u64,
+    /// Where the memory is in the Service VM; for a device's registers, in the machine.
+    pub from: u64,
+    /// Bytes.
+    pub size: u64,
+    /// Rights and memory type, as bits.
+    pub prot: u64,
+}
+
+/// A device of a VM.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Device {
+    /// A PCI function, passed through.
+    Pci {
+        /// Its address in the VM.
+        virt: u16,
+        /// Its address in the machine.
+        phys: u16,
+    },
+    /// A device's registers, passed through.
+    Mmio {
+        /// Its name.
+        name: String,
+        /// Where its first range is in the machine.
+        host: u64,
+    },
+    /// A device that the hypervisor emulates.
+    Virtual {
+        /// Its PCI vendor.
+        vendor: u64,
+        /// Its PCI device.
+        device: u64,
+        /// Its address in the VM.
+        slot: u16,
+    },
+}
+
+/// A connected interrupt pin.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Line {
+    /// The device's address in the VM.
+    pub virt: u16,
+    /// The pin in the VM.
+    pub virt_pin: u64,
+    /// The pin in the machine.
+    pub phys_pin: u64,
+}
+
+/// An address whose writes need no answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct AsyncIo {
+    /// 1: a port. 2: memory.
+    pub kind: u64,
+    /// The address.
+    pub addr: u64,
+    /// The number that the write puts into the ring.
+    pub fd: u64,
+}
+
+impl Machine {
+    /// A machine of which nothing is known.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes the next entry, in the order of time.
+    pub fn take(&mut self, position: u64, lane: &str, entry: &Entry) {
+        match entry {
+            Entry::Call(call) => {
+                let at = At {
+                    position,
+                    lane: lane.to_owned(),
+                    index: call.index,
+                };
+                self.apply(&at, call);
+            }
+            Entry::Lost(lost) => self.lose(lost.count),
+            Entry::Damaged(damaged) => self.lose(damaged.entries.map_or(1, u64::from)),
+            Entry::Pages(_) | Entry::Unknown(_) => {}
+        }
+    }
+
+    fn lose(&mut self, count: u64) {
+        self.missing = self.missing.saturating_add(count);
+        for vm in self.vms.values_mut() {
+            vm.state = VmState::Unknown;
+        }
+    }
+}
+
+/// What existed after the entry at a position of a trace, or at its end where there are fewer.
+#[must_use]
+pub fn state_at(recorded: &Recorded, position: u64) -> Machine {
+    let mut machine = Machine::new();
+    for (at, entry) in (0..).zip(recorded.in_time()) {
+        if at > position {
+            break;
+        }
+        let lane = entry
+            .lane()
+            .map(|lane| recorded.lane_name(lane))
+            .unwrap_or_default();
+        machine.take(at, &lane, entry);
+    }
+    machine
+}

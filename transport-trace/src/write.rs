@@ -1,0 +1,433 @@
+//! Writes decoded entries as a trace: for tools that pack, cut out, redact or import.
+//!
+//! A recording is not made this way; see [`record`](crate::record).
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::vec::Vec;
+
+use crate::clock::{ClockInfo, ClockPoint};
+use crate::entry::{
+    After, Argument, Block, Call, Entry, Failure, Lost, Outcome, PageChange, Target, When,
+};
+pub use crate::format::out::Compression;
+use crate::format::out::Out;
+use crate::format::record::{CALL_HEAD, MAX_TEXT, MAX_WORDS, failure, kind, padded, shape, word};
+use crate::format::{BlockHeader, BlockKind, MAX_BLOCK, UNKNOWN_CALL, put};
+use crate::schema::Schema;
+use crate::wire::Put as _;
+use hypercall_core::call::Direction;
+
+/// How a trace is written.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// How blocks are compressed.
+    pub compression: Compression,
+    /// Bytes of records in a block, before compression. Larger blocks are smaller in all; smaller ones lose less to a
+    /// damaged byte.
+    pub block: usize,
+    /// The number that tells this trace from others.
+    pub id: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            compression: Compression::Lz4,
+            block: 256 << 10,
+            id: 0,
+        }
+    }
+}
+
+impl Options {
+    /// For keeping: Zstandard, large blocks.
+    #[must_use]
+    pub const fn packed() -> Self {
+        Self {
+            compression: Compression::Zstd(9),
+            block: 1 << 20,
+            id: 0,
+        }
+    }
+}
+
+/// Writes a trace.
+#[derive(Debug)]
+pub struct Writer<W: Write> {
+    out: Out<W>,
+    schema: Schema,
+    clock: ClockInfo,
+    lanes: Vec<String>,
+    open: BTreeMap<u32, Open>,
+    block: usize,
+}
+
+/// The block of a lane that is being filled.
+#[derive(Debug)]
+struct Open {
+    header: BlockHeader,
+    next_index: u64,
+    bytes: Vec<u8>,
+}
+
+impl<W: Write> Writer<W> {
+    /// Starts a trace.
+    ///
+    /// # Errors
+    /// As the sink says.
+    pub fn new(sink: W, schema: &Schema, clock: ClockInfo, options: Options) -> io::Result<Self> {
+        let mut out = Out::new(sink, options.compression, options.id);
+        out.queue_plain(BlockKind::Schema, 0, &crate::schema::encode(schema));
+        out.queue_clock(&clock.first);
+        out.flush()?;
+        Ok(Self {
+            out,
+            schema: schema.clone(),
+            clock,
+            lanes: Vec::new(),
+            open: BTreeMap::new(),
+            block: options.block.clamp(1 << 10, MAX_BLOCK / 4),
+        })
+    }
+
+    /// Names the next lane. The numbers count from 0.
+    ///
+    /// # Errors
+    /// As the sink says.
+    pub fn lane(&mut self, name: &str) -> io::Result<u32> {
+        let id = u32::try_from(self.lanes.len())
+            .map_err(|_| io::Error::other("a trace has at most 2^32 lanes"))?;
+        self.lanes.push(name.into());
+        self.out.queue_lane(id, name);
+        self.out.flush()?;
+        Ok(id)
+    }
+
+    /// Writes an entry. Its lane is one that [`lane`](Self::lane) gave; the entries of a lane come in their order.
+    ///
+    /// A [`Damaged`](Entry::Damaged) entry is left out: the reader sees from the indices which calls are missing.
+    ///
+    /// # Errors
+    /// `InvalidInput` for an entry that cannot be expressed: too large, or of a lane that was not named; else as the sink says.
+    pub fn push(&mut self, entry: &Entry) -> io::Result<()> {
+        let (lane, index, indices, ticks, id) = match entry {
+            Entry::Call(call) => (call.lane, Some(call.index), 1, call.enter, self.id_of(call)),
+            Entry::Lost(lost) => (lost.lane, Some(lost.index), lost.count, lost.first, None),
+            Entry::Pages(pages) => (
+                pages.lane,
+                match pages.when {
+                    When::Exit => pages.index.checked_add(1),
+                    When::Enter | When::Note => Some(pages.index),
+                },
+                0,
+                pages.ticks,
+                None,
+            ),
+            Entry::Unknown(unknown) => (
+                unknown.lane,
+                None,
+                u64::from(unknown.kind < kind::OTHERS),
+                0,
+                None,
+            ),
+            Entry::Damaged(_) => return Ok(()),
+        };
+        if usize::try_from(lane).is_ok_and(|lane| lane >= self.lanes.len()) {
+            return Err(invalid("the entry's lane was not named"));
+        }
+        let record = match entry {
+            Entry::Call(call) => encode_call(call, id.unwrap_or(UNKNOWN_CALL)),
+            Entry::Lost(lost) => Some(encode_lost(lost)),
+            Entry::Pages(pages) => encode_pages(pages),
+            Entry::Unknown(unknown) => Some(unknown.bytes.clone()),
+            Entry::Damaged(_) => None,
+        };
+        let record = record.ok_or_else(|| invalid("the entry is larger than a record can be"))?;
+        let full = self.open.get(&lane).is_some_and(|open| {
+            open.bytes.len().saturating_add(record.len()) > self.block
+                || index.is_some_and(|index| index != open.next_index)
+        });
+        if full {
+            self.close(lane)?;
+        }
+        let open = self.open.entry(lane).or_insert_with(|| Open {
+            header: BlockHeader {
+                lane,
+                first_ticks: u64::MAX,
+                ..BlockHeader::plain(BlockKind::Data, 0, 0)
+            },
+            next_index: 0,
+            bytes: Vec::new(),
+        });
+        if open.bytes.is_empty()
+            && let Some(index) = index
+        {
+            open.next_index = index;
+            open.header.first_index = index;
+        }
+        let header = &mut open.header;
+        header.entries = header.entries.saturating_add(1);
+        if let Entry::Call(_) = entry {
+            header.calls = header.calls.saturating_add(1);
+            header.call_bits |= 1 << (id.unwrap_or(UNKNOWN_CALL) % 32);
+        }
+        if ticks != 0 {
+            header.first_ticks = header.first_ticks.min(ticks);
+            header.last_ticks = header.last_ticks.max(ticks);
+        }
+        open.next_index = open.next_index.saturating_add(indices);
+        open.bytes.extend_from_slice(&record);
+        Ok(())
+    }
+
+    fn id_of(&self, call: &Call) -> Option<u16> {
+        let schema = call.schema.as_ref()?;
+        self.schema.id_of(&schema.interface, &schema.name)
+    }
+
+    /// Writes the open block of a lane.
+    fn close(&mut self, lane: u32) -> io::Result<()> {
+        if let Some(open) = self.open.get_mut(&lane)
+            && !open.bytes.is_empty()
+        {
+            let mut header = open.header;
+            if header.first_ticks == u64::MAX {
+                header.first_ticks = 0;
+            }
+            self.out.flush()?;
+            self.out.queue(header, &open.bytes);
+            open.bytes.clear();
+            open.header = BlockHeader {
+                lane,
+                first_index: open.next_index,
+                first_ticks: u64::MAX,
+                ..BlockHeader::plain(BlockKind::Data, 0, 0)
+            };
+            self.out.flush()?;
+        }
+        Ok(())
+    }
+
+    /// Writes what is open, the clock's last point and the index, and gives the sink back.
+    ///
+    /// # Errors
+    /// As the sink says.
+    pub fn finish(mut self) -> io::Result<W> {
+        let lanes: Vec<u32> = self.open.keys().copied().collect();
+        for lane in lanes {
+            self.close(lane)?;
+        }
+        if self.clock.last != self.clock.first {
+            let last: ClockPoint = self.clock.last;
+            self.out.queue_clock(&last);
+        }
+        self.out.queue_index();
+        self.out.flush()?;
+        self.out.sink().flush()?;
+        Ok(self.out.into_sink())
+    }
+}
+
+fn invalid(why: &'static str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, why)
+}
+
+/// Pads to whole words.
+fn pad(bytes: &mut Vec<u8>) {
+    let length = padded(bytes.len());
+    bytes.resize(length, 0);
+}
+
+fn put_padded(out: &mut Vec<u8>, bytes: &[u8]) {
+    out.extend_from_slice(bytes);
+    pad(out);
+}
+
+/// Fills in the first word.
+fn seal(mut record: Vec<u8>, kind: u8) -> Option<Vec<u8>> {
+    let words = record.len() / 8;
+    if words > MAX_WORDS || record.len() > MAX_BLOCK {
+        return None;
+    }
+    let (_, first) = word(0, record.get(8..)?, words, kind);
+    put(&mut record, 0, &first.to_le_bytes());
+    Some(record)
+}
+
+/// A call's record. `None` when it is too large for one.
+fn encode_call(call: &Call, id: u16) -> Option<Vec<u8>> {
+    let mut record = vec![0; CALL_HEAD];
+    put(&mut record, 8, &call.enter.to_le_bytes());
+    put(&mut record, 32, &call.number.to_le_bytes());
+    put(&mut record, 40, &id.to_le_bytes());
+    let mut written = false;
+    for (register, argument) in call.args.iter().enumerate() {
+        let (shape, slot) = encode_argument(argument, &mut record)?;
+        written |= shape::written(shape);
+        put(
+            &mut record,
+            16_usize.checked_add(register.checked_mul(8)?)?,
+            &slot.to_le_bytes(),
+        );
+        put(&mut record, 42_usize.checked_add(register)?, &[shape]);
+    }
+    let enter_words = u32::try_from(record.len() / 8).ok()?;
+    put(&mut record, 44, &enter_words.to_le_bytes());
+    let Some(duration) = call.duration else {
+        return seal(record, kind::ENTERED);
+    };
+    record.u64(duration);
+    let mut texts: [&str; 2] = [""; 2];
+    let outcome = match &call.outcome {
+        Outcome::Unfinished => return seal(record, kind::ENTERED),
+        Outcome::Returned(rax) => {
+            record.i64(*rax);
+            kind::RETURNED
+        }
+        Outcome::Failed(failed) => {
+            let (code, detail, both) = encode_failure(failed);
+            texts = both.map(cut);
+            let [first, second] =
+                texts.map(|text| u16::try_from(text.len()).unwrap_or(0).to_le_bytes());
+            record.bytes(&[code, detail, 0, 0, first[0], first[1], second[0], second[1]]);
+            kind::FAILED
+        }
+    };
+    if written {
+        let mut bits = 0;
+        let at = record.len();
+        record.u64(0);
+        for (place, block) in call.blocks() {
+            if let After::Changed(bytes) = &block.after {
+                if bytes.len() != block.length {
+                    return None;
+                }
+                bits |= 1_u64 << (place as u32);
+                put_padded(&mut record, bytes);
+            }
+        }
+        put(&mut record, at, &bits.to_le_bytes());
+    }
+    record.bytes(texts[0].as_bytes());
+    record.bytes(texts[1].as_bytes());
+    pad(&mut record);
+    seal(record, outcome)
+}
+
+/// As much of a text as a record takes.
+fn cut(text: &str) -> &str {
+    text.get(..text.floor_char_boundary(MAX_TEXT))
+        .unwrap_or(text)
+}
+
+fn low(length: usize) -> Option<u64> {
+    if length > MAX_BLOCK {
+        None
+    } else {
+        u64::try_from(length).ok()
+    }
+}
+
+/// Writes what an argument has in the enter part: its shape and its slot.
+fn encode_argument(argument: &Argument, record: &mut Vec<u8>) -> Option<(u8, u64)> {
+    let block = match argument {
+        Argument::Unused => return Some((shape::NONE, 0)),
+        Argument::Value(value) => return Some((shape::VALUE, *value)),
+        Argument::Block(block) => block,
+    };
+    let Some(link) = &block.link else {
+        return encode_block(block, record);
+    };
+    if block.direction != Direction::Read {
+        return None;
+    }
+    let (_, slot) = encode_block(block, record)?;
+    let slot = slot | (low(link.offset)? << 32);
+    Some(match &link.target {
+        Target::Block(nested) => {
+            let at = record.len();
+            record.u64(0);
+            let (shape, length) = encode_block(nested, record)?;
+            put(record, at, &length.to_le_bytes());
+            match shape {
+                shape::READ => (shape::LINKED_READ, slot),
+                shape::READ_WRITE => (shape::LINKED_READ_WRITE, slot),
+                _ => return None,
+            }
+        }
+        Target::Pages { count, page } => {
+            let page = page.map_or(Some(0), |page| page.checked_add(1))?;
+            record.u64(u64::from(*count) | (u64::from(page) << 32));
+            (shape::LINKED_PAGES, slot)
+        }
+        Target::Address(address) => {
+            record.u64(*address);
+            (shape::LINKED_ADDRESS, slot)
+        }
+    })
+}
+
+fn encode_block(block: &Block, record: &mut Vec<u8>) -> Option<(u8, u64)> {
+    let shape = match block.direction {
+        Direction::Read => shape::READ,
+        Direction::Write => shape::WRITE,
+        Direction::ReadWrite => shape::READ_WRITE,
+    };
+    if block.direction != Direction::Write {
+        put_padded(record, &block.before_bytes());
+    }
+    Some((shape, low(block.length)?))
+}
+
+fn encode_failure(failed: &Failure) -> (u8, u8, [&str; 2]) {
+    match failed {
+        Failure::Untranslatable { register, nested } => (
+            failure::UNTRANSLATABLE,
+            (register & 1) | (u8::from(*nested) << 1),
+            ["", ""],
+        ),
+        Failure::Layer { layer, reason } => (failure::LAYER, 0, [layer, reason]),
+        Failure::Crashed(why) => (failure::CRASHED, 0, [why, ""]),
+        Failure::Hung(why) => (failure::HUNG, 0, [why, ""]),
+        Failure::Fault(vector) => (failure::FAULT, *vector, ["", ""]),
+        Failure::Unsupported(why) => (failure::UNSUPPORTED, 0, [why, ""]),
+        Failure::Unexpected(why) => (failure::UNEXPECTED, 0, [why, ""]),
+        Failure::Lost(why) => (failure::LOST, 0, [why, ""]),
+        Failure::Other { code, text } => (*code, 0, [text, ""]),
+    }
+}
+
+pub(crate) fn encode_lost(lost: &Lost) -> Vec<u8> {
+    let mut record = Vec::new();
+    record.u64(0);
+    record.u64(lost.first);
+    record.u64(lost.last);
+    record.u64(lost.count);
+    record.u64(u64::from(lost.cause.code()));
+    seal(record, kind::LOST).unwrap_or_default()
+}
+
+fn encode_pages(pages: &PageChange) -> Option<Vec<u8>> {
+    let mut record = Vec::new();
+    record.u64(0);
+    record.u64(pages.ticks);
+    record.bytes(&pages.page.to_le_bytes());
+    record.u8(match pages.when {
+        When::Enter => 0,
+        When::Exit => 1,
+        When::Note => 2,
+    });
+    record.u8(0);
+    record.bytes(&u16::try_from(pages.runs.len()).ok()?.to_le_bytes());
+    for run in &pages.runs {
+        if run.before.len() != run.after.len() {
+            return None;
+        }
+        record.bytes(&run.offset.to_le_bytes());
+        record.u32(run.after.len());
+        put_padded(&mut record, &run.before);
+        put_padded(&mut record, &run.after);
+    }
+    seal(record, kind::PAGES)
+}

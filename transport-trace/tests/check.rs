@@ -1,0 +1,466 @@
+//! The rules of a VM's life, and the state that a trace tells of.
+
+mod replay_support;
+
+use std::collections::BTreeSet;
+
+use hypercall_core::acrn::*;
+use hypercall_core::{Gpa, Hpa, PageAligned};
+use hypercall_mock::fake::Access;
+use hypercall_trace::check::{Checker, Finding, Rule, Severity, check};
+use hypercall_trace::entry::{Entry, Failure, LossCause, Lost, Outcome};
+use hypercall_trace::replay::Recorded;
+use hypercall_trace::state::{Device, Memory, VmState, state_at};
+use replay_support::*;
+
+fn rules(recorded: &Recorded) -> Vec<Rule> {
+    check(recorded)
+        .into_iter()
+        .map(|finding| finding.rule)
+        .collect()
+}
+
+fn of(program: Program<'_>) -> Vec<Finding> {
+    check(&record(program))
+}
+
+/// The findings of a program that runs one VM of its own.
+fn with_vm(does: impl Fn(&World, &Port, VmId) + Sync) -> Vec<Rule> {
+    let program = |world: &World| {
+        let port = world.lane("main");
+        let vm = port.hypervisor().create_vm(&mut creation("one")).unwrap();
+        does(world, &port, vm);
+    };
+    of(&program)
+        .into_iter()
+        .map(|finding| finding.rule)
+        .collect()
+}
+
+#[test]
+fn a_life_without_fault_is_clean() {
+    let program = |world: &World| {
+        let page = fresh();
+        let port = world.lane("main");
+        port.watch(page);
+        let hypervisor = port.hypervisor();
+        let vm = hypervisor.create_vm(&mut creation("one")).unwrap();
+        hypervisor.set_ioreq_buffer(vm, page.into()).unwrap();
+        hypervisor
+            .set_memory_regions(vm, &[ram(0, 0x4000)])
+            .unwrap();
+        hypervisor.start_vm(vm).unwrap();
+        for port_number in 0..3 {
+            world.guest(|machine| {
+                let access = Access::PortRead {
+                    port: port_number,
+                    size: 1,
+                };
+                machine.guest_access(vm, VcpuId::BSP, access).unwrap();
+            });
+            serve(&port, page, vm).unwrap();
+        }
+        hypervisor.pause_vm(vm).unwrap();
+        hypervisor.destroy_vm(vm).unwrap();
+    };
+    assert_eq!(of(&program), []);
+    // Threads beside each other are no fault either.
+    assert_eq!(rules(&record(&threads)), []);
+}
+
+#[test]
+fn a_start_too_early() {
+    let findings = of(&vm_life);
+    let [finding] = findings.as_slice() else {
+        panic!("{findings:?}")
+    };
+    assert_eq!(finding.rule, Rule::StartWithoutRequestPage);
+    assert_eq!(finding.severity, Severity::Error);
+    assert_eq!((finding.at.lane.as_str(), finding.at.index), ("main", 2));
+    assert!(finding.advice.contains("set_ioreq_buffer"));
+    assert!(
+        finding.to_string().starts_with("error at main 2"),
+        "{finding}"
+    );
+    let json = serde_json::to_value(finding).unwrap();
+    assert_eq!(json["rule"], "start_without_request_page");
+}
+
+#[test]
+fn each_rule_is_found() {
+    use Rule::*;
+    let page = |port: &Port, vm| {
+        let page = fresh();
+        port.watch(page);
+        port.hypervisor().set_ioreq_buffer(vm, page.into()).unwrap();
+    };
+    let found = with_vm(|_, port, vm| {
+        page(port, vm);
+        port.hypervisor().start_vm(vm).unwrap();
+        port.hypervisor().start_vm(vm).unwrap_err();
+    });
+    assert_eq!(found, [StartedTwice, VmNotDestroyed]);
+
+    let found = with_vm(|_, port, vm| {
+        port.hypervisor().pause_vm(vm).unwrap();
+        port.hypervisor().destroy_vm(vm).unwrap();
+        port.hypervisor().pause_vm(vm).unwrap_err();
+        // A creation under that id is a new VM.
+        port.hypervisor().create_vm(&mut creation("two")).unwrap();
+        port.hypervisor().pause_vm(vm).unwrap();
+    });
+    assert_eq!(found, [UsedAfterDestroy, VmNotDestroyed]);
+
+    let found = with_vm(|_, port, vm| {
+        port.hypervisor().destroy_vm(vm).unwrap_err();
+        port.hypervisor().reset_vm(vm).unwrap_err();
+    });
+    assert_eq!(found, [WrongState, WrongState, VmNotDestroyed]);
+
+    let found = with_vm(|_, port, vm| {
+        let vdev = VirtualDevice::new(VdevId::ROOT_PORT, Bdf::new(0, 5, 0));
+        port.hypervisor().add_vdev(vm, &vdev).unwrap();
+        port.hypervisor().pause_vm(vm).unwrap();
+        port.hypervisor().destroy_vm(vm).unwrap();
+    });
+    assert_eq!(found, [DeviceNotGivenBack]);
+    let found = with_vm(|_, port, vm| {
+        let uart = MmioDevice::new(
+            *b"UART\0\0\0\0",
+            MmioResource::new(Gpa(0xf000_0000), Hpa(0x3000_0000), 0x1000),
+        );
+        port.hypervisor().assign_mmiodev(vm, &uart).unwrap();
+        port.hypervisor().deassign_mmiodev(vm, &uart).unwrap();
+        port.hypervisor().pause_vm(vm).unwrap();
+        port.hypervisor().destroy_vm(vm).unwrap();
+    });
+    assert_eq!(found, []);
+
+    let found = with_vm(|_, port, vm| {
+        let page = fresh();
+        port.watch(page);
+        let other = port.hypervisor().create_vm(&mut creation("two")).unwrap();
+        port.hypervisor().set_ioreq_buffer(vm, page.into()).unwrap();
+        // The same again is no fault.
+        port.hypervisor().set_ioreq_buffer(vm, page.into()).unwrap();
+        port.hypervisor()
+            .set_ioreq_buffer(other, page.into())
+            .unwrap();
+    });
+    assert_eq!(found, [PageGivenTwice, VmNotDestroyed, VmNotDestroyed]);
+
+    let found = with_vm(|_, port, vm| {
+        page(port, vm);
+        port.hypervisor().start_vm(vm).unwrap();
+        port.hypervisor()
+            .notify_request_finish(vm, VcpuId::BSP)
+            .unwrap();
+    });
+    assert_eq!(found, [NotifyWithoutRequest, VmNotDestroyed]);
+
+    let found = with_vm(|_, port, vm| {
+        port.hypervisor()
+            .asyncio_assign(vm, &AsyncIoInfo::port(0x600, 7))
+            .unwrap_err();
+    });
+    assert_eq!(found, [NoAnswer, CrashesHypervisor, VmNotDestroyed]);
+
+    let found = with_vm(|_, port, vm| {
+        let mut monitor = PageAligned(IntrMonitor {
+            buf_cnt: 1,
+            ..IntrMonitor::counters()
+        });
+        let _ = port.hypervisor().vm_intr_monitor(vm, &mut monitor);
+    });
+    assert!(found.contains(&WritesBeyondBuffer), "{found:?}");
+
+    let found = with_vm(|_, port, _| {
+        let own = MemoryRegion::unmap(Gpa(0x300_0000), 0x1000);
+        port.hypervisor()
+            .set_memory_regions(VmId::SERVICE_VM, &[own])
+            .unwrap();
+        port.hypervisor().pause_vm(VmId::SERVICE_VM).unwrap_err();
+    });
+    assert_eq!(found, [OwnMemory, NoAnswer, StopsCaller, VmNotDestroyed]);
+
+    let found = with_vm(|_, port, vm| {
+        let hypervisor = port.hypervisor();
+        hypervisor
+            .set_memory_regions(vm, &[ram(0, 0x4000)])
+            .unwrap();
+        hypervisor
+            .set_memory_regions(vm, &[ram(0x3000, 0x2000)])
+            .unwrap();
+        let modify = MemoryRegion {
+            kind: MemoryRegionKind::MODIFY,
+            ..ram(0, 0x1000)
+        };
+        hypervisor.set_memory_regions(vm, &[modify]).unwrap();
+        hypervisor
+            .set_memory_regions(vm, &[MemoryRegion::unmap(Gpa(0x8000), 0x1000)])
+            .unwrap_err();
+    });
+    assert_eq!(
+        found,
+        [MappedTwice, UnmapsInstead, UnmapsNothing, VmNotDestroyed]
+    );
+
+    let found = with_vm(|_, port, _| {
+        port.hypervisor()
+            .create_vm(&mut creation("one"))
+            .unwrap_err();
+    });
+    assert_eq!(found, [NameLost, VmNotDestroyed]);
+
+    let found = with_vm(|_, port, _| {
+        let mut none = VmCreation::new("none".try_into().unwrap());
+        let vm = port.hypervisor().create_vm(&mut none).unwrap();
+        page(port, vm);
+        port.hypervisor().start_vm(vm).unwrap_err();
+    });
+    assert_eq!(found, [NoAnswer, NoVcpu, VmNotDestroyed, VmNotDestroyed]);
+}
+
+#[test]
+fn what_is_not_seen_is_not_blamed() {
+    // From the middle on: the VM has a page that the trace does not show.
+    let mut recorded = record(&vm_life);
+    recorded.entries.retain(|entry| match entry {
+        Entry::Call(call) => call.index > 4,
+        Entry::Pages(change) => change.index > 4,
+        _ => false,
+    });
+    assert_eq!(rules(&recorded), []);
+
+    // Behind a loss.
+    let mut recorded = record(&vm_life);
+    let lost = Lost {
+        lane: 0,
+        index: 3,
+        count: 2,
+        cause: LossCause::RingFull,
+        first: 0,
+        last: 0,
+    };
+    recorded.entries.retain(|entry| match entry {
+        Entry::Call(call) => !(2..=4).contains(&call.index),
+        Entry::Pages(_) => false,
+        _ => true,
+    });
+    recorded.entries.insert(2, Entry::Lost(lost));
+    assert_eq!(rules(&recorded), [Rule::CallsMissing]);
+}
+
+#[test]
+fn ends_of_the_machine_are_found() {
+    let mut recorded = record(&vm_life);
+    if let Some(Entry::Call(call)) = recorded.entries.last_mut() {
+        call.outcome = Outcome::Unfinished;
+    }
+    assert!(rules(&recorded).contains(&Rule::NeverReturned));
+    if let Some(Entry::Call(call)) = recorded.entries.last_mut() {
+        call.outcome = Outcome::Failed(Failure::Crashed("page fault".to_owned()));
+    }
+    assert!(rules(&recorded).contains(&Rule::NoAnswer));
+}
+
+#[test]
+fn the_state_at_each_point() {
+    let program = |world: &World| {
+        let page = fresh();
+        let port = world.lane("main");
+        port.watch(page);
+        let hypervisor = port.hypervisor();
+        hypervisor.set_callback_vector(Vector(0xf4)).unwrap();
+        let vm = hypervisor.create_vm(&mut creation("one")).unwrap();
+        hypervisor
+            .set_memory_regions(
+                vm,
+                &[ram(0, 0x4000), ram(0x4000, 0x1000), ram(0x9000, 0x1000)],
+            )
+            .unwrap();
+        hypervisor
+            .set_memory_regions(vm, &[MemoryRegion::unmap(Gpa(0x1000), 0x1000)])
+            .unwrap();
+        let vdev = VirtualDevice::new(VdevId::ROOT_PORT, Bdf::new(0, 5, 0));
+        hypervisor.add_vdev(vm, &vdev).unwrap();
+        let uart = MmioDevice::new(
+            *b"UART\0\0\0\0",
+            MmioResource::new(Gpa(0xf000_0000), Hpa(0x3000_0000), 0x1000),
+        );
+        hypervisor.assign_mmiodev(vm, &uart).unwrap();
+        hypervisor
+            .write_protect_page(vm, &WriteProtect::protect(Gpa(0x2000)))
+            .unwrap();
+        hypervisor.set_ioreq_buffer(vm, page.into()).unwrap();
+        hypervisor.start_vm(vm).unwrap();
+        hypervisor.pause_vm(vm).unwrap();
+        hypervisor.reset_vm(vm).unwrap();
+        hypervisor.pause_vm(vm).unwrap();
+        hypervisor.destroy_vm(vm).unwrap();
+    };
+    let recorded = record(&program);
+    let after = |name: &str, count: usize| {
+        let mut seen = 0;
+        let at = recorded.entries.iter().position(|entry| {
+            seen += usize::from(matches!(entry, Entry::Call(call) if call.name() == name));
+            seen == count
+        });
+        state_at(&recorded, at.unwrap() as u64)
+    };
+    let only = |machine: hypercall_trace::state::Machine| machine.vms.into_values().next().unwrap();
+    assert!(after("set_callback_vector", 1).vms.is_empty());
+    assert_eq!(after("create_vm", 1).upcall_vector, Some(0xf4));
+    let vm = only(after("create_vm", 1));
+    assert_eq!(
+        (vm.name.as_deref(), vm.state, vm.vcpus),
+        (Some("one"), VmState::Created, Some(1))
+    );
+    let vm = only(after("set_memory_regions", 1));
+    let ranges: Vec<_> = vm
+        .regions
+        .iter()
+        .map(|region| (region.gpa, region.from, region.size))
+        .collect();
+    assert_eq!(
+        ranges,
+        [(0, 0x400_0000, 0x5000), (0x9000, 0x400_9000, 0x1000)]
+    );
+    let vm = only(after("set_memory_regions", 2));
+    let ranges: Vec<_> = vm
+        .regions
+        .iter()
+        .map(|region| (region.gpa, region.from, region.size))
+        .collect();
+    assert_eq!(
+        ranges,
+        [
+            (0, 0x400_0000, 0x1000),
+            (0x2000, 0x400_2000, 0x3000),
+            (0x9000, 0x400_9000, 0x1000)
+        ]
+    );
+    let vm = only(after("start_vm", 1));
+    assert_eq!(vm.state, VmState::Running);
+    assert_eq!(
+        vm.request_page,
+        Some(Memory::Page {
+            lane: "main".to_owned(),
+            number: 0
+        })
+    );
+    assert_eq!(vm.protected, [0x2000]);
+    let [
+        Device::Virtual {
+            vendor: 0x8086,
+            slot: 0x28,
+            ..
+        },
+        Device::Mmio {
+            name,
+            host: 0x3000_0000,
+        },
+    ] = vm.devices.as_slice()
+    else {
+        panic!("{vm}")
+    };
+    assert_eq!(name, "UART");
+    let text = vm.to_string();
+    assert!(
+        text.contains("emulated device 8086:9d14 at 00:05.0"),
+        "{text}"
+    );
+    assert_eq!(only(after("pause_vm", 1)).state, VmState::Paused);
+    assert_eq!(only(after("reset_vm", 1)).state, VmState::Created);
+    let end = after("destroy_vm", 1);
+    assert!(end.vms.is_empty());
+    assert_eq!(end.destroyed.len(), 1);
+    serde_json::to_string(&end).unwrap();
+}
+
+/// The trace's state agrees with the fake's, whatever a program does.
+#[test]
+fn the_state_is_the_machines() {
+    use proptest::prelude::*;
+    use proptest::test_runner::{Config, TestRunner};
+    let steps = prop::collection::vec((0..9_u8, 0..3_u8, 0..6_u8, 0..4_u8), 0..50);
+    TestRunner::new(Config {
+        cases: 64,
+        ..Config::default()
+    })
+    .run(&steps, |steps| {
+        let seen = std::sync::Mutex::new(None);
+        let program = |world: &World| {
+            let port = world.lane("main");
+            let hypervisor = port.hypervisor();
+            let pages = [(); 3].map(|()| fresh());
+            let mut vms = [VmId(9); 3];
+            for (what, vm, at, pages_of) in &steps {
+                let number = usize::from(*vm);
+                let id = vms[number];
+                let region = ram(u64::from(*at) * 0x1000, u64::from(*pages_of) * 0x1000);
+                let _ = match what {
+                    0 | 1 => hypervisor
+                        .create_vm(&mut creation(&format!("vm{vm}")))
+                        .map(|id| vms[number] = id),
+                    2 => hypervisor.start_vm(id),
+                    3 => hypervisor.pause_vm(id),
+                    4 => hypervisor.reset_vm(id),
+                    5 => hypervisor.destroy_vm(id),
+                    6 => hypervisor.set_ioreq_buffer(id, pages[number].into()),
+                    7 => hypervisor.set_memory_regions(id, &[region]),
+                    _ => hypervisor
+                        .set_memory_regions(id, &[MemoryRegion::unmap(region.gpa, region.size)]),
+                };
+            }
+            world.guest(|machine| {
+                let mut all = Vec::new();
+                for id in machine.vms().into_iter().filter(|id| id.0 != 0) {
+                    let maps: BTreeSet<_> = machine
+                        .mappings(id)
+                        .into_iter()
+                        // The page of the APIC is the hypervisor's own.
+                        .filter(|map| map.gpa.0 < 0x10_0000)
+                        .map(|map| (map.gpa.0, map.size))
+                        .collect();
+                    let has_page = machine.vm(id).unwrap().request_page.is_some();
+                    all.push((id.0, format!("{:?}", machine.state(id)), has_page, maps));
+                }
+                *seen.lock().unwrap() = Some(all);
+            });
+        };
+        let recorded = record(&program);
+        let machine = state_at(&recorded, u64::MAX);
+        let told: Vec<_> = machine
+            .vms
+            .iter()
+            .filter(|(_, vm)| vm.created.is_some())
+            .map(|(id, vm)| {
+                let maps: BTreeSet<_> = vm
+                    .regions
+                    .iter()
+                    .map(|region| (region.gpa, region.size))
+                    .collect();
+                (
+                    *id,
+                    format!("{:?}", vm.state),
+                    vm.request_page.is_some(),
+                    maps,
+                )
+            })
+            .collect();
+        prop_assert_eq!(told, seen.into_inner().unwrap().unwrap());
+        Ok(())
+    })
+    .unwrap();
+}
+
+#[test]
+fn a_stream_is_checked_as_a_whole() {
+    let recorded = record(&answers);
+    let mut checker = Checker::new();
+    for (position, entry) in (0..).zip(&recorded.entries) {
+        checker.take(position, "main", entry);
+    }
+    assert_eq!(checker.finish().findings, check(&recorded));
+}

@@ -1,0 +1,185 @@
+//! A trace driven into a hypervisor.
+
+mod replay_support;
+
+use hypercall_core::acrn::server::AcrnServer;
+use hypercall_core::acrn::*;
+use hypercall_core::arg::Arg;
+use hypercall_core::call::CallInfo;
+use hypercall_core::{Gpa, Transport, TransportError};
+use hypercall_mock::fake::FakeAcrn;
+use hypercall_mock::loopback::Loopback;
+use hypercall_trace::drive::{Driver, WhyNotMade};
+use hypercall_trace::entry::{Entry, Outcome};
+use hypercall_trace::replay::{Reason, Recorded};
+use replay_support::*;
+
+type Fake = Loopback<AcrnServer<FakeAcrn>, FakeAcrn>;
+
+fn fake() -> (FakeAcrn, Fake) {
+    let machine = FakeAcrn::new();
+    let transport = Loopback::new(
+        AcrnServer::new(machine.clone()),
+        machine.clone(),
+        Gpa(0x100_0000),
+        0x4_0000,
+    );
+    (machine, transport)
+}
+
+fn driver() -> Driver {
+    Driver::new(HypervisorCalls::INTERFACE)
+}
+
+#[test]
+fn the_fake_answers_as_it_did() {
+    for (name, program) in CORPUS {
+        let recorded = record(program);
+        let driven = driver().with_hazards().all().drive(&recorded, &fake().1);
+        assert!(driven.differences.is_empty(), "{name}: {driven}");
+        assert_eq!(driven.made, driven.same);
+        assert!(
+            driven
+                .not_made
+                .iter()
+                .all(|call| call.why == WhyNotMade::Secret),
+            "{name}: {driven}"
+        );
+    }
+}
+
+#[test]
+fn names_are_tied_to_live_ones() {
+    let (machine, transport) = fake();
+    // The slot that the trace's VM had is taken.
+    machine.create_vm(&mut creation("somebody else")).unwrap();
+    let driven = driver().drive(&record(&vm_life), &transport);
+    assert!(driven.differences.is_empty(), "{driven}");
+    assert_eq!(machine.vms().len(), 2, "the trace's VM was destroyed");
+}
+
+#[test]
+fn the_first_other_answer_is_told() {
+    let (machine, transport) = fake();
+    machine.create_vm(&mut creation("demo")).unwrap();
+    let recorded = record(&vm_life);
+    let driven = driver().drive(&recorded, &transport);
+    let [other] = driven.differences.as_slice() else {
+        panic!("{driven}")
+    };
+    assert_eq!(
+        (other.call.line.index, other.answer.as_str()),
+        (1, "-1 EPERM")
+    );
+    assert_eq!(other.differences[0].reason, Reason::Value);
+    assert_eq!(driven.made, 2);
+    assert!(
+        driven.to_string().contains("now answers -1 EPERM"),
+        "{driven}"
+    );
+    let all = driver().all().drive(&recorded, &fake_with("demo").1);
+    assert!(!all.differences.is_empty(), "{all}");
+    assert!(all.made > 2);
+}
+
+fn fake_with(name: &str) -> (FakeAcrn, Fake) {
+    let (machine, transport) = fake();
+    machine.create_vm(&mut creation(name)).unwrap();
+    (machine, transport)
+}
+
+/// Answers all with what it writes.
+struct Odd<T>(T);
+
+impl<T: Transport> Transport for Odd<T> {
+    fn call<'a>(
+        &self,
+        info: &'static CallInfo,
+        mut args: [Arg<'a>; 2],
+    ) -> Result<i64, TransportError> {
+        let rax = self
+            .0
+            .call(info, hypercall_core::arg::reborrow(&mut args))?;
+        if info.name == "get_api_version"
+            && let Some(output) = args[0].output()
+        {
+            output[4] ^= 1;
+        }
+        Ok(rax)
+    }
+}
+
+#[test]
+fn what_comes_out_in_memory_is_compared() {
+    let driven = driver().drive(&record(&vm_life), &Odd(fake().1));
+    let [other] = driven.differences.as_slice() else {
+        panic!("{driven}")
+    };
+    assert_eq!(other.call.line.index, 0);
+    assert_eq!(other.differences[0].field, "minor");
+}
+
+#[test]
+fn dangerous_calls_are_not_made_unless_asked_for() {
+    let recorded = record(&answers);
+    let (machine, transport) = fake();
+    let driven = driver().drive(&recorded, &transport);
+    assert!(machine.down().is_none(), "the machine lives");
+    let why: Vec<_> = driven.not_made.iter().map(|call| call.why).collect();
+    assert!(
+        why.contains(&WhyNotMade::Hazard) && why.contains(&WhyNotMade::Secret),
+        "{driven}"
+    );
+
+    let mut unfinished = record(&vm_life);
+    for entry in &mut unfinished.entries {
+        if let Entry::Call(call) = entry
+            && call.name() == "pause_vm"
+        {
+            call.outcome = Outcome::Unfinished;
+        }
+    }
+    let driven = driver().drive(&unfinished, &fake().1);
+    assert_eq!(driven.not_made[0].why, WhyNotMade::Unfinished);
+}
+
+#[test]
+fn addresses_can_be_mapped() {
+    let (machine, transport) = fake();
+    let mut recorded = record(&vm_life);
+    // Up to the start.
+    recorded
+        .entries
+        .retain(|entry| matches!(entry, Entry::Call(call) if call.index < 6));
+    let driven = driver()
+        .map_addresses(|address| {
+            if address >= 0x400_0000 {
+                address + 0x100_0000
+            } else {
+                address
+            }
+        })
+        .drive(&recorded, &transport);
+    assert!(driven.differences.is_empty(), "{driven}");
+    let vm = machine.vms()[1];
+    assert_eq!(
+        machine.translate(vm, Gpa(0)).map(|hpa| hpa.0),
+        machine.translate(VmId(0), Gpa(0x500_0000)).map(|hpa| hpa.0)
+    );
+}
+
+#[test]
+fn pages_hold_what_was_recorded() {
+    let page = fresh();
+    let driven = driver()
+        .page("main", 0, page)
+        .drive(&record(&vm_life), &fake().1);
+    assert!(driven.differences.is_empty(), "{driven}");
+    // The device model's last answer was written for the hypervisor to see.
+    assert_eq!(
+        page.words()[88 / 4].load(std::sync::atomic::Ordering::Acquire),
+        0x1c
+    );
+    let none = driver().drive(&Recorded::default(), &fake().1);
+    assert_eq!(none.made, 0);
+}
