@@ -69,16 +69,16 @@ impl Losses {
     /// Says it on the error output. Whether there was damage.
     pub(crate) fn report(&self, context: &Context) -> bool {
         for damaged in &self.damaged {
-            eprintln!("hcall: {}", damage(damaged, context));
+            crate::output::tell!("hcall: {}", damage(damaged, context));
         }
         if self.more != 0 {
-            eprintln!(
+            crate::output::tell!(
                 "hcall: and {} more damaged stretches; see `hcall verify`",
                 self.more
             );
         }
         if self.lost != 0 {
-            eprintln!("hcall: {} calls are missing in the trace", self.lost);
+            crate::output::tell!("hcall: {} calls are missing in the trace", self.lost);
         }
         self.any_damage()
     }

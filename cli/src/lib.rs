@@ -51,7 +51,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(failure) if failure.is_closed_pipe() => Status::Done,
         Err(failure) => {
             let status = failure.status();
-            eprintln!("{:?}", miette::Report::new(failure));
+            crate::output::tell!("{:?}", miette::Report::new(failure));
             status
         }
     };

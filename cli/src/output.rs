@@ -65,8 +65,31 @@ impl Write for Output {
     }
 }
 
-/// Creates a file for output. One that is there is not overwritten unless that was asked for.
-pub(crate) fn create(path: &Path, force: bool) -> Result<File, Failure> {
+/// Writes a line to the error output. Where nobody reads it, there is nobody to tell.
+macro_rules! tell {
+    ($($text:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stderr(), $($text)*);
+    }};
+}
+pub(crate) use tell;
+
+/// Whether two names are of one file.
+fn same(first: &Path, second: &Path) -> bool {
+    match (first.canonicalize(), second.canonicalize()) {
+        (Ok(first), Ok(second)) => first == second,
+        _ => false,
+    }
+}
+
+/// Creates a file for output. One that is there is not overwritten unless that was asked for, and the input never.
+pub(crate) fn create(path: &Path, force: bool, input: Option<&Path>) -> Result<File, Failure> {
+    if input.is_some_and(|input| same(input, path)) {
+        return Err(Failure::usage(
+            format!("{} is the input", path.display()),
+            "name another file for the output",
+        ));
+    }
     let mut options = File::options();
     options.write(true);
     if force {

@@ -44,7 +44,28 @@ fn each_status_is_met() {
     status(&["verify", &folder.text("")], 3).stderr(contains("folder"));
     status(&["pack", &good, "-o", "/no/such/folder/x.hct"], 5)
         .stderr(contains("cannot be written"));
-    status(&["pack", &good, "-o", &good], 2).stderr(contains("--force"));
+    let other = folder.text("other.hct");
+    status(&["pack", &good, "-o", &other], 0);
+    status(&["pack", &good, "-o", &other], 2).stderr(contains("--force"));
+    status(&["pack", &good, "-o", &other, "--force"], 0);
+}
+
+#[test]
+fn the_input_is_never_overwritten() {
+    let folder = Folder::new();
+    let trace = folder.trace("a.hct", &Sample::life());
+    let before = std::fs::read(&trace).unwrap();
+    let link = folder.text("link.hct");
+    std::os::unix::fs::symlink(&trace, &link).unwrap();
+    for command in ["pack", "redact", "export", "import", "recover"] {
+        for output in [&trace, &link] {
+            hcall()
+                .args([command, &trace, "-o", output, "--force"])
+                .assert()
+                .code(if command == "import" { 3 } else { 2 });
+            assert_eq!(std::fs::read(&trace).unwrap(), before, "{command}");
+        }
+    }
 }
 
 #[test]
@@ -116,6 +137,18 @@ fn a_pipe_that_closes_ends_quietly() {
         assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{arguments:?}");
         assert_eq!(output.status.code(), Some(0), "{arguments:?}");
     }
+}
+
+#[test]
+fn nobody_who_reads_errors_is_no_crash() {
+    let folder = Folder::new();
+    let mut child = std::process::Command::new(assert_cmd::cargo::cargo_bin!("hcall"))
+        .args(["show", &folder.text("none.hct")])
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stderr.take());
+    assert_eq!(child.wait().unwrap().code(), Some(3));
 }
 
 #[test]

@@ -43,14 +43,13 @@ pub(crate) fn run(steps: &mut Steps<'_>) {
 /// The part of the life in which the VM runs.
 fn upcall(steps: &mut Steps<'_>, vm: VmId) {
     let h = steps.hypervisor;
-    let vector = Vector::UPCALL_DEFAULT;
     steps.step(
         Calls::SET_CALLBACK_VECTOR,
-        "the default",
+        "0xf2",
         0,
-        h.set_callback_vector(vector),
+        h.set_callback_vector(Vector(0xf2)),
     );
-    let before = steps.surroundings.upcalls(0xf3);
+    let before = [0xf2, 0xf3].map(|vector| steps.surroundings.upcalls(vector));
     steps.step(Calls::START_VM, "created, equipped", 0, h.start_vm(vm));
 
     let ring = steps.page(Page::AsyncIo);
@@ -100,14 +99,22 @@ fn upcall(steps: &mut Steps<'_>, vm: VmId) {
             _ => (false, None),
         },
     );
-    if let (Some(before), Some(after)) = (before, steps.surroundings.upcalls(0xf3)) {
+    let after = [0xf2, 0xf3].map(|vector| steps.surroundings.upcalls(vector));
+    if let ([Some(before), Some(other)], [Some(after), Some(others)]) = (before, after) {
         // One for the ring, one for each request.
+        let came = after.wrapping_sub(before);
         steps.fact(
             Calls::SET_CALLBACK_VECTOR,
-            "four upcalls",
-            after.wrapping_sub(before) == 4,
+            "four upcalls, at this vector and no other",
+            came == 4 && others == other,
         );
     }
+    steps.step(
+        Calls::SET_CALLBACK_VECTOR,
+        "the default",
+        0,
+        h.set_callback_vector(Vector::UPCALL_DEFAULT),
+    );
 }
 
 /// Waits for a request, looks at it, answers it, and says so.

@@ -18,7 +18,7 @@ pub(crate) fn append(crc: u32, bytes: &[u8]) -> u32 {
 }
 
 /// The checksum of bytes that follow bytes with the checksum `crc`, and the one of those followed by four more.
-#[inline]
+#[inline(always)]
 pub(crate) fn append_and(crc: u32, bytes: &[u8], more: u32) -> (u32, u32) {
     #[cfg(all(feature = "std", target_arch = "x86_64", not(loom)))]
     if bytes.len() <= SHORT
@@ -26,6 +26,11 @@ pub(crate) fn append_and(crc: u32, bytes: &[u8], more: u32) -> (u32, u32) {
     {
         return both;
     }
+    append_and_slowly(crc, bytes, more)
+}
+
+#[cold]
+fn append_and_slowly(crc: u32, bytes: &[u8], more: u32) -> (u32, u32) {
     let crc = append(crc, bytes);
     (crc, append(crc, &more.to_le_bytes()))
 }

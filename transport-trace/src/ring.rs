@@ -145,93 +145,97 @@ impl Geometry {
     }
 }
 
-/// The memory of a ring.
-///
-/// Plain accesses are `unsafe`: that they do not race is the protocol's to say.
-#[cfg(not(loom))]
+/// The memory of a ring, and what keeps it.
 #[derive(Debug)]
 struct Area<'m> {
-    base: *mut u8,
-    bytes: usize,
-    #[cfg(feature = "std")]
+    base: Base<'m>,
+    #[cfg(all(feature = "std", not(loom)))]
     _keep: Option<std::sync::Arc<memmap2::MmapRaw>>,
-    borrowed: PhantomData<&'m ()>,
 }
 
-// SAFETY: an area is a pointer to memory that stays valid for 'm (or while the mapping is kept) whichever thread holds it.
-// Which thread may access which bytes when is the protocol of this module, not a matter of where the pointer lives.
-#[cfg(not(loom))]
-unsafe impl Send for Area<'_> {}
-
-#[cfg(not(loom))]
-impl<'m> Area<'m> {
-    fn borrowed(memory: &'m mut [u64]) -> Self {
-        Self {
-            base: memory.as_mut_ptr().cast(),
-            bytes: size_of_val(memory),
-            #[cfg(feature = "std")]
-            _keep: None,
-            borrowed: PhantomData,
-        }
-    }
-
+impl Area<'_> {
     /// The same memory once more, for the other side.
     fn twin(&self) -> Self {
         Self {
             base: self.base,
-            bytes: self.bytes,
-            #[cfg(feature = "std")]
+            #[cfg(all(feature = "std", not(loom)))]
             _keep: self._keep.clone(),
-            borrowed: PhantomData,
         }
     }
+}
 
+impl<'m> core::ops::Deref for Area<'m> {
+    type Target = Base<'m>;
+    #[inline]
+    fn deref(&self) -> &Base<'m> {
+        &self.base
+    }
+}
+
+/// Where the memory of a ring is. Does not outlive the [`Area`] that it is from.
+///
+/// Plain accesses are `unsafe`: that they do not race is the protocol's to say.
+#[cfg(not(loom))]
+#[derive(Clone, Copy, Debug)]
+struct Base<'m> {
+    start: *mut u8,
+    bytes: usize,
+    borrowed: PhantomData<&'m ()>,
+}
+
+// SAFETY: it is a pointer to memory that stays valid for 'm (or while the mapping is kept) whichever thread holds it. Which
+// thread may access which bytes when is the protocol of this module, not a matter of where the pointer lives.
+#[cfg(not(loom))]
+unsafe impl Send for Base<'_> {}
+
+#[cfg(not(loom))]
+impl<'m> Base<'m> {
     /// A word as an atomic.
     ///
     /// # Safety
     /// `at` is a multiple of 8, and no plain access to the word is concurrent with the use of the result.
-    #[inline]
-    unsafe fn atomic(&self, at: usize) -> &AtomicU64 {
+    #[inline(always)]
+    unsafe fn atomic(self, at: usize) -> &'m AtomicU64 {
         debug_assert!(at.is_multiple_of(8) && at.saturating_add(8) <= self.bytes);
         // SAFETY: the callers' offsets come from a geometry that `bytes` was checked against when the ring was made; the
         // base is aligned to 8 (it was a [u64], or a page) and so is `at`; the memory is initialised and stays valid for
         // 'm, or as long as the mapping is kept. That no plain access is concurrent is the caller's promise.
-        unsafe { AtomicU64::from_ptr(self.base.add(at).cast()) }
+        unsafe { AtomicU64::from_ptr(self.start.add(at).cast()) }
     }
 
     /// Copies bytes to `at`.
     ///
     /// # Safety
     /// Nobody else accesses these bytes at the same time.
-    #[inline]
-    unsafe fn put(&self, at: usize, bytes: &[u8]) {
+    #[inline(always)]
+    unsafe fn put(self, at: usize, bytes: &[u8]) {
         debug_assert!(at.saturating_add(bytes.len()) <= self.bytes);
         // SAFETY: in bounds by the geometry, as above; `bytes` is a Rust slice, which cannot overlap memory that only
         // this module hands out as slices while the producer does not write to it (P1, P4); no access is concurrent by
         // the caller's promise.
-        unsafe { core::ptr::copy_nonoverlapping(bytes.as_ptr(), self.base.add(at), bytes.len()) }
+        unsafe { core::ptr::copy_nonoverlapping(bytes.as_ptr(), self.start.add(at), bytes.len()) }
     }
 
     /// Puts a word at `at`.
     ///
     /// # Safety
     /// `at` is a multiple of 8, and nobody else accesses the word at the same time.
-    #[inline]
-    unsafe fn put_word(&self, at: usize, word: u64) {
+    #[inline(always)]
+    unsafe fn put_word(self, at: usize, word: u64) {
         debug_assert!(at.is_multiple_of(8) && at.saturating_add(8) <= self.bytes);
         // SAFETY: in bounds and aligned, as in `atomic`; no access is concurrent by the caller's promise.
-        unsafe { self.base.add(at).cast::<u64>().write(word.to_le()) }
+        unsafe { self.start.add(at).cast::<u64>().write(word.to_le()) }
     }
 
     /// Bytes at `at`.
     ///
     /// # Safety
     /// Nobody writes these bytes while the result lives.
-    #[inline]
-    unsafe fn bytes(&self, at: usize, length: usize) -> Bytes<'_> {
+    #[inline(always)]
+    unsafe fn bytes(self, at: usize, length: usize) -> Bytes<'m> {
         debug_assert!(at.saturating_add(length) <= self.bytes);
         // SAFETY: in bounds, initialised and valid, as above; not written meanwhile by the caller's promise.
-        unsafe { core::slice::from_raw_parts(self.base.add(at), length) }
+        unsafe { core::slice::from_raw_parts(self.start.add(at), length) }
     }
 }
 
@@ -240,10 +244,9 @@ type Bytes<'a> = &'a [u8];
 
 /// The memory of a ring under loom: every word is both an atomic and a cell whose accesses loom checks for races.
 #[cfg(loom)]
-#[derive(Debug)]
-struct Area<'m> {
-    words: std::sync::Arc<Vec<(AtomicU64, loom::cell::UnsafeCell<u64>)>>,
-    borrowed: PhantomData<&'m ()>,
+#[derive(Clone, Copy, Debug)]
+struct Base<'m> {
+    words: &'m [(AtomicU64, loom::cell::UnsafeCell<u64>)],
 }
 
 #[cfg(loom)]
@@ -251,7 +254,7 @@ type Bytes<'a> = Vec<u8>;
 
 // SAFETY: as for the real one.
 #[cfg(loom)]
-unsafe impl Send for Area<'_> {}
+unsafe impl Send for Base<'_> {}
 
 #[cfg(loom)]
 #[expect(
@@ -259,26 +262,20 @@ unsafe impl Send for Area<'_> {}
     clippy::arithmetic_side_effects,
     reason = "a model for tests"
 )]
-impl Area<'_> {
+impl<'m> Base<'m> {
+    #[cfg(test)]
     fn modelled(bytes: usize) -> Self {
-        let words = (0..bytes / 8)
+        let words: Vec<_> = (0..bytes / 8)
             .map(|_| (AtomicU64::new(0), loom::cell::UnsafeCell::new(0)))
             .collect();
         Self {
-            words: std::sync::Arc::new(words),
-            borrowed: PhantomData,
+            words: words.leak(),
         }
     }
-    fn twin(&self) -> Self {
-        Self {
-            words: self.words.clone(),
-            borrowed: PhantomData,
-        }
-    }
-    unsafe fn atomic(&self, at: usize) -> &AtomicU64 {
+    unsafe fn atomic(self, at: usize) -> &'m AtomicU64 {
         &self.words[at / 8].0
     }
-    unsafe fn put(&self, at: usize, bytes: &[u8]) {
+    unsafe fn put(self, at: usize, bytes: &[u8]) {
         for (step, part) in bytes.chunks(8).enumerate() {
             let mut word = [0; 8];
             word[..part.len()].copy_from_slice(part);
@@ -290,11 +287,11 @@ impl Area<'_> {
                 .with_mut(|cell| unsafe { *cell = u64::from_le_bytes(word) });
         }
     }
-    unsafe fn put_word(&self, at: usize, word: u64) {
+    unsafe fn put_word(self, at: usize, word: u64) {
         // SAFETY: as the caller promises.
         unsafe { self.put(at, &word.to_le_bytes()) };
     }
-    unsafe fn bytes(&self, at: usize, length: usize) -> Bytes<'_> {
+    unsafe fn bytes(self, at: usize, length: usize) -> Bytes<'m> {
         let mut bytes = Vec::new();
         for step in 0..length.div_ceil(8) {
             // The first words of records were stored as atomics.
@@ -313,24 +310,27 @@ impl Area<'_> {
     }
 }
 
-impl Area<'_> {
+impl<'m> Base<'m> {
     /// A control word: below the data, and only ever accessed atomically.
     #[inline]
-    fn control(&self, at: usize) -> &AtomicU64 {
+    fn control(self, at: usize) -> &'m AtomicU64 {
         // SAFETY: control words have no plain accesses at all once the ring is made.
         unsafe { self.atomic(at) }
     }
 
-    fn head(&self, word: usize) -> &AtomicU64 {
+    fn head(self, word: usize) -> &'m AtomicU64 {
         self.control(word.saturating_mul(8))
     }
 
-    /// The control word of a block: 0 its state, 1 `used`, 2 the first index.
-    fn line(&self, block: usize, word: usize) -> &AtomicU64 {
-        self.control(
-            HEAD.saturating_add(block.saturating_mul(LINE))
-                .saturating_add(word.saturating_mul(8)),
-        )
+    /// Where a control word of a block is: 0 its state, 1 `used`, 2 the first index.
+    const fn line_at(block: usize, word: usize) -> usize {
+        HEAD.saturating_add(block.saturating_mul(LINE))
+            .saturating_add(word.saturating_mul(8))
+    }
+
+    /// A control word of a block.
+    fn line(self, block: usize, word: usize) -> &'m AtomicU64 {
+        self.control(Self::line_at(block, word))
     }
 }
 
@@ -372,7 +372,18 @@ pub(crate) fn borrowed<'m>(
 ) -> Option<(Producer<'m>, Consumer<'m>)> {
     let geometry = Geometry::divide(size_of_val(memory), blocks, 0, 8)?;
     memory.fill(0);
-    Some(ends(Area::borrowed(memory), geometry, full))
+    let bytes = size_of_val(memory);
+    let base = Base {
+        start: memory.as_mut_ptr().cast(),
+        bytes,
+        borrowed: PhantomData,
+    };
+    let area = Area {
+        base,
+        #[cfg(feature = "std")]
+        _keep: None,
+    };
+    Some(ends(area, geometry, full))
 }
 
 /// The two ends of a ring in a fresh mapping, with a preamble that says what a reader of the mapping needs to know.
@@ -387,11 +398,14 @@ pub(crate) fn mapped(
     lane: u32,
 ) -> Option<(Producer<'static>, Consumer<'static>)> {
     let geometry = Geometry::divide(map.len(), blocks, preamble.len(), 4096)?;
-    let area = Area {
-        base: map.as_mut_ptr(),
+    let base = Base {
+        start: map.as_mut_ptr(),
         bytes: map.len(),
-        _keep: Some(std::sync::Arc::new(map)),
         borrowed: PhantomData,
+    };
+    let area = Area {
+        base,
+        _keep: Some(std::sync::Arc::new(map)),
     };
     let at = Geometry::controls(geometry.blocks);
     // SAFETY: the mapping is fresh and its ends are not made yet: nobody else accesses it. The geometry has room for the
@@ -413,7 +427,13 @@ pub(crate) fn modelled(block_size: usize, full: Full) -> (Producer<'static>, Con
         block_size,
         data: Geometry::controls(2),
     };
-    ends(Area::modelled(geometry.total()), geometry, full)
+    ends(
+        Area {
+            base: Base::modelled(geometry.total()),
+        },
+        geometry,
+        full,
+    )
 }
 
 fn ends(area: Area<'_>, geometry: Geometry, full: Full) -> (Producer<'_>, Consumer<'_>) {
@@ -431,7 +451,8 @@ fn ends(area: Area<'_>, geometry: Geometry, full: Full) -> (Producer<'_>, Consum
         block: geometry.blocks.saturating_sub(1),
         start: 0,
         used: 0,
-        open: false,
+        limit: 0,
+        used_at: 0,
         sequence: 0,
         next_index: 0,
         loss: Loss::default(),
@@ -460,8 +481,10 @@ pub(crate) struct Producer<'m> {
     start: usize,
     /// Its `used`, so that it need not be loaded.
     used: usize,
-    /// Whether there is such a block.
-    open: bool,
+    /// Up to where it may be filled: 0 when there is no such block.
+    limit: usize,
+    /// Where the control word is that says `used` to the consumer.
+    used_at: usize,
     sequence: u64,
     /// The index of the next call.
     next_index: u64,
@@ -491,10 +514,7 @@ impl<'m> Producer<'m> {
     /// Finds room for a record that will need up to `need` bytes.
     #[inline(always)]
     pub(crate) fn reserve(&mut self, need: usize) -> Result<(), LossCause> {
-        if self.loss.count == 0
-            && self.open
-            && self.used.saturating_add(need) <= self.geometry.block_size
-        {
+        if self.loss.count == 0 && need <= self.limit.wrapping_sub(self.used) {
             return Ok(());
         }
         self.reserve_slowly(need)
@@ -506,7 +526,7 @@ impl<'m> Producer<'m> {
         if loss_first > self.geometry.block_size {
             return Err(LossCause::TooLarge);
         }
-        if !self.open || self.used.saturating_add(loss_first) > self.geometry.block_size {
+        if loss_first > self.limit.wrapping_sub(self.used) {
             self.next_block()?;
         }
         self.put_loss();
@@ -547,7 +567,7 @@ impl<'m> Producer<'m> {
     /// Goes on to the next block.
     fn next_block(&mut self) -> Result<(), LossCause> {
         let next = self.claim_next().ok_or(LossCause::RingFull)?;
-        if self.open {
+        if self.limit != 0 {
             // WRITING becomes FULL; READING stays as the consumer has it.
             self.area
                 .line(self.block, STATE)
@@ -565,7 +585,8 @@ impl<'m> Producer<'m> {
         self.block = next;
         self.start = self.geometry.start(next);
         self.used = 0;
-        self.open = true;
+        self.limit = self.geometry.block_size;
+        self.used_at = Base::line_at(next, USED);
         Ok(())
     }
 
@@ -586,41 +607,25 @@ impl<'m> Producer<'m> {
 
     #[inline(always)]
     fn record(&mut self, start: usize, at: usize, crc: u32) -> Record<'_, 'm> {
-        let limit = if self.open {
-            self.geometry.block_size
-        } else {
-            0
-        };
+        let at = at.min(self.limit);
         Record {
+            base: self.area.base,
+            block: self.start,
             start,
-            from: at.min(limit),
-            summed: at.min(limit),
-            at: at.min(limit),
-            limit,
+            from: at,
+            summed: at,
+            at,
+            limit: self.limit,
             crc,
-            producer: self,
+            used_at: self.used_at,
+            used: &mut self.used,
         }
-    }
-
-    /// Whether bytes that were put before are these.
-    #[inline]
-    fn holds(&self, at: usize, bytes: &[u8]) -> bool {
-        if at
-            .checked_add(bytes.len())
-            .is_none_or(|end| end > self.geometry.block_size)
-        {
-            return false;
-        }
-        // SAFETY: as in `publish`. A record's first word, which is written atomically by this end, may be among the
-        // bytes: it is not written while this end is borrowed.
-        let held = unsafe { self.area.bytes(self.start.saturating_add(at), bytes.len()) };
-        AsRef::<[u8]>::as_ref(&held) == bytes
     }
 
     /// Counts a call: its index is taken.
     #[inline(always)]
     pub(crate) fn count_call(&mut self) {
-        self.next_index = self.next_index.saturating_add(1);
+        self.next_index = self.next_index.wrapping_add(1);
     }
 
     /// Notes a call that is not recorded.
@@ -673,11 +678,14 @@ fn sum(crc: u32, bytes: &[u8], more: &[u8], zeros: usize) -> u32 {
 
 /// A record that is being written, from its second word on, or from where it was published up to.
 ///
-/// What does not fit the block is left out; `reserve` found room for all that its caller announced.
+/// What does not fit the block is left out; `reserve` found room for all that its caller announced. Offsets are in bytes from
+/// the start of the block.
 #[derive(Debug)]
 pub(crate) struct Record<'p, 'm> {
-    producer: &'p mut Producer<'m>,
-    /// Where the record starts, in bytes from the start of the block.
+    base: Base<'m>,
+    /// Where the block is.
+    block: usize,
+    /// Where the record starts.
     start: usize,
     /// Where this part of it starts.
     from: usize,
@@ -688,31 +696,43 @@ pub(crate) struct Record<'p, 'm> {
     at: usize,
     /// The end of the block.
     limit: usize,
+    used_at: usize,
+    /// The producer's, which this borrows: nobody else writes to the block.
+    used: &'p mut usize,
 }
 
 impl Record<'_, '_> {
-    /// Where the record starts, in bytes from the start of the block.
+    /// Where the record starts.
     pub(crate) const fn start(&self) -> usize {
         self.start
     }
 
-    /// Where the next bytes go, in bytes from the start of the block.
+    /// Where the next bytes go.
     pub(crate) const fn at(&self) -> usize {
         self.at
     }
 
-    /// Puts a word.
+    /// Puts words.
     ///
-    /// Words go straight into the ring. If they were gathered in front of it, they would be read back wider than they were
+    /// They go straight into the ring. If they were gathered in front of it, they would be read back wider than they were
     /// written, for which processors wait.
     #[inline(always)]
-    pub(crate) fn word(&mut self, word: u64) {
-        if self.limit.wrapping_sub(self.at) >= 8 {
-            let to = self.producer.start.wrapping_add(self.at);
-            // SAFETY: P1: the block is being filled and the word is at or above `used`; in bounds, as just compared.
-            unsafe { self.producer.area.put_word(to, word) };
-            self.at = self.at.wrapping_add(8);
+    pub(crate) fn words<const N: usize>(&mut self, words: [u64; N]) {
+        if self.limit.wrapping_sub(self.at) >= const { N * 8 } {
+            let mut to = self.block.wrapping_add(self.at);
+            for word in words {
+                // SAFETY: P1: the block is being filled and the word is at or above `used`; in bounds, as just compared.
+                unsafe { self.base.put_word(to, word) };
+                to = to.wrapping_add(8);
+            }
+            self.at = self.at.wrapping_add(const { N * 8 });
         }
+    }
+
+    /// Puts a word.
+    #[inline(always)]
+    pub(crate) fn word(&mut self, word: u64) {
+        self.words([word]);
     }
 
     /// Puts bytes, padded with zeros to whole words.
@@ -721,30 +741,22 @@ impl Record<'_, '_> {
         let length = bytes.len();
         // `limit` and `at` are multiples of 8: what fits still does when it is padded.
         if length <= self.limit.wrapping_sub(self.at) {
-            let to = self.producer.start.wrapping_add(self.at);
+            let to = self.block.wrapping_add(self.at);
             let padded = crate::format::record::padded(length);
             if padded != length {
-                // SAFETY: P1, as in `word`; in bounds, as just compared.
+                // SAFETY: P1, as in `words`; in bounds, as just compared.
                 unsafe {
-                    self.producer
-                        .area
+                    self.base
                         .put_word(to.wrapping_add(padded).wrapping_sub(8), 0)
                 };
             }
             // SAFETY: as above.
-            unsafe { self.producer.area.put(to, bytes) };
+            unsafe { self.base.put(to, bytes) };
             if length > SUMMED_LATER {
                 // While the source is at hand: bytes that were just written are slow to read back.
-                let put = self.at.wrapping_sub(self.summed);
-                // SAFETY: only this end writes a block that is being filled, and it is borrowed here.
-                let before = unsafe {
-                    self.producer
-                        .area
-                        .bytes(self.producer.start.wrapping_add(self.summed), put)
-                };
                 self.crc = sum(
                     self.crc,
-                    before.as_ref(),
+                    self.unsummed().as_ref(),
                     bytes,
                     padded.wrapping_sub(length),
                 );
@@ -754,8 +766,15 @@ impl Record<'_, '_> {
         }
     }
 
-    /// Puts bytes over those that were put at `at`, in bytes from the start of the block, and are not longer than
-    /// `SUMMED_LATER`.
+    /// What was put and has not gone into the checksum.
+    #[inline(always)]
+    fn unsummed(&self) -> Bytes<'_> {
+        let at = self.block.wrapping_add(self.summed);
+        // SAFETY: only the producer writes a block that is being filled, and it is borrowed.
+        unsafe { self.base.bytes(at, self.at.wrapping_sub(self.summed)) }
+    }
+
+    /// Puts bytes over those that were put at `at`, as words or not longer than `SUMMED_LATER`.
     pub(crate) fn overwrite(&mut self, at: usize, bytes: &[u8]) {
         if at >= self.summed
             && at
@@ -763,52 +782,41 @@ impl Record<'_, '_> {
                 .is_some_and(|end| end <= self.at)
         {
             // SAFETY: P1: between where this part of the record started, which was not below `used`, and what was put.
-            unsafe {
-                self.producer
-                    .area
-                    .put(self.producer.start.wrapping_add(at), bytes)
-            };
+            unsafe { self.base.put(self.block.wrapping_add(at), bytes) };
         }
     }
 
-    /// Whether the record holds these bytes at `at`, in bytes from the start of the block.
+    /// Whether the record holds these bytes at `at`.
     #[inline]
     pub(crate) fn holds(&self, at: usize, bytes: &[u8]) -> bool {
-        self.producer.holds(at, bytes)
+        if at
+            .checked_add(bytes.len())
+            .is_none_or(|end| end > self.limit)
+        {
+            return false;
+        }
+        // SAFETY: only the producer writes a block that is being filled, and it is borrowed. A record's first word, which
+        // it writes atomically, may be among the bytes.
+        let held = unsafe { self.base.bytes(self.block.wrapping_add(at), bytes.len()) };
+        AsRef::<[u8]>::as_ref(&held) == bytes
     }
 
     /// Makes the record visible as far as it was put. The checksum of all of it, its first word left out.
     #[inline(always)]
     pub(crate) fn publish(self, kind: u8) -> u32 {
-        let Self {
-            producer,
-            start,
-            from,
-            summed,
-            crc,
-            at,
-            ..
-        } = self;
-        // SAFETY: only this end writes a block that is being filled, and it is borrowed here.
-        let bytes = unsafe {
-            producer
-                .area
-                .bytes(producer.start.wrapping_add(summed), at.wrapping_sub(summed))
-        };
-        let (crc, value) = word(crc, bytes.as_ref(), at.wrapping_sub(start) / 8, kind);
-        if at == from {
-            // Nothing was put: there was no room.
-            return crc;
+        let words = self.at.wrapping_sub(self.start) / 8;
+        let (crc, value) = word(self.crc, self.unsummed().as_ref(), words, kind);
+        if self.at != self.from {
+            let first = self.block.wrapping_add(self.start);
+            // SAFETY: the first word of a record: at or above `used` (P1), or of the last record, where the consumer
+            // accesses it atomically too until it is complete (P2, P4). A record is complete once and is not published
+            // after that.
+            unsafe { self.base.atomic(first) }.store(value, Ordering::Release);
+            *self.used = self.at;
+            self.base
+                .control(self.used_at)
+                .store(wide(self.at), Ordering::Release);
         }
-        // SAFETY: the first word of a record: at or above `used` (P1), or of the last record, where the consumer accesses
-        // it atomically too until it is complete (P2, P4). A record is complete once and is not published after that.
-        unsafe { producer.area.atomic(producer.start.wrapping_add(start)) }
-            .store(value, Ordering::Release);
-        producer.used = at;
-        producer
-            .area
-            .line(producer.block, USED)
-            .store(wide(at), Ordering::Release);
         crc
     }
 }

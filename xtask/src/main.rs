@@ -13,7 +13,7 @@ const USAGE: &str = "\
 cargo xtask test              everything that CI runs
 cargo xtask test --only STEP  one step of it
 cargo xtask steps             the steps
-cargo xtask ring0             boots the bare-metal images and checks what they say (--bochs, --image-only, --verbose)
+cargo xtask ring0             boots the bare-metal images and checks what they say (--bochs, --image-only, --verbose, --bless)
 cargo xtask bless             writes the listings and messages that tests compare anew, after an intended change";
 
 fn main() -> ExitCode {

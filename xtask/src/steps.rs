@@ -45,11 +45,6 @@ pub const STEPS: &[Step] = &[
         run: conform,
     },
     Step {
-        name: "ring0",
-        what: "a guest makes every hypercall in an emulator, under SVM and under VMX",
-        run: ring0,
-    },
-    Step {
         name: "fuzz",
         what: "every fuzz target, for a fixed number of inputs",
         run: fuzz,
@@ -117,11 +112,6 @@ fn format(shell: &Shell) -> Result<()> {
         )
         .run()?;
     }
-    cmd!(
-        shell,
-        "cargo fmt --manifest-path testbed/Cargo.toml -p bare -p guest -p hypervisor --check"
-    )
-    .run()?;
     Ok(())
 }
 
@@ -168,14 +158,6 @@ fn clippy(shell: &Shell) -> Result<()> {
         "cargo clippy -p hypercall-mock --no-default-features -- -D warnings"
     )
     .run()?;
-    // The bare-metal images, each with the features that it has alone.
-    for image in ["guest", "hypervisor"] {
-        cmd!(
-            shell,
-            "cargo clippy --manifest-path testbed/Cargo.toml -p bare -p {image} -- -D warnings"
-        )
-        .run()?;
-    }
     Ok(())
 }
 
@@ -220,16 +202,6 @@ fn conform(shell: &Shell) -> Result<()> {
     )
     .run()?;
     Ok(())
-}
-
-fn ring0(shell: &Shell) -> Result<()> {
-    crate::ring0::run(
-        shell,
-        crate::ring0::Flags {
-            bochs: true,
-            ..Default::default()
-        },
-    )
 }
 
 /// Inputs that each target gets in a test run: enough to notice a mistake, not to find a deep one.

@@ -15,7 +15,7 @@ pub(crate) fn run(args: &Export, out: &mut Output) -> Result<Status, Failure> {
     let Some(path) = &args.output else {
         return write(args, &trace, out, &Failure::Output);
     };
-    let mut file = BufWriter::new(output::create(path, args.force)?);
+    let mut file = BufWriter::new(output::create(path, args.force, Some(&args.trace))?);
     write(args, &trace, &mut file, &|error| Failure::Write {
         path: path.clone(),
         error,

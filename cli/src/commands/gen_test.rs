@@ -64,8 +64,8 @@ pub(crate) fn run(args: &GenTest, out: &mut Output) -> Result<Status, Failure> {
             "choose a slice with --lane, --from and --to; `hcall show` has the indices",
         )
     })?;
-    write(source, made.source.as_bytes(), args.force)?;
-    write(&slice_path, &made.trace, args.force)?;
+    write(source, made.source.as_bytes(), args.force, &args.trace)?;
+    write(&slice_path, &made.trace, args.force, &args.trace)?;
     out.line(&format!(
         "{}: {} and {}",
         super::count(made.calls, "call"),
@@ -105,8 +105,8 @@ fn slice(args: &GenTest, trace: &Trace, losses: &mut Losses) -> Recorded {
     recorded
 }
 
-fn write(path: &Path, bytes: &[u8], force: bool) -> Result<(), Failure> {
-    output::create(path, force)?
+fn write(path: &Path, bytes: &[u8], force: bool, input: &Path) -> Result<(), Failure> {
+    output::create(path, force, Some(input))?
         .write_all(bytes)
         .map_err(|error| Failure::Write {
             path: path.into(),

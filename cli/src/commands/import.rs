@@ -45,7 +45,7 @@ fn import(
         path: path.clone(),
         error,
     };
-    let file = output::create(path, args.target.force)?;
+    let file = output::create(path, args.target.force, Some(&args.file))?;
     let mut writer = Writer::new(
         io::BufWriter::new(file),
         &schema,
@@ -103,7 +103,7 @@ fn import(
         path.display()
     ))?;
     if left_out != 0 {
-        eprintln!(
+        crate::output::tell!(
             "hcall: {left_out} damaged stretches of the original hold nothing that could be imported"
         );
     }

@@ -18,7 +18,7 @@ pub(crate) fn run(args: &Pack, out: &mut Output) -> Result<Status, Failure> {
         path: path.clone(),
         error,
     };
-    let file = output::create(path, args.target.force)?;
+    let file = output::create(path, args.target.force, Some(&args.trace))?;
     let options = Options {
         compression: Compression::Zstd(args.level),
         id: trace.header().id,

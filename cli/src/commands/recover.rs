@@ -22,13 +22,11 @@ pub(crate) fn run(args: &Recover, out: &mut Output) -> Result<Status, Failure> {
         return Err(Failure::input("none of the rings can be read", HELP));
     }
     let path = &args.target.output;
-    if args.trace.as_ref().is_some_and(|trace| same(trace, path)) {
-        return Err(Failure::usage(
-            "the output is the input",
-            "name another file with --output",
-        ));
-    }
-    let file = BufWriter::new(output::create(path, args.target.force)?);
+    let file = BufWriter::new(output::create(
+        path,
+        args.target.force,
+        args.trace.as_deref(),
+    )?);
     let (_, recovered) =
         recover(trace.as_ref(), &rings, file, Options::default()).map_err(|error| {
             let _ = std::fs::remove_file(path);
@@ -72,13 +70,6 @@ pub(crate) fn run(args: &Recover, out: &mut Output) -> Result<Status, Failure> {
     Ok(Status::Done.or_partly(damaged != 0 || unreadable != 0))
 }
 
-fn same(first: &std::path::Path, second: &std::path::Path) -> bool {
-    match (first.canonicalize(), second.canonicalize()) {
-        (Ok(first), Ok(second)) => first == second,
-        _ => false,
-    }
-}
-
 /// Opens the rings in folders and files. How many could not be read is said on the error output.
 fn rings(paths: &[PathBuf]) -> Result<(Vec<Ring>, usize), Failure> {
     let (mut rings, mut unreadable) = (Vec::new(), 0_usize);
@@ -103,7 +94,7 @@ fn rings(paths: &[PathBuf]) -> Result<(Vec<Ring>, usize), Failure> {
                 Ok(ring) => rings.push(ring),
                 Err(RingError::Io { path, error }) => return Err(Failure::Read { path, error }),
                 Err(error) => {
-                    eprintln!("hcall: {error}");
+                    crate::output::tell!("hcall: {error}");
                     unreadable = unreadable.saturating_add(1);
                 }
             }

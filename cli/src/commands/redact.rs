@@ -37,7 +37,7 @@ pub(crate) fn run(args: &Redact, out: &mut Output) -> Result<Status, Failure> {
     };
     let redaction = Redaction::new(what, key);
     let path = &args.target.output;
-    let file = output::create(path, args.target.force)?;
+    let file = output::create(path, args.target.force, Some(&args.trace))?;
     let mut losses = Losses::of(&trace);
     let replaced = write(&trace, file, redaction, &mut losses).map_err(|error| {
         let _ = std::fs::remove_file(path);

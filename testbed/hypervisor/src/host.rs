@@ -328,8 +328,9 @@ impl Host {
     pub fn upcall(&mut self) -> Option<u8> {
         let vector = u8::try_from(self.fake.upcall_vector()).ok()?;
         let raised = self.fake.upcalls(vector);
-        (raised > self.told).then(|| {
-            self.told = self.told.wrapping_add(1);
+        let told = self.told.get_mut(usize::from(vector))?;
+        (raised > *told).then(|| {
+            *told += 1;
             vector
         })
     }

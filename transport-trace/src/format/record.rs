@@ -84,12 +84,13 @@ pub(crate) const MAX_TEXT: usize = 256;
 /// Bytes padded to whole words. Lengths that a record can have never overflow; beyond them this saturates.
 #[inline]
 pub(crate) const fn padded(length: usize) -> usize {
-    length.saturating_add(7) & !7
+    // Slices are shorter than half of the address space, and declared lengths than 2^32.
+    length.wrapping_add(7) & !7
 }
 
 /// The first word of a record whose last bytes are these, behind bytes with the checksum `crc`; and the checksum of all of
 /// them without the first word.
-#[inline]
+#[inline(always)]
 pub(crate) fn word(crc: u32, bytes: &[u8], words: usize, kind: u8) -> (u32, u64) {
     let meta = meta(words, kind);
     let (crc, all) = crate::checksum::append_and(crc, bytes, meta);

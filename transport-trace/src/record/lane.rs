@@ -198,21 +198,22 @@ impl<'m, C: Clock, W: AsMut<[Watched]>> LaneWriter<'m, C, W> {
         let (id, secret) = self.calls.find(info);
         let [first, second] = &args;
         if let (Some(first), Some(second), false) = (plain(first), plain(second), secret) {
+            // Slices are shorter than half of the address space.
             let room = CALL_HEAD
                 .wrapping_add(padded(first.input.len()))
-                .saturating_add(padded(second.input.len()));
-            if let Err(cause) = self.reserve(room.saturating_add(EXIT_ROOM)) {
+                .wrapping_add(padded(second.input.len()));
+            if let Err(cause) = self.reserve(room.wrapping_add(EXIT_ROOM)) {
                 self.producer.lose(cause, ticks);
                 return issue(args);
             }
             let mut record = self.producer.begin();
-            record.word(ticks);
-            record.word(first.slot);
-            record.word(second.slot);
-            record.word(info.number);
-            record.word(shapes(id, first.shape, second.shape, room));
-            record.bytes(first.input);
-            record.bytes(second.input);
+            let last = shapes(id, first.shape, second.shape, room);
+            record.words([ticks, first.slot, second.slot, info.number, last]);
+            for input in [first.input, second.input] {
+                if !input.is_empty() {
+                    record.bytes(input);
+                }
+            }
             let at = record.start();
             let crc = record.publish(kind::ENTERED);
             self.producer.count_call();
@@ -221,8 +222,7 @@ impl<'m, C: Clock, W: AsMut<[Watched]>> LaneWriter<'m, C, W> {
             let duration = self.clock.now().saturating_sub(ticks);
             if let Ok(rax) = &outcome {
                 let mut record = self.producer.resume(at, crc);
-                record.word(duration);
-                record.word(rax.cast_unsigned());
+                record.words([duration, rax.cast_unsigned()]);
                 record.publish(kind::RETURNED);
                 self.note(Point::Exit);
             } else {

@@ -132,6 +132,8 @@ fn call_has_secret(info: &CallInfo) -> bool {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Calls<'m> {
     interfaces: &'m [&'static InterfaceInfo],
+    /// The calls of the first one.
+    first: &'static [&'static CallInfo],
     secrets: [u64; BITS / 64],
 }
 
@@ -146,8 +148,12 @@ impl<'m> Calls<'m> {
                 *word |= 1 << (id % 64);
             }
         }
+        let first = interfaces
+            .first()
+            .map_or(&[][..], |interface| interface.calls);
         Self {
             interfaces,
+            first,
             secrets,
         }
     }
@@ -155,6 +161,19 @@ impl<'m> Calls<'m> {
     /// A call's id, and whether it carries secrets.
     #[inline]
     pub(crate) fn find(&self, info: &'static CallInfo) -> (u16, bool) {
+        // The first interface is mostly the only one.
+        if let Some(call) = self.first.get(info.index)
+            && core::ptr::eq(*call, info)
+            && let Some(word) = self.secrets.get(info.index / 64)
+        {
+            #[expect(clippy::cast_possible_truncation, reason = "below BITS")]
+            return (info.index as u16, word >> (info.index % 64) & 1 != 0);
+        }
+        self.search(info)
+    }
+
+    #[inline(never)]
+    fn search(&self, info: &'static CallInfo) -> (u16, bool) {
         let mut base = 0_usize;
         for interface in self.interfaces {
             if let Some(call) = interface.calls.get(info.index)

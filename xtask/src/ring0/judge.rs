@@ -33,11 +33,15 @@ impl Judged {
 
 impl fmt::Display for Judged {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} steps as ACRN, {} checks hold",
-            self.steps, self.checks
-        )?;
+        if self.steps == 0 && self.checks == 0 {
+            f.write_str("ends as it should")?;
+        } else {
+            write!(
+                f,
+                "{} steps as ACRN, {} checks hold",
+                self.steps, self.checks
+            )?;
+        }
         self.notes
             .iter()
             .try_for_each(|note| write!(f, "\n    {note}"))
@@ -107,7 +111,7 @@ pub fn judge(boot: &Boot, run: &Run, tables: &Tables) -> Result<Judged> {
             let line =
                 line.with_context(|| format!("nothing says `{why}`; the last line is `{last}`"))?;
             Ok(Judged {
-                notes: vec![format!("it failed, as it should: {}", line.trim())],
+                notes: vec![format!("it failed: {}", line.trim())],
                 ..Judged::default()
             })
         }

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use xshell::{Shell, cmd};
 
+use super::build::quietly;
+
 /// Cuts the trace out of an output and writes it to a file in the folder.
 pub fn extract(output: &str, folder: &Path, boot: &str) -> Result<PathBuf> {
     let mut bytes = Vec::new();
@@ -37,12 +39,10 @@ pub fn extract(output: &str, folder: &Path, boot: &str) -> Result<PathBuf> {
 /// Shows and verifies a trace by the tool for it, compares it with the loopback's, and lets it answer the suite.
 pub fn check(shell: &Shell, path: &Path) -> Result<()> {
     for command in ["verify", "show"] {
-        let said = cmd!(
+        let said = quietly(cmd!(
             shell,
             "cargo run --quiet -p hypercall-cli -- {command} {path}"
-        )
-        .quiet()
-        .read()?;
+        ))?;
         ensure!(
             !said.trim().is_empty(),
             "`hcall {command}` says nothing about {}",
@@ -57,19 +57,16 @@ pub fn check(shell: &Shell, path: &Path) -> Result<()> {
         }
     }
     let _trace = shell.push_env("RING0_TRACE", path);
-    let output = cmd!(
+    quietly(cmd!(
         shell,
         "cargo test --quiet -p hypercall-conformance --test trace"
-    )
-    .quiet()
-    .ignore_status()
-    .output()?;
-    ensure!(
-        output.status.success(),
-        "the trace {} is not the loopback's, or does not replay:\n{}",
-        path.display(),
-        String::from_utf8_lossy(&output.stdout)
-    );
+    ))
+    .with_context(|| {
+        format!(
+            "the trace {} is not the loopback's, or does not replay",
+            path.display()
+        )
+    })?;
     println!(
         "    trace {}: as the loopback's, and it replays",
         path.display()
