@@ -3,6 +3,15 @@
 //!
 //! `cargo bench -p hypercall-trace`. Every number is thread CPU time, the median of interleaved rounds. The gates are printed; whether they
 //! hold is for the reader of a quiet machine to say, so nothing fails here.
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    missing_docs,
+    reason = "a benchmark"
+)]
 
 extern crate hypercall_core as hypercall;
 
@@ -27,7 +36,7 @@ pub trait Bench {
     fn blob(&self, id: u32, bytes: &mut [u8]) -> Result<(), Error>;
 }
 
-const INTERFACES: &[&hypercall::call::InterfaceInfo] = &[&BenchCalls::INTERFACE];
+const INTERFACES: &[&hypercall::call::InterfaceInfo] = &[BenchCalls::INTERFACE];
 
 /// Answers at once.
 struct Null;

@@ -12,7 +12,7 @@ pub trait Bench {
     #[call(0x20)]
     fn blob(&self, id: u32, bytes: &mut [u8]) -> Result<(), Error>;
 }
-const INTERFACES: &[&hypercall::call::InterfaceInfo] = &[&BenchCalls::INTERFACE];
+const INTERFACES: &[&hypercall::call::InterfaceInfo] = &[BenchCalls::INTERFACE];
 struct Null;
 impl Transport for Null {
     #[inline(never)]

@@ -134,6 +134,11 @@ mod table {
 }
 
 #[cfg(test)]
+#[allow(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "a test"
+)]
 mod tests {
     #[test]
     fn known_answers() {

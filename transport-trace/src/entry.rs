@@ -17,6 +17,7 @@ pub use crate::loss::LossCause;
 use crate::schema;
 
 /// One entry of a trace.
+#[expect(clippy::large_enum_variant, reason = "nearly every entry is a call")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Entry {
     /// A call.

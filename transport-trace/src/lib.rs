@@ -21,14 +21,13 @@ pub mod gen_test;
 #[cfg(feature = "std")]
 mod get;
 mod loss;
+pub use loss::LossCause;
 #[cfg(feature = "std")]
 pub mod read;
 pub mod record;
 #[cfg(feature = "std")]
 pub mod replay;
 mod ring;
-#[cfg(all(test, loom))]
-mod ring_model;
 #[cfg(feature = "std")]
 pub mod schema;
 #[cfg(feature = "std")]

@@ -35,6 +35,7 @@ impl LossCause {
         }
     }
 
+    #[cfg(feature = "std")]
     pub(crate) const fn from_code(code: u8) -> Self {
         match code {
             1 => Self::RingFull,

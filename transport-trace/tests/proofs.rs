@@ -1,5 +1,14 @@
 //! Nothing is lost, and nothing is read that was not written: cuts at every byte, flips of every bit, storage that fails,
 //! files that somebody made up.
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    missing_docs,
+    reason = "a test"
+)]
 
 extern crate hypercall_core as hypercall;
 

@@ -1,4 +1,13 @@
 //! What a program did is what its trace says: every shape of call, losses, pages, secrets, lanes.
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    missing_docs,
+    reason = "a test"
+)]
 
 extern crate hypercall_core as hypercall;
 

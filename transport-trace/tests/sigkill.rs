@@ -2,6 +2,15 @@
 //!
 //! The number of calls that returned is kept outside the process that is killed: it appends a byte to a file after each one.
 //! The kill comes when that file has grown to a size that differs from round to round, so that no time is waited for.
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    missing_docs,
+    reason = "a test"
+)]
 #![cfg(unix)]
 
 extern crate hypercall_core as hypercall;

@@ -23,6 +23,7 @@ pub const MAX_BLOCK: usize = 64 << 20;
 /// The call id of a call that is not in the schema.
 pub(crate) const UNKNOWN_CALL: u16 = u16::MAX;
 /// The last bytes of an index.
+#[cfg(feature = "std")]
 pub(crate) const INDEX_MAGIC: [u8; 8] = *b"HCTINDEX";
 
 /// What a block holds.
@@ -58,6 +59,7 @@ impl BlockKind {
         }
     }
 
+    #[cfg(feature = "std")]
     pub(crate) const fn from_code(code: u8) -> Self {
         match code {
             1 => Self::Schema,
@@ -94,6 +96,7 @@ impl Codec {
         }
     }
 
+    #[cfg(feature = "std")]
     pub(crate) const fn from_code(code: u8) -> Self {
         match code {
             0 => Self::None,
@@ -128,7 +131,7 @@ impl FileHeader {
     }
 
     /// The header, where its checksum is right.
-    #[cfg_attr(not(feature = "std"), expect(dead_code, reason = "for readers"))]
+    #[cfg(feature = "std")]
     pub(crate) fn decode(bytes: &[u8; FILE_HEADER]) -> Option<Self> {
         (bytes[..8] == MAGIC && u32_at(bytes, 28) == crate::checksum::of(&bytes[..28])).then(|| {
             Self {
@@ -215,6 +218,7 @@ impl BlockHeader {
     }
 
     /// The header, where its checksum is right.
+    #[cfg(feature = "std")]
     pub(crate) fn decode(bytes: &[u8; BLOCK_HEADER]) -> Option<Self> {
         (bytes[..4] == BLOCK_MAGIC && u32_at(bytes, 60) == crate::checksum::of(&bytes[..60])).then(
             || Self {
@@ -262,6 +266,7 @@ pub(crate) fn u16_at(bytes: &[u8], at: usize) -> u16 {
 }
 
 /// The integer at an offset; 0 outside.
+#[cfg(feature = "std")]
 #[inline]
 pub(crate) fn u32_at(bytes: &[u8], at: usize) -> u32 {
     u32::from_le_bytes(array_at(bytes, at))

@@ -70,20 +70,6 @@ impl<W: Write> Out<W> {
         }
     }
 
-    /// Goes on with a file whose blocks these are.
-    pub(crate) fn append(
-        sink: W,
-        compression: Compression,
-        offset: u64,
-        blocks: Vec<(u64, BlockHeader)>,
-    ) -> Self {
-        let mut out = Self::new(sink, compression, 0);
-        out.pending.clear();
-        out.offset = offset;
-        out.blocks = blocks;
-        out
-    }
-
     /// Gives the sink what it has not taken. An error leaves everything as it is, to be tried again.
     pub(crate) fn flush(&mut self) -> io::Result<()> {
         while let Some(rest) = self.pending.get(self.taken..)

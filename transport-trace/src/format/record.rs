@@ -105,12 +105,12 @@ fn meta(words: usize, kind: u8) -> u32 {
 
 /// The kind and the length in bytes that a first word says.
 #[inline]
-#[expect(clippy::cast_possible_truncation, reason = "24 bits, and the top byte")]
 pub(crate) const fn parse_word(word: u64) -> (u8, usize) {
     ((word >> 56) as u8, ((word >> 32) as usize & MAX_WORDS) << 3)
 }
 
 /// Whether a whole record's checksum is right.
+#[cfg(feature = "std")]
 #[inline]
 pub(crate) fn checks(record: &[u8]) -> bool {
     let Some((head, body)) = record.split_first_chunk::<8>() else {

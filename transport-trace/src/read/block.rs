@@ -80,7 +80,7 @@ impl<'b> Views<'b> {
     }
     /// The next record as it is: the index that it has if it is a call, its view, its bytes.
     #[inline]
-    pub(crate) fn next_record(&mut self) -> Option<Result<(u64, View<'b>, &'b [u8]), Malformed>> {
+    pub(crate) fn next_record(&mut self) -> Option<Result<Numbered<'b>, Malformed>> {
         if self.rest.is_empty() {
             return None;
         }
@@ -113,6 +113,9 @@ impl<'b> Iterator for Views<'b> {
         Some(self.next_record()?.map(|(index, view, _)| (index, view)))
     }
 }
+
+/// A record, the index that it has if it is a call, and its bytes.
+pub(crate) type Numbered<'b> = (u64, View<'b>, &'b [u8]);
 
 /// A record that is not well formed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -19,7 +19,6 @@ pub(crate) use scan::encode_index;
 pub use source::Source;
 pub use trace::{Lane, OpenError, Trace};
 pub use verify::Report;
-pub(crate) use view::split;
 pub use view::{
     AfterView, ArgumentView, CallView, LinkView, LostView, MemoryView, OutcomeView, PagesView,
     TargetView, View,

@@ -16,7 +16,7 @@ use super::view::{View, split};
 use crate::entry::{Entry, LossCause, Lost, When};
 use crate::format::record::{checks, kind, parse_word};
 use crate::format::u64_at;
-use crate::ring::{HEAD, LINE, MAX_BLOCKS, RING_MAGIC, head, state};
+use crate::ring::layout::{HEAD, LINE, MAX_BLOCKS, RING_MAGIC, head, state};
 use crate::schema::Schema;
 use crate::write::Writer;
 

@@ -12,7 +12,7 @@ use super::scan::{Found, from_index, has_entries, scan};
 use super::source::{Source, read_full};
 use crate::clock::{ClockInfo, ClockPoint};
 use crate::entry::{Call, Damaged, Defect, Entry};
-use crate::format::{BLOCK_MAGIC, BlockKind, FILE_HEADER, FileHeader, MAGIC, MAJOR, MINOR, u16_at};
+use crate::format::{BLOCK_MAGIC, BlockKind, FILE_HEADER, FileHeader, MAGIC, MAJOR, MINOR};
 use crate::get::Get;
 use crate::schema::Schema;
 
@@ -395,7 +395,7 @@ fn read_header(source: &dyn Source, damage: &mut Vec<Damaged>) -> Result<FileHea
         });
         return Ok(FileHeader {
             major: MAJOR,
-            minor: u16_at(head, 10).min(MINOR),
+            minor: MINOR,
             id: 0,
         });
     }

@@ -15,6 +15,7 @@ use crate::format::{MAX_BLOCK, u16_at, u32_at, u64_at};
 use crate::schema::Schema;
 
 /// One record of a block.
+#[expect(clippy::large_enum_variant, reason = "nearly every record is a call")]
 #[derive(Clone, Copy, Debug)]
 pub enum View<'r> {
     /// A call.

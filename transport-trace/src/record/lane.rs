@@ -17,7 +17,7 @@ const EXIT_ROOM: usize = EXIT_HEAD + 8 + 2 * MAX_TEXT + 8;
 
 /// The writing end of a lane: it wraps calls in records. One call at a time.
 #[derive(Debug)]
-pub struct LaneWriter<'m, C, W = [Watched; 0]> {
+pub(crate) struct LaneWriter<'m, C, W = [Watched; 0]> {
     pub(crate) producer: Producer<'m>,
     clock: C,
     calls: Calls<'m>,
@@ -245,17 +245,6 @@ impl<'m, C: Clock, W: AsMut<[Watched]>> LaneWriter<'m, C, W> {
     }
 
     /// Records that a call is about to be made. `None` when it cannot be recorded, which is counted.
-    pub(crate) fn enter(
-        &mut self,
-        info: &'static CallInfo,
-        args: &[Arg<'_>; 2],
-    ) -> Option<Pending> {
-        self.note(Point::Enter);
-        let ticks = self.clock.now();
-        let (id, secret) = self.calls.find(info);
-        self.enter_any(info, id, secret, ticks, args)
-    }
-
     #[inline(never)]
     fn enter_any(
         &mut self,
@@ -312,7 +301,7 @@ impl<'m, C: Clock, W: AsMut<[Watched]>> LaneWriter<'m, C, W> {
     }
 
     /// Makes a call that was entered, and records what came of it.
-    pub(crate) fn complete(
+    fn complete(
         &mut self,
         pending: Option<Pending>,
         info: &'static CallInfo,

@@ -147,6 +147,12 @@ pub struct SinkLane<'m, C, S, W = [Watched; 0]> {
 #[derive(Debug)]
 struct Inner<'m, C, S, W> {
     writer: LaneWriter<'m, C, W>,
+    outlet: Outlet<'m, S>,
+}
+
+/// The way from the memory to the sink.
+#[derive(Debug)]
+struct Outlet<'m, S> {
     consumer: Consumer<'m>,
     lane: u32,
     sink: S,
@@ -191,12 +197,14 @@ impl<'m, C: Clock, S: Sink, W: AsMut<[Watched]>> SinkLane<'m, C, S, W> {
         Some(Self {
             inner: RefCell::new(Inner {
                 writer,
-                consumer,
-                lane: options.lane,
-                sink,
-                announce: options.announce,
-                failed: Loss::default(),
-                failed_index: 0,
+                outlet: Outlet {
+                    consumer,
+                    lane: options.lane,
+                    sink,
+                    announce: options.announce,
+                    failed: Loss::default(),
+                    failed_index: 0,
+                },
             }),
             busy: core::cell::Cell::new(0),
         })
@@ -209,16 +217,16 @@ impl<'m, C: Clock, S: Sink, W: AsMut<[Watched]>> SinkLane<'m, C, S, W> {
     pub fn flush(&self) -> Result<(), SinkFailed> {
         self.inner
             .try_borrow_mut()
-            .map_or(Err(SinkFailed), |mut inner| inner.drain(true))
+            .map_or(Err(SinkFailed), |mut inner| inner.outlet.drain(true))
     }
 
     /// The sink, and what stands in the memory is dropped. [`flush`](Self::flush) first.
     pub fn into_sink(self) -> S {
-        self.inner.into_inner().sink
+        self.inner.into_inner().outlet.sink
     }
 }
 
-impl<C: Clock, S: Sink, W: AsMut<[Watched]>> Inner<'_, C, S, W> {
+impl<S: Sink> Outlet<'_, S> {
     fn drain(&mut self, partial: bool) -> Result<(), SinkFailed> {
         let mut result = Ok(());
         loop {
@@ -312,19 +320,14 @@ impl<C: Clock, S: Sink, W: AsMut<[Watched]>> Lane for SinkLane<'_, C, S, W> {
         for _ in 0..self.busy.take() {
             inner.writer.lose(LossCause::Busy);
         }
-        let pending = match inner.writer.enter(info, &args) {
-            None => {
-                // The ring is full only where the sink failed: once more, now that the block was given up.
-                let _ = inner.drain(false);
-                None
+        let Inner { writer, outlet } = &mut *inner;
+        let entered = || {
+            if outlet.announce {
+                outlet.announce();
             }
-            pending => pending,
         };
-        if inner.announce && pending.is_some() {
-            inner.announce();
-        }
-        let outcome = inner.writer.complete(pending, info, args, issue);
-        let _ = inner.drain(false);
+        let outcome = writer.around(info, args, entered, issue);
+        let _ = outlet.drain(false);
         outcome
     }
 

@@ -35,115 +35,17 @@ use core::marker::PhantomData;
 use crate::format::record::{LOST_LENGTH, kind, parse_word, word};
 use crate::loss::{Loss, LossCause};
 
+pub(crate) mod layout;
+#[cfg(all(test, loom))]
+mod model;
+
+pub use layout::Full;
+use layout::{FIRST, Geometry, RING_MAGIC, STATE, USED, head, line_at, state};
+
 #[cfg(not(loom))]
 use core::sync::atomic::{AtomicU64, Ordering};
 #[cfg(loom)]
 use loom::sync::atomic::{AtomicU64, Ordering};
-
-/// The first word of a ring: "HCTRING" and its version.
-pub(crate) const RING_MAGIC: u64 = u64::from_le_bytes(*b"HCTRING\x01");
-/// Bytes of the head.
-pub(crate) const HEAD: usize = 128;
-/// Bytes of a control line.
-pub(crate) const LINE: usize = 64;
-/// The most blocks that a ring has.
-pub(crate) const MAX_BLOCKS: usize = 4096;
-
-/// Words of the head.
-pub(crate) mod head {
-    pub(crate) const MAGIC: usize = 0;
-    pub(crate) const BLOCKS: usize = 1;
-    pub(crate) const BLOCK_SIZE: usize = 2;
-    pub(crate) const DATA: usize = 3;
-    /// Where the preamble is: the offset in the low half, the length in the high half.
-    pub(crate) const PREAMBLE: usize = 4;
-    pub(crate) const ID: usize = 5;
-    pub(crate) const LANE: usize = 6;
-    pub(crate) const LOST: usize = 7;
-    pub(crate) const LOST_FIRST: usize = 8;
-    pub(crate) const LOST_LAST: usize = 9;
-    pub(crate) const LOST_CAUSE: usize = 10;
-    /// 1 when nobody empties the ring any more.
-    pub(crate) const CLOSED: usize = 11;
-}
-
-/// States of a block, in the low bits of its first control word.
-pub(crate) mod state {
-    pub(crate) const FREE: u64 = 0;
-    pub(crate) const WRITING: u64 = 1;
-    pub(crate) const FULL: u64 = 2;
-    pub(crate) const CLAIMED: u64 = 3;
-    pub(crate) const MASK: u64 = 3;
-    pub(crate) const READING: u64 = 4;
-    pub(crate) const SEQUENCE: u32 = 8;
-}
-
-/// What a producer does when the ring is full.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Full {
-    /// Does not record the call, and counts it.
-    #[default]
-    Drop,
-    /// Gives up the oldest block.
-    Overwrite,
-    /// Waits until there is room. A call then takes as long as the disk.
-    Block,
-}
-
-/// How a ring is divided.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Geometry {
-    pub(crate) blocks: usize,
-    pub(crate) block_size: usize,
-    /// Where the blocks start, in bytes.
-    pub(crate) data: usize,
-}
-
-impl Geometry {
-    /// Divides memory of this many bytes into blocks, behind a preamble. `None` when there is not room for two blocks
-    /// of 1 KiB.
-    pub(crate) fn divide(
-        bytes: usize,
-        blocks: usize,
-        preamble: usize,
-        align: usize,
-    ) -> Option<Self> {
-        let blocks = blocks.clamp(2, MAX_BLOCKS);
-        let data = Self::controls(blocks)
-            .checked_add(preamble)?
-            .checked_next_multiple_of(align.max(8))?;
-        let block_size = bytes.checked_sub(data)?.checked_div(blocks)? & !7;
-        (block_size >= 1024).then_some(Self {
-            blocks,
-            block_size,
-            data,
-        })
-    }
-
-    /// Bytes of the head and the control lines.
-    pub(crate) const fn controls(blocks: usize) -> usize {
-        HEAD.saturating_add(blocks.saturating_mul(LINE))
-    }
-
-    /// Bytes of the whole ring.
-    pub(crate) const fn total(&self) -> usize {
-        self.data
-            .saturating_add(self.blocks.saturating_mul(self.block_size))
-    }
-
-    /// The block behind a block.
-    const fn after(&self, block: usize) -> usize {
-        match block.checked_add(1) {
-            Some(next) if next < self.blocks => next,
-            _ => 0,
-        }
-    }
-
-    const fn start(&self, block: usize) -> usize {
-        self.data
-            .saturating_add(block.saturating_mul(self.block_size))
-    }
-}
 
 /// The memory of a ring, and what keeps it.
 #[derive(Debug)]
@@ -310,6 +212,12 @@ impl<'m> Base<'m> {
     }
 }
 
+/// Bytes that were taken from a ring, under loom or not.
+#[inline(always)]
+fn view<'b>(bytes: &'b Bytes<'_>) -> &'b [u8] {
+    bytes
+}
+
 impl<'m> Base<'m> {
     /// A control word: below the data, and only ever accessed atomically.
     #[inline]
@@ -322,15 +230,9 @@ impl<'m> Base<'m> {
         self.control(word.saturating_mul(8))
     }
 
-    /// Where a control word of a block is: 0 its state, 1 `used`, 2 the first index.
-    const fn line_at(block: usize, word: usize) -> usize {
-        HEAD.saturating_add(block.saturating_mul(LINE))
-            .saturating_add(word.saturating_mul(8))
-    }
-
     /// A control word of a block.
     fn line(self, block: usize, word: usize) -> &'m AtomicU64 {
-        self.control(Self::line_at(block, word))
+        self.control(line_at(block, word))
     }
 }
 
@@ -345,10 +247,6 @@ fn look(line: &AtomicU64) -> u64 {
         line.load(Ordering::Acquire)
     }
 }
-
-const STATE: usize = 0;
-const USED: usize = 1;
-const FIRST: usize = 2;
 
 fn wide(value: usize) -> u64 {
     // usize has at most 64 bits where this crate compiles.
@@ -492,18 +390,8 @@ pub(crate) struct Producer<'m> {
 }
 
 impl<'m> Producer<'m> {
-    /// Bytes of a block: no record is longer.
-    pub(crate) const fn block_size(&self) -> usize {
-        self.geometry.block_size
-    }
-
     pub(crate) const fn full(&self) -> Full {
         self.full
-    }
-
-    /// The index of the next call.
-    pub(crate) const fn next_index(&self) -> u64 {
-        self.next_index
     }
 
     /// Whether nobody empties the ring any more.
@@ -586,7 +474,7 @@ impl<'m> Producer<'m> {
         self.start = self.geometry.start(next);
         self.used = 0;
         self.limit = self.geometry.block_size;
-        self.used_at = Base::line_at(next, USED);
+        self.used_at = line_at(next, USED);
         Ok(())
     }
 
@@ -653,7 +541,6 @@ impl<'m> Producer<'m> {
         if self.loss.count == 0 {
             return;
         }
-        let at = self.used;
         let body = self.loss.encode();
         let mut record = self.begin();
         record.bytes(&body);
@@ -756,7 +643,7 @@ impl Record<'_, '_> {
                 // While the source is at hand: bytes that were just written are slow to read back.
                 self.crc = sum(
                     self.crc,
-                    self.unsummed().as_ref(),
+                    view(&self.unsummed()),
                     bytes,
                     padded.wrapping_sub(length),
                 );
@@ -798,14 +685,14 @@ impl Record<'_, '_> {
         // SAFETY: only the producer writes a block that is being filled, and it is borrowed. A record's first word, which
         // it writes atomically, may be among the bytes.
         let held = unsafe { self.base.bytes(self.block.wrapping_add(at), bytes.len()) };
-        AsRef::<[u8]>::as_ref(&held) == bytes
+        view(&held) == bytes
     }
 
     /// Makes the record visible as far as it was put. The checksum of all of it, its first word left out.
     #[inline(always)]
     pub(crate) fn publish(self, kind: u8) -> u32 {
         let words = self.at.wrapping_sub(self.start) / 8;
-        let (crc, value) = word(self.crc, self.unsummed().as_ref(), words, kind);
+        let (crc, value) = word(self.crc, view(&self.unsummed()), words, kind);
         if self.at != self.from {
             let first = self.block.wrapping_add(self.start);
             // SAFETY: the first word of a record: at or above `used` (P1), or of the last record, where the consumer
@@ -846,6 +733,10 @@ pub(crate) struct Batch<'b> {
     /// The index of the first call.
     pub(crate) first_index: u64,
     /// Calls before it that were overwritten.
+    #[cfg_attr(
+        not(feature = "std"),
+        expect(dead_code, reason = "nothing is overwritten there")
+    )]
     pub(crate) overwritten: u64,
 }
 
@@ -879,7 +770,7 @@ impl Consumer<'_> {
             // SAFETY: P4: READING is held, and the records up to `end` are complete: nobody writes them while it is.
             let bytes = unsafe { self.area.bytes(start.saturating_add(self.done), length) };
             let batch = Batch {
-                bytes: bytes.as_ref(),
+                bytes: view(&bytes),
                 first_index: self.index,
                 overwritten,
             };
@@ -993,7 +884,7 @@ impl Consumer<'_> {
                     self.area
                         .bytes(start.saturating_add(at).saturating_add(24), 8)
                 };
-                index = index.saturating_add(crate::format::u64_at(count.as_ref(), 0));
+                index = index.saturating_add(crate::format::u64_at(view(&count), 0));
             }
             at = end;
         }
@@ -1026,18 +917,20 @@ impl Consumer<'_> {
                     self.area
                         .bytes(start.saturating_add(8), length.saturating_sub(8))
                 };
-                shown = Some(show(self.index, word, body.as_ref()));
+                shown = Some(show(self.index, word, view(&body)));
             }
         }
         line.fetch_and(!state::READING, Ordering::Release);
         shown
     }
 
+    #[cfg(feature = "std")]
     /// The index of the next call that will be taken.
     pub(crate) const fn index(&self) -> u64 {
         self.index
     }
 
+    #[cfg(feature = "std")]
     /// Calls that were lost and stand in no record yet.
     pub(crate) fn loss(&self) -> Loss {
         let count = self.area.head(head::LOST).load(Ordering::Acquire);
@@ -1054,6 +947,7 @@ impl Consumer<'_> {
         }
     }
 
+    #[cfg(feature = "std")]
     /// Says that nobody empties the ring any more: a producer does not wait for room.
     pub(crate) fn close(&self) {
         self.area.head(head::CLOSED).store(1, Ordering::Relaxed);

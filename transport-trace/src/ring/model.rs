@@ -1,13 +1,13 @@
 //! The ring under loom: every interleaving of a producer and a consumer, with races on its memory found.
 //!
-//! `RUSTFLAGS="--cfg loom" cargo test -p hypercall-trace --lib --release ring_model`
+//! `RUSTFLAGS="--cfg loom" cargo test -p hypercall-trace --lib --release ring::model`
 
 use loom::thread;
 
+use super::{Consumer, Full, Producer, Taken, modelled};
 use crate::format::record::{kind, parse_word};
 use crate::format::u64_at;
 use crate::loss::LossCause;
-use crate::ring::{Consumer, Full, Producer, Taken, modelled};
 
 /// A call: 24 bytes when it is entered, 32 when it returned. Its body says which one it is.
 fn call(producer: &mut Producer<'_>, number: u64) -> Result<(), LossCause> {

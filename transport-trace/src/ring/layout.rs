@@ -1,0 +1,125 @@
+//! How the memory of a ring is divided: a head, a control line for each block, a preamble, the blocks.
+
+use crate::format::MAX_BLOCK;
+
+/// The first word of a ring: "HCTRING" and its version.
+pub(crate) const RING_MAGIC: u64 = u64::from_le_bytes(*b"HCTRING\x01");
+/// Bytes of the head.
+pub(crate) const HEAD: usize = 128;
+/// Bytes of a control line.
+pub(crate) const LINE: usize = 64;
+/// The most blocks that a ring has.
+pub(crate) const MAX_BLOCKS: usize = 4096;
+
+/// Words of the head.
+pub(crate) mod head {
+    pub(crate) const MAGIC: usize = 0;
+    pub(crate) const BLOCKS: usize = 1;
+    pub(crate) const BLOCK_SIZE: usize = 2;
+    pub(crate) const DATA: usize = 3;
+    #[cfg(feature = "std")]
+    /// Where the preamble is: the offset in the low half, the length in the high half.
+    pub(crate) const PREAMBLE: usize = 4;
+    #[cfg(feature = "std")]
+    pub(crate) const ID: usize = 5;
+    #[cfg(feature = "std")]
+    pub(crate) const LANE: usize = 6;
+    pub(crate) const LOST: usize = 7;
+    pub(crate) const LOST_FIRST: usize = 8;
+    pub(crate) const LOST_LAST: usize = 9;
+    pub(crate) const LOST_CAUSE: usize = 10;
+    /// 1 when nobody empties the ring any more.
+    pub(crate) const CLOSED: usize = 11;
+}
+
+/// States of a block, in the low bits of its first control word.
+pub(crate) mod state {
+    pub(crate) const FREE: u64 = 0;
+    pub(crate) const WRITING: u64 = 1;
+    pub(crate) const FULL: u64 = 2;
+    pub(crate) const CLAIMED: u64 = 3;
+    pub(crate) const MASK: u64 = 3;
+    pub(crate) const READING: u64 = 4;
+    pub(crate) const SEQUENCE: u32 = 8;
+}
+
+/// What a producer does when the ring is full.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Full {
+    /// Does not record the call, and counts it.
+    #[default]
+    Drop,
+    /// Gives up the oldest block.
+    Overwrite,
+    /// Waits until there is room. A call then takes as long as the disk.
+    Block,
+}
+
+/// How a ring is divided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Geometry {
+    pub(crate) blocks: usize,
+    pub(crate) block_size: usize,
+    /// Where the blocks start, in bytes.
+    pub(crate) data: usize,
+}
+
+impl Geometry {
+    /// Divides memory of this many bytes into blocks, behind a preamble. `None` when there is not room for two blocks
+    /// of 1 KiB.
+    pub(crate) fn divide(
+        bytes: usize,
+        blocks: usize,
+        preamble: usize,
+        align: usize,
+    ) -> Option<Self> {
+        let blocks = blocks.clamp(2, MAX_BLOCKS);
+        let data = Self::controls(blocks)
+            .checked_add(preamble)?
+            .checked_next_multiple_of(align.max(8))?;
+        let block_size = bytes.checked_sub(data)?.checked_div(blocks)?.min(MAX_BLOCK) & !7;
+        (block_size >= 1024).then_some(Self {
+            blocks,
+            block_size,
+            data,
+        })
+    }
+
+    /// Bytes of the head and the control lines.
+    pub(crate) const fn controls(blocks: usize) -> usize {
+        HEAD.saturating_add(blocks.saturating_mul(LINE))
+    }
+
+    /// Bytes of the whole ring.
+    #[cfg(all(test, loom))]
+    pub(crate) const fn total(&self) -> usize {
+        self.data
+            .saturating_add(self.blocks.saturating_mul(self.block_size))
+    }
+
+    /// The block behind a block.
+    pub(crate) const fn after(&self, block: usize) -> usize {
+        match block.checked_add(1) {
+            Some(next) if next < self.blocks => next,
+            _ => 0,
+        }
+    }
+
+    pub(crate) const fn start(&self, block: usize) -> usize {
+        self.data
+            .saturating_add(block.saturating_mul(self.block_size))
+    }
+}
+
+/// Where a control word of a block is, in bytes from the start of the ring.
+pub(crate) const fn line_at(block: usize, word: usize) -> usize {
+    HEAD.saturating_add(block.saturating_mul(LINE))
+        .saturating_add(word.saturating_mul(8))
+}
+
+/// The control word with a block's state.
+pub(crate) const STATE: usize = 0;
+/// The control word that says how many of a block's bytes are used.
+pub(crate) const USED: usize = 1;
+/// The control word with the index of a block's first call.
+pub(crate) const FIRST: usize = 2;

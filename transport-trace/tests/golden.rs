@@ -1,0 +1,190 @@
+//! Files of each version of the format are decoded for ever: `tests/data/v1-*.hct` hold what `tests/data/v1.txt` says.
+//!
+//! A new version gets files of its own; these are never made again. `cargo test --test golden -- --ignored` made them.
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    missing_docs,
+    reason = "a test"
+)]
+
+extern crate hypercall_core as hypercall;
+
+mod common;
+
+use common::*;
+use hypercall_core::Client;
+use hypercall_trace::clock::{ClockFn, ClockInfo, ClockPoint};
+use hypercall_trace::entry::{Entry, LossCause, Lost, PageChange, Run, When};
+use hypercall_trace::read::Trace;
+use hypercall_trace::record::{
+    Recorder, Redaction, Sink, SinkFailed, SinkLane, SinkLaneOptions, write_preamble,
+};
+use hypercall_trace::schema::Schema;
+use hypercall_trace::write::{Compression, Options, Writer};
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+fn data(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/data")
+        .join(name)
+}
+
+/// What a trace says, line by line.
+fn text(trace: &Trace) -> String {
+    let mut text = String::new();
+    let header = trace.header();
+    writeln!(
+        text,
+        "version {}.{}, id {:#x}",
+        header.major, header.minor, header.id
+    )
+    .unwrap();
+    writeln!(text, "clock {:?}", trace.clock()).unwrap();
+    for lane in trace.lanes() {
+        writeln!(text, "lane {} {:?}", lane.id, lane.name).unwrap();
+    }
+    for call in trace.schema().calls() {
+        writeln!(text, "{call:?}").unwrap();
+    }
+    for entry in trace.entries() {
+        match entry {
+            Entry::Call(call) => writeln!(
+                text,
+                "{}/{} {}::{} {:#x} {:?} at {} for {:?}: {:?}",
+                call.lane,
+                call.index,
+                call.interface(),
+                call.name(),
+                call.number,
+                call.args,
+                call.enter,
+                call.duration,
+                call.outcome
+            ),
+            other => writeln!(text, "{other:?}"),
+        }
+        .unwrap();
+    }
+    text
+}
+
+#[test]
+fn files_of_version_1_are_read_for_ever() {
+    let expected = std::fs::read_to_string(data("v1.txt")).unwrap();
+    for name in ["v1-plain.hct", "v1-lz4.hct", "v1-zstd.hct"] {
+        let trace = Trace::open(data(name)).unwrap();
+        let read = text(&trace);
+        for (number, (ours, theirs)) in read.lines().zip(expected.lines()).enumerate() {
+            assert_eq!(ours, theirs, "{name}, line {}", number + 1);
+        }
+        assert_eq!(read.lines().count(), expected.lines().count());
+        let report = trace.verify().unwrap();
+        assert!(report.is_clean() && report.finished, "{report:?}");
+    }
+}
+
+#[test]
+#[ignore = "made the files once"]
+fn make() {
+    #[derive(Default)]
+    struct Bytes(Vec<u8>);
+    impl Sink for Bytes {
+        fn write(&mut self, bytes: &[u8]) -> Result<(), SinkFailed> {
+            self.0.extend_from_slice(bytes);
+            Ok(())
+        }
+    }
+    fn ticking() -> u64 {
+        use std::sync::atomic::{AtomicU64, Ordering};
+        static TICKS: AtomicU64 = AtomicU64::new(1000);
+        TICKS.fetch_add(10, Ordering::Relaxed)
+    }
+    let first = ClockPoint {
+        frequency: 1_000_000,
+        ticks: 1000,
+        unix_nanoseconds: 1_795_000_000_000_000_000,
+    };
+    let last = ClockPoint {
+        frequency: 1_000_000,
+        ticks: 9000,
+        unix_nanoseconds: 1_795_000_000_008_000_000,
+    };
+    let mut sink = Bytes::default();
+    write_preamble(&mut sink, 1, INTERFACES, &first, &["boot"]).unwrap();
+    let mut memory = vec![0; 4096];
+    let options = SinkLaneOptions {
+        lane: 0,
+        interfaces: INTERFACES,
+        clock: ClockFn(ticking),
+        redaction: Redaction::Hash([9; 16]),
+        watched: [],
+        announce: false,
+    };
+    let lane = SinkLane::new(&mut memory, sink, options).unwrap();
+    let client = Client::new(Recorder::new(Device::default(), lane));
+    program(&client, 300);
+    client.transport().lane().flush().unwrap();
+    let recorded = Trace::from_bytes(client.into_inner().into_parts().1.into_sink().0).unwrap();
+    let mut entries: Vec<_> = recorded.entries().collect();
+    let run = Run {
+        offset: 256,
+        before: vec![0; 8],
+        after: vec![1, 0, 0, 0, 2, 0, 0, 0],
+    };
+    entries.push(Entry::Lost(Lost {
+        lane: 0,
+        index: CALLS,
+        count: 5,
+        cause: LossCause::RingFull,
+        first: 5000,
+        last: 6000,
+    }));
+    let next = CALLS + 5;
+    for when in [When::Note, When::Enter] {
+        entries.push(Entry::Pages(PageChange {
+            lane: 0,
+            index: next,
+            when,
+            page: 1,
+            ticks: 6500,
+            runs: vec![run.clone()],
+        }));
+    }
+    // A call that never returned.
+    let Entry::Call(mut call) = entries[3].clone() else {
+        panic!()
+    };
+    (call.index, call.enter, call.duration) = (next, 7000, None);
+    call.outcome = hypercall_trace::entry::Outcome::Unfinished;
+    entries.push(Entry::Call(call));
+    std::fs::create_dir_all(data("")).unwrap();
+    for (name, compression) in [
+        ("plain", Compression::None),
+        ("lz4", Compression::Lz4),
+        ("zstd", Compression::Zstd(19)),
+    ] {
+        let schema = Schema::from_interfaces(INTERFACES);
+        let options = Options {
+            compression,
+            block: 1024,
+            id: 0x0123_4567_89ab_cdef,
+        };
+        let mut writer =
+            Writer::new(Vec::new(), &schema, ClockInfo { first, last }, options).unwrap();
+        writer.lane("boot").unwrap();
+        writer.lane("vcpu0").unwrap();
+        for entry in &entries {
+            writer.push(entry).unwrap();
+        }
+        let bytes = writer.finish().unwrap();
+        let trace = Trace::from_bytes(bytes.clone()).unwrap();
+        assert_eq!(trace.entries().collect::<Vec<_>>(), entries);
+        std::fs::write(data("v1.txt"), text(&trace)).unwrap();
+        std::fs::write(data(&format!("v1-{name}.hct")), bytes).unwrap();
+    }
+}
