@@ -19,8 +19,8 @@ use hypercall_core::arg::Arg;
 use hypercall_core::call::{CallInfo, CodeInfo};
 use hypercall_core::{Error, Transport, TransportError};
 use hypercall_trace::clock::{Clock, Tsc};
-use hypercall_trace::read::{Buffer, Trace, View};
-use hypercall_trace::record::{Full, Recorder, Recording, Storage};
+use hypercall_trace::read::{Buffer, Trace};
+use hypercall_trace::record::{Full, Recorder, Recording, Storage, SyncPolicy};
 use hypercall_trace::write::{Compression, Options, Writer};
 use std::hint::black_box;
 use std::io::{self, Write};
@@ -117,7 +117,7 @@ fn record() {
     record_into(Stuck::open());
 }
 
-/// Takes nothing until it is opened: the ring in front of it is left to itself.
+/// Takes everything, and is then long asked onto the disk: the ring in front of it is left to itself.
 #[derive(Clone, Default)]
 struct Stuck(std::sync::Arc<(std::sync::Mutex<bool>, std::sync::Condvar)>);
 impl Stuck {
@@ -133,10 +133,6 @@ impl Stuck {
 }
 impl Write for Stuck {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let mut open = self.0.0.lock().unwrap();
-        while !*open {
-            open = self.0.1.wait(open).unwrap();
-        }
         black_box(bytes);
         Ok(bytes.len())
     }
@@ -146,6 +142,10 @@ impl Write for Stuck {
 }
 impl Storage for Stuck {
     fn sync(&mut self) -> io::Result<()> {
+        let mut open = self.0.0.lock().unwrap();
+        while !*open {
+            open = self.0.1.wait(open).unwrap();
+        }
         Ok(())
     }
 }
@@ -156,6 +156,7 @@ fn record_into(storage: Stuck) {
     let recording = Recording::options(INTERFACES)
         .rings(&folder)
         .full(Full::Overwrite)
+        .sync(SyncPolicy::EachBlock)
         .compression(Compression::None)
         .ring(1 << 20, 4)
         .start(storage)
@@ -333,6 +334,23 @@ fn sizes_and_reading() {
             bytes.len() as f64 / COUNT as f64
         );
     }
+    for (name, compression) in [("plain", None), ("lz4", Some(mcap::Compression::Lz4))] {
+        let file = mcap_of(&plain, compression);
+        let times = (0..5).map(|_| {
+            ns_per(COUNT, || {
+                let mut count = 0_u64;
+                for message in mcap::MessageStream::new(&file).unwrap() {
+                    black_box(message.unwrap().log_time);
+                    count += 1;
+                }
+                assert_eq!(count, COUNT);
+            })
+        });
+        println!(
+            "  MCAP {name:6} read, chunks checked {:6.1} M/s (gate: an eighth of ours)",
+            1000.0 / median(times.collect())
+        );
+    }
     for (name, bytes) in [("plain", plain), ("lz4", lz4), ("packed", packed)] {
         let trace = Trace::from_bytes(bytes).unwrap();
         let mut times = Vec::new();
@@ -343,11 +361,9 @@ fn sizes_and_reading() {
                 let mut buffer = Buffer::default();
                 let (mut calls, mut sum) = (0_u64, 0_u64);
                 for block in trace.data() {
-                    for record in trace.load(block, &mut buffer).unwrap() {
-                        if let Ok((_, View::Call(call))) = record {
-                            calls += 1;
-                            sum = sum.wrapping_add(call.enter);
-                        }
+                    for record in trace.load(block, &mut buffer).unwrap().records() {
+                        calls += u64::from(record.is_call());
+                        sum = sum.wrapping_add(record.ticks());
                     }
                 }
                 assert_eq!(calls, COUNT);
@@ -368,6 +384,78 @@ fn sizes_and_reading() {
             rate(owned)
         );
     }
+}
+
+/// The same records as messages of an MCAP file.
+fn mcap_of(trace: &[u8], compression: Option<mcap::Compression>) -> Vec<u8> {
+    let trace = Trace::from_bytes(trace.to_vec()).unwrap();
+    let mut file = io::Cursor::new(Vec::new());
+    let mut writer = mcap::WriteOptions::new()
+        .compression(compression)
+        .chunk_size(Some(256 << 10))
+        .create(&mut file)
+        .unwrap();
+    let channel = writer
+        .add_channel(0, "calls", "raw", &std::collections::BTreeMap::new())
+        .unwrap();
+    let mut buffer = Buffer::default();
+    for block in trace.data() {
+        for record in trace.load(block, &mut buffer).unwrap().records() {
+            let header = mcap::records::MessageHeader {
+                channel_id: channel,
+                sequence: record.index as u32,
+                log_time: record.ticks(),
+                publish_time: record.ticks(),
+            };
+            writer
+                .write_to_known_channel(&header, record.bytes())
+                .unwrap();
+        }
+    }
+    writer.finish().unwrap();
+    drop(writer);
+    file.into_inner()
+}
+
+/// What a call costs in a thread of its own, beside as many others as there are lanes.
+fn lanes() {
+    println!("thread CPU time of a recorded call with 64 bytes");
+    let mut medians = Vec::new();
+    for count in [1, 2] {
+        let folder = std::path::Path::new("/dev/shm")
+            .join(format!("hct-bench-l{count}-{}", std::process::id()));
+        let recording = Recording::options(INTERFACES)
+            .rings(&folder)
+            .full(Full::Overwrite)
+            .sync(SyncPolicy::EachBlock)
+            .ring(1 << 20, 4)
+            .start(Stuck::open())
+            .unwrap();
+        let barrier = std::sync::Barrier::new(count);
+        let times: Vec<f64> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..count)
+                .map(|number| {
+                    let lane = recording.lane(&format!("lane{number}")).unwrap();
+                    let barrier = &barrier;
+                    scope.spawn(move || {
+                        let recorder = Recorder::new(Null, lane);
+                        let bytes = [5; 64];
+                        barrier.wait();
+                        let times = (0..ROUNDS).map(|_| ns_per(CALLS, || calls(&recorder, &bytes)));
+                        median(times.collect())
+                    })
+                })
+                .collect();
+            threads
+                .into_iter()
+                .map(|thread| thread.join().unwrap())
+                .collect()
+        });
+        let mean = times.iter().sum::<f64>() / times.len() as f64;
+        println!("  {count} lane(s): {mean:5.1} ns");
+        medians.push(mean);
+    }
+    println!("  ratio {:.2}  (gate 1.1)", medians[1] / medians[0]);
 }
 
 fn main() {

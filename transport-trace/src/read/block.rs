@@ -5,7 +5,8 @@ use std::vec::Vec;
 use super::source::{Source, read_full};
 use super::view::{View, split};
 use crate::entry::{Damaged, Defect};
-use crate::format::{BLOCK_HEADER, BlockHeader, Codec, MAX_BLOCK};
+use crate::format::record::kind;
+use crate::format::{BLOCK_HEADER, BlockHeader, Codec, MAX_BLOCK, u16_at, u64_at};
 
 /// Bytes of memory that a buffer keeps between blocks.
 const KEPT: usize = 4 << 20;
@@ -73,6 +74,14 @@ impl<'b> Views<'b> {
             rest: bytes,
         }
     }
+    /// The same records, not looked into.
+    #[must_use]
+    pub const fn records(&self) -> RecordRefs<'b> {
+        RecordRefs {
+            index: self.index,
+            rest: self.rest,
+        }
+    }
     /// The bytes that are still to be read.
     #[must_use]
     pub const fn remaining(&self) -> usize {
@@ -111,6 +120,91 @@ impl<'b> Iterator for Views<'b> {
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         Some(self.next_record()?.map(|(index, view, _)| (index, view)))
+    }
+}
+
+/// A record that was not looked into: for those who pass over most of what they read.
+#[derive(Clone, Copy, Debug)]
+pub struct RecordRef<'b> {
+    /// The index in its lane that it has if it is a call.
+    pub index: u64,
+    bytes: &'b [u8],
+}
+
+impl<'b> RecordRef<'b> {
+    /// Its kind, as in the file.
+    #[inline]
+    #[must_use]
+    pub fn kind(&self) -> u8 {
+        self.bytes.get(7).copied().unwrap_or(0)
+    }
+
+    /// Whether it is a call.
+    #[inline]
+    #[must_use]
+    pub fn is_call(&self) -> bool {
+        self.kind() < kind::OTHERS
+    }
+
+    /// When it was entered or noted, in ticks.
+    #[inline]
+    #[must_use]
+    pub fn ticks(&self) -> u64 {
+        u64_at(self.bytes, 8)
+    }
+
+    /// A call's place in the schema, or 0xffff.
+    #[inline]
+    #[must_use]
+    pub fn call_id(&self) -> u16 {
+        u16_at(self.bytes, 40)
+    }
+
+    /// What stands in it.
+    ///
+    /// # Errors
+    /// [`Malformed`].
+    pub fn view(&self) -> Result<View<'b>, Malformed> {
+        View::parse(self.bytes).ok_or(Malformed)
+    }
+
+    /// All of it, its first word included.
+    #[must_use]
+    pub const fn bytes(&self) -> &'b [u8] {
+        self.bytes
+    }
+
+    /// Whether its checksum is right.
+    #[must_use]
+    pub fn checks(&self) -> bool {
+        crate::format::record::checks(self.bytes)
+    }
+}
+
+/// The records of a block, not looked into. Ends early where a record has no length that makes sense.
+#[derive(Clone, Copy, Debug)]
+pub struct RecordRefs<'b> {
+    index: u64,
+    rest: &'b [u8],
+}
+
+impl<'b> Iterator for RecordRefs<'b> {
+    type Item = RecordRef<'b>;
+
+    #[inline]
+    fn next(&mut self) -> Option<RecordRef<'b>> {
+        let (bytes, rest) = split(self.rest)?;
+        self.rest = rest;
+        let record = RecordRef {
+            index: self.index,
+            bytes,
+        };
+        let taken = match record.kind() {
+            kind::LOST => u64_at(bytes, 24),
+            kind => u64::from(kind < kind::OTHERS),
+        };
+        self.index = self.index.saturating_add(taken);
+        Some(record)
     }
 }
 

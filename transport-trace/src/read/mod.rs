@@ -13,7 +13,7 @@ mod trace;
 mod verify;
 mod view;
 
-pub use block::{BlockEntry, Buffer, Malformed, Views};
+pub use block::{BlockEntry, Buffer, Malformed, RecordRef, RecordRefs, Views};
 pub use entries::{Entries, Merged};
 pub(crate) use scan::encode_index;
 pub use source::Source;
