@@ -4,6 +4,7 @@ use std::vec::Vec;
 
 use super::source::{Source, read_full};
 use super::view::{View, split};
+use crate::checksum;
 use crate::entry::{Damaged, Defect};
 use crate::format::record::kind;
 use crate::format::{BLOCK_HEADER, BlockHeader, Codec, MAX_BLOCK, u16_at, u64_at};
@@ -43,9 +44,25 @@ impl BlockEntry {
 pub struct Buffer {
     stored: Vec<u8>,
     raw: Vec<u8>,
-    /// Whether the block's bytes are in `raw`.
-    unpacked: bool,
+    place: Place,
     zstd: Option<zstd::bulk::Decompressor<'static>>,
+}
+
+/// Where the bytes of a block are.
+#[derive(Clone, Copy, Debug)]
+enum Place {
+    /// In the source: offset and length.
+    Source(u64, usize),
+    /// The first bytes of `stored`.
+    Stored(usize),
+    /// The first bytes of `raw`.
+    Raw(usize),
+}
+
+impl Default for Place {
+    fn default() -> Self {
+        Self::Stored(0)
+    }
 }
 
 impl std::fmt::Debug for Buffer {
@@ -217,12 +234,12 @@ pub struct Malformed;
 
 impl Buffer {
     /// Reads a block and checks it. The block's bytes, decompressed.
-    pub(crate) fn load(
-        &mut self,
-        source: &dyn Source,
+    pub(crate) fn load<'b>(
+        &'b mut self,
+        source: &'b dyn Source,
         offset: u64,
         header: &BlockHeader,
-    ) -> Result<&[u8], Defect> {
+    ) -> Result<&'b [u8], Defect> {
         let (Ok(stored), Ok(raw)) = (usize::try_from(header.stored), usize::try_from(header.raw))
         else {
             return Err(Defect::TooLarge);
@@ -231,70 +248,98 @@ impl Buffer {
             return Err(Defect::TooLarge);
         }
         // A larger block than most does not keep its memory for the rest of the reading.
-        self.stored.clear();
-        self.raw.clear();
-        self.stored.shrink_to(stored.max(KEPT));
-        self.raw.shrink_to(raw.max(KEPT));
-        // The source says how much there is before memory is taken for what a header declares.
+        for (memory, size) in [(&mut self.stored, stored), (&mut self.raw, raw)] {
+            memory.truncate(size.max(KEPT));
+            memory.shrink_to(size.max(KEPT));
+        }
         let body = offset.saturating_add(BLOCK_HEADER as u64);
+        self.place = match source.bytes_at(body, stored) {
+            Some(bytes) => {
+                if checksum::of(bytes) != header.crc {
+                    return Err(Defect::Checksum);
+                }
+                Place::Source(body, stored)
+            }
+            None => {
+                self.read(source, body, stored)?;
+                if self.stored.get(..stored).map(checksum::of) != Some(header.crc) {
+                    return Err(Defect::Checksum);
+                }
+                Place::Stored(stored)
+            }
+        };
+        if header.codec != Codec::None {
+            self.unpack(source, header.codec, raw)?;
+        } else if stored != raw {
+            return Err(Defect::Compression);
+        }
+        Ok(self.bytes(source))
+    }
+
+    fn read(&mut self, source: &dyn Source, body: u64, stored: usize) -> Result<(), Defect> {
+        // The source says how much there is before memory is taken for what a header declares.
         let there = source
             .length()
             .map_err(|_| Defect::Unreadable)?
             .saturating_sub(body);
-        if there < u64::from(header.stored) {
+        if there < u64::try_from(stored).unwrap_or(u64::MAX) {
             return Err(Defect::Cut);
         }
-        self.stored.resize(stored, 0);
-        match read_full(source, body, &mut self.stored) {
-            Ok(count) if count == stored => {}
-            Ok(_) => return Err(Defect::Cut),
-            Err(_) => return Err(Defect::Unreadable),
+        let memory = room(&mut self.stored, stored).ok_or(Defect::TooLarge)?;
+        match read_full(source, body, memory) {
+            Ok(count) if count == stored => Ok(()),
+            Ok(_) => Err(Defect::Cut),
+            Err(_) => Err(Defect::Unreadable),
         }
-        self.unpack(header, raw)
     }
 
-    fn unpack(&mut self, header: &BlockHeader, raw: usize) -> Result<&[u8], Defect> {
-        if crate::checksum::of(&self.stored) != header.crc {
-            return Err(Defect::Checksum);
+    fn unpack(&mut self, source: &dyn Source, codec: Codec, raw: usize) -> Result<(), Defect> {
+        let Self {
+            stored,
+            raw: unpacked,
+            zstd,
+            place,
+        } = self;
+        let packed = match *place {
+            Place::Source(offset, length) => source.bytes_at(offset, length),
+            Place::Stored(length) | Place::Raw(length) => stored.get(..length),
         }
-        let length = match header.codec {
-            Codec::None if self.stored.len() == raw => {
-                self.unpacked = false;
-                return Ok(&self.stored);
-            }
-            Codec::None => return Err(Defect::Compression),
-            Codec::Lz4 => {
-                self.raw.resize(raw, 0);
-                lz4_flex::block::decompress_into(&self.stored, &mut self.raw)
-                    .map_err(|_| Defect::Compression)?
-            }
+        .ok_or(Defect::Cut)?;
+        let unpacked = room(unpacked, raw).ok_or(Defect::TooLarge)?;
+        let length = match codec {
+            Codec::Lz4 => lz4_flex::block::decompress_into(packed, unpacked).ok(),
             Codec::Zstd => {
-                self.raw.resize(raw, 0);
-                if self.zstd.is_none() {
-                    self.zstd = zstd::bulk::Decompressor::new().ok();
+                if zstd.is_none() {
+                    *zstd = zstd::bulk::Decompressor::new().ok();
                 }
-                self.zstd
-                    .as_mut()
-                    .ok_or(Defect::Compression)?
-                    .decompress_to_buffer(&self.stored, self.raw.as_mut_slice())
-                    .map_err(|_| Defect::Compression)?
+                zstd.as_mut()
+                    .and_then(|zstd| zstd.decompress_to_buffer(packed, unpacked).ok())
             }
-            Codec::Unknown(_) => return Err(Defect::UnknownCodec),
+            Codec::None | Codec::Unknown(_) => return Err(Defect::UnknownCodec),
         };
-        self.unpacked = true;
-        if length == raw {
-            Ok(&self.raw)
+        *place = Place::Raw(raw);
+        if length == Some(raw) {
+            Ok(())
         } else {
             Err(Defect::Compression)
         }
     }
 
-    /// The bytes of the block that was loaded last.
-    pub(crate) fn bytes(&self) -> &[u8] {
-        if self.unpacked {
-            &self.raw
-        } else {
-            &self.stored
+    /// The bytes of the block that was loaded last, from this source.
+    pub(crate) fn bytes<'b>(&'b self, source: &'b dyn Source) -> &'b [u8] {
+        match self.place {
+            Place::Source(offset, length) => source.bytes_at(offset, length),
+            Place::Stored(length) => self.stored.get(..length),
+            Place::Raw(length) => self.raw.get(..length),
         }
+        .unwrap_or_default()
     }
+}
+
+/// The first bytes of memory that grows when it must: what is in it is overwritten, and need not be cleared.
+fn room(memory: &mut Vec<u8>, length: usize) -> Option<&mut [u8]> {
+    if memory.len() < length {
+        memory.resize(length, 0);
+    }
+    memory.get_mut(..length)
 }

@@ -179,7 +179,11 @@ impl<'t> Entries<'t> {
     /// The next record of the open block.
     fn record(&mut self) -> Option<Entry> {
         let mut current = self.current.take()?;
-        let bytes = self.buffer.bytes().get(current.at..).unwrap_or_default();
+        let bytes = self
+            .buffer
+            .bytes(self.trace.source())
+            .get(current.at..)
+            .unwrap_or_default();
         let header = &current.block.header;
         if bytes.is_empty() {
             self.expected.insert(header.lane, current.index);

@@ -17,6 +17,12 @@ pub trait Source: Send + Sync {
     /// # Errors
     /// As the storage says.
     fn read_at(&self, offset: u64, bytes: &mut [u8]) -> io::Result<usize>;
+
+    /// Bytes at an offset without copying them, where they are in memory anyway.
+    fn bytes_at(&self, offset: u64, length: usize) -> Option<&[u8]> {
+        let _ = (offset, length);
+        None
+    }
 }
 
 impl Source for Arc<[u8]> {
@@ -34,6 +40,10 @@ impl Source for Arc<[u8]> {
             to.copy_from_slice(from);
         }
         Ok(count)
+    }
+
+    fn bytes_at(&self, offset: u64, length: usize) -> Option<&[u8]> {
+        self.get(usize::try_from(offset).ok()?..)?.get(..length)
     }
 }
 

@@ -285,7 +285,7 @@ impl Trace {
     /// # Errors
     /// The damage, where the block cannot be used.
     pub fn load<'b>(
-        &self,
+        &'b self,
         block: &BlockEntry,
         buffer: &'b mut Buffer,
     ) -> Result<Views<'b>, Damaged> {
