@@ -453,9 +453,20 @@ impl Storage for Shim {
     }
 }
 
+/// A folder for rings, removed when the test's thread ends.
 fn folder(name: &str) -> std::path::PathBuf {
+    struct Folder(std::path::PathBuf);
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
+    }
+    thread_local! {
+        static FOLDERS: std::cell::RefCell<Vec<Folder>> = const { std::cell::RefCell::new(Vec::new()) };
+    }
     let path = std::env::temp_dir().join(format!("hct-proof-{}-{name}", std::process::id()));
     let _ = std::fs::remove_dir_all(&path);
+    FOLDERS.with_borrow_mut(|folders| folders.push(Folder(path.clone())));
     path
 }
 
@@ -517,6 +528,7 @@ fn a_full_disk_fails_no_call_and_the_rings_keep_everything() {
     );
     let done = recording.finish();
     assert!(!done.complete && done.failures > 0, "{done:?}");
+    assert_eq!(done.rings.as_deref(), Some(&*rings));
     let left: Vec<_> = hypercall_trace::read::recover::find(&rings)
         .unwrap()
         .into_iter()

@@ -25,10 +25,21 @@ use hypercall_trace::schema::Schema;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 
+/// Where a test puts its file and its rings. They are removed when the test's thread ends.
 fn place(name: &str) -> (PathBuf, PathBuf) {
+    struct Folder(PathBuf);
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
+    }
+    thread_local! {
+        static FOLDERS: std::cell::RefCell<Vec<Folder>> = const { std::cell::RefCell::new(Vec::new()) };
+    }
     let base = std::env::temp_dir().join(format!("hct-{}-{name}", std::process::id()));
     let _ = std::fs::remove_dir_all(&base);
     std::fs::create_dir_all(&base).unwrap();
+    FOLDERS.with_borrow_mut(|folders| folders.push(Folder(base.clone())));
     (base.join("run.hct"), base.join("rings"))
 }
 

@@ -87,9 +87,11 @@ impl<W: Write> Out<W> {
         Ok(())
     }
 
-    /// Bytes that are written or wait to be.
-    pub(crate) const fn offset(&self) -> u64 {
+    /// Bytes that the sink has taken.
+    pub(crate) fn written(&self) -> u64 {
+        let waiting = self.pending.len().saturating_sub(self.taken);
         self.offset
+            .saturating_sub(u64::try_from(waiting).unwrap_or(0))
     }
 
     pub(crate) const fn sink(&mut self) -> &mut W {

@@ -22,6 +22,8 @@ const PARTIAL: Duration = Duration::from_millis(100);
 const CLOCK: Duration = Duration::from_secs(1);
 /// How long after a failure of the sink it is tried again.
 const RETRY: Duration = Duration::from_millis(20);
+/// How often it is tried again when the recording stops.
+const LAST_TRIES: u32 = 10;
 
 /// When what was written is asked onto the disk.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -69,6 +71,8 @@ pub struct Finished {
     pub failure: Option<String>,
     /// Whether everything reached the storage.
     pub complete: bool,
+    /// Where the rings are, which stay when not everything reached the storage.
+    pub rings: Option<std::path::PathBuf>,
 }
 
 /// What the lanes and the drain share.
@@ -153,6 +157,7 @@ impl<S: Storage> Drain<S> {
         let _gone = Gone(Arc::clone(&self.shared));
         let mut last_partial = Instant::now();
         let mut last_clock = Instant::now();
+        let mut tries = LAST_TRIES;
         loop {
             let (stop, asked) = self.news();
             let announce = self.sync == SyncPolicy::EachCall;
@@ -175,8 +180,19 @@ impl<S: Storage> Drain<S> {
                 self.finished.failures = self.finished.failures.saturating_add(1);
                 self.finished.failure = Some(error.to_string());
             }
+            if stop && result.is_ok() {
+                return self.finish();
+            }
             if stop {
-                return self.finish(result.is_ok());
+                tries = tries.saturating_sub(1);
+                if tries == 0 {
+                    // No index: what is not in the file is still in the rings.
+                    self.lanes.iter().for_each(|lane| lane.consumer.close());
+                    self.finished.bytes = self.out.written();
+                    return self.finished;
+                }
+                std::thread::sleep(RETRY);
+                continue;
             }
             self.sleep(match result {
                 Err(_) => RETRY,
@@ -310,7 +326,7 @@ impl<S: Storage> Drain<S> {
 
     /// Writes what is left: calls that never returned, losses that stand in no record, the last point of the clock, the
     /// index.
-    fn finish(mut self, mut ok: bool) -> Finished {
+    fn finish(mut self) -> Finished {
         for lane in &mut self.lanes {
             lane.consumer.close();
             let mut index = lane.consumer.index();
@@ -340,13 +356,12 @@ impl<S: Storage> Drain<S> {
             SyncPolicy::Never => Ok(()),
             _ => self.out.sink().sync(),
         });
+        self.finished.complete = result.is_ok();
         if let Err(error) = result {
-            ok = false;
             self.finished.failures = self.finished.failures.saturating_add(1);
             self.finished.failure = Some(error.to_string());
         }
-        self.finished.bytes = self.out.offset();
-        self.finished.complete = ok;
+        self.finished.bytes = self.out.written();
         self.finished
     }
 }

@@ -100,12 +100,20 @@ impl<T, L: Lane> Recorder<T, L> {
     }
 }
 
+impl<T: Transport, L: Lane> Recorder<T, L> {
+    /// Apart, so that a call that is not recorded does not pay for the room that this one needs on the stack.
+    #[inline(never)]
+    fn recorded(&self, info: &'static CallInfo, args: [Arg<'_>; 2]) -> Result<i64, TransportError> {
+        self.lane
+            .record(info, args, |args| self.transport.call(info, args))
+    }
+}
+
 impl<T: Transport, L: Lane> Transport for Recorder<T, L> {
     #[inline]
     fn call<'a>(&self, info: &'static CallInfo, args: [Arg<'a>; 2]) -> Result<i64, TransportError> {
         if self.enabled.load(Ordering::Relaxed) {
-            self.lane
-                .record(info, args, |args| self.transport.call(info, args))
+            self.recorded(info, args)
         } else {
             self.transport.call(info, args)
         }

@@ -384,13 +384,15 @@ impl<C: Clock + Clone + Send + 'static> Recording<C> {
     pub fn finish(mut self) -> Finished {
         self.close()
     }
+}
 
+impl<C: Clock + Clone> Recording<C> {
     fn close(&mut self) -> Finished {
         self.shared.stop();
         let Some(thread) = self.thread.take() else {
             return Finished::default();
         };
-        let finished = thread.join().unwrap_or_default();
+        let mut finished = thread.join().unwrap_or_default();
         if finished.complete {
             if let Ok(rings) = self.rings.lock() {
                 for ring in rings.iter() {
@@ -400,6 +402,8 @@ impl<C: Clock + Clone + Send + 'static> Recording<C> {
             if self.own_directory {
                 let _ = fs::remove_dir(&self.directory);
             }
+        } else {
+            finished.rings = Some(self.directory.clone());
         }
         finished
     }
@@ -407,19 +411,7 @@ impl<C: Clock + Clone + Send + 'static> Recording<C> {
 
 impl<C: Clock + Clone> Drop for Recording<C> {
     fn drop(&mut self) {
-        self.shared.stop();
-        if let Some(thread) = self.thread.take()
-            && thread.join().unwrap_or_default().complete
-        {
-            if let Ok(rings) = self.rings.lock() {
-                for ring in rings.iter() {
-                    let _ = fs::remove_file(ring);
-                }
-            }
-            if self.own_directory {
-                let _ = fs::remove_dir(&self.directory);
-            }
-        }
+        self.close();
     }
 }
 
