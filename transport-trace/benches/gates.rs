@@ -152,9 +152,9 @@ impl Storage for Stuck {
 
 fn record_into(storage: Stuck) {
     let release = storage.clone();
-    let folder = std::path::Path::new("/dev/shm").join(format!("hct-bench-{}", std::process::id()));
+    let folder = Folder::new();
     let recording = Recording::options(INTERFACES)
-        .rings(&folder)
+        .rings(&folder.0)
         .full(Full::Overwrite)
         .sync(SyncPolicy::EachBlock)
         .compression(Compression::None)
@@ -215,10 +215,9 @@ fn tails() {
     println!(
         "tails around a recorded call with 64 bytes, ns (with two readings of the counter in it)"
     );
-    let folder =
-        std::path::Path::new("/dev/shm").join(format!("hct-bench-t-{}", std::process::id()));
+    let folder = Folder::new();
     let recording = Recording::options(INTERFACES)
-        .rings(&folder)
+        .rings(&folder.0)
         .start(Nowhere)
         .unwrap();
     let recorder = Recorder::new(Null, recording.lane("main").unwrap());
@@ -283,11 +282,10 @@ fn recorded(compression: Compression, count: u64) -> Vec<u8> {
             Ok(())
         }
     }
-    let folder =
-        std::path::Path::new("/dev/shm").join(format!("hct-bench-r-{}", std::process::id()));
+    let folder = Folder::new();
     let memory = Memory::default();
     let recording = Recording::options(INTERFACES)
-        .rings(&folder)
+        .rings(&folder.0)
         .full(Full::Block)
         .compression(compression)
         .start(memory.clone())
@@ -422,10 +420,9 @@ fn lanes() {
     println!("thread CPU time of a recorded call with 64 bytes");
     let mut medians = Vec::new();
     for count in [1, 2] {
-        let folder = std::path::Path::new("/dev/shm")
-            .join(format!("hct-bench-l{count}-{}", std::process::id()));
+        let folder = Folder::new();
         let recording = Recording::options(INTERFACES)
-            .rings(&folder)
+            .rings(&folder.0)
             .full(Full::Overwrite)
             .sync(SyncPolicy::EachBlock)
             .ring(1 << 20, 4)
@@ -458,15 +455,29 @@ fn lanes() {
     println!("  ratio {:.2}  (gate 1.1)", medians[1] / medians[0]);
 }
 
+/// A folder for rings, removed at the end.
+struct Folder(std::path::PathBuf);
+impl Folder {
+    fn new() -> Self {
+        Self(std::path::Path::new("/dev/shm").join(format!("hct-bench-{}", std::process::id())))
+    }
+}
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
 fn main() {
     // `cargo bench -p hypercall-trace -- record tails`: only these.
     let wanted: Vec<String> = std::env::args()
         .skip(1)
         .filter(|word| !word.starts_with('-'))
         .collect();
-    let parts: [(&str, fn()); 3] = [
+    let parts: [(&str, fn()); 4] = [
         ("record", record),
         ("tails", tails),
+        ("lanes", lanes),
         ("read", sizes_and_reading),
     ];
     for (name, part) in parts {
