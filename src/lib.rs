@@ -19,5 +19,7 @@ pub use hypercall_core::*;
 pub use hypercall_async as asynchronous;
 #[cfg(feature = "mock")]
 pub use hypercall_mock as mock;
+#[cfg(feature = "recorder")]
+pub use hypercall_trace as trace;
 #[cfg(feature = "vmcall")]
 pub use hypercall_vmcall as vmcall;

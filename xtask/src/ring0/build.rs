@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use xshell::{Cmd, Shell, cmd};
 
 /// Where the images are built: beside the workspace's own things.
-fn folder(shell: &Shell) -> PathBuf {
+pub fn target(shell: &Shell) -> PathBuf {
     let target = shell
         .var_os("CARGO_TARGET_DIR")
         .map_or_else(|| PathBuf::from("target"), PathBuf::from);
@@ -26,7 +26,7 @@ pub fn quietly(command: Cmd<'_>) -> Result<String> {
 }
 
 fn build(shell: &Shell, package: &str) -> Result<PathBuf> {
-    let folder = folder(shell);
+    let folder = target(shell);
     quietly(cmd!(
         shell,
         "cargo build --quiet --release --manifest-path testbed/Cargo.toml --target-dir {folder} -p {package}"

@@ -15,6 +15,8 @@ mod trace;
 use anyhow::{Context, Result, bail};
 use xshell::Shell;
 
+pub use build::target;
+
 use boot::Machine;
 use boots::{BOCHS, Boot, End, QEMU};
 use build::Tables;
