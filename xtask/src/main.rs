@@ -1,6 +1,6 @@
 //! `cargo xtask test`: everything that CI runs, in the order in which a failure is cheapest.
 
-mod prerequisites;
+mod packages;
 mod ring0;
 mod steps;
 
@@ -35,10 +35,13 @@ fn run() -> Result<()> {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words[..] {
         ["test"] => {
-            prerequisites::install(&shell)?;
+            install(&shell)?;
             steps::run(&shell, None)
         }
-        ["test", "--only", step] => steps::run(&shell, Some(step)),
+        ["test", "--only", step] => {
+            install(&shell)?;
+            steps::run(&shell, Some(step))
+        }
         ["steps"] => {
             for step in steps::STEPS {
                 println!("{:<10} {}", step.name, step.what);
@@ -52,4 +55,10 @@ fn run() -> Result<()> {
         },
         _ => bail!("{USAGE}"),
     }
+}
+
+/// What the whole test run needs: all of it before anything runs, so that a machine that lacks something says so at once.
+fn install(shell: &Shell) -> Result<()> {
+    let needed = [packages::TESTS, packages::QEMU, packages::BOCHS];
+    packages::install(shell, needed.into_iter().flatten())
 }

@@ -9,7 +9,6 @@ mod boots;
 mod build;
 mod iso;
 mod judge;
-mod packages;
 mod trace;
 
 use anyhow::{Context, Result, bail};
@@ -21,6 +20,8 @@ use boot::Machine;
 use boots::{BOCHS, Boot, End, QEMU};
 use build::Tables;
 use judge::Judged;
+
+use crate::packages;
 
 /// What `cargo xtask ring0` is told.
 #[derive(Clone, Copy, Debug, Default)]
@@ -59,7 +60,10 @@ pub fn run(shell: &Shell, flags: Flags) -> Result<()> {
         println!("{}", guest.display());
         return Ok(());
     }
-    packages::install(shell, flags.bochs)?;
+    packages::install(shell, packages::QEMU)?;
+    if flags.bochs {
+        packages::install(shell, packages::BOCHS)?;
+    }
     let hypervisor = build::hypervisor(shell, &guest)?;
     let tables = Tables::make(shell)?;
     let machine = Machine::new(shell, guest, hypervisor)?;
