@@ -9,6 +9,7 @@ const EXAMPLES: &[&str] = &[
     "mock",
     "own_interface",
     "layers",
+    "recording",
     "asynchronous",
     "vmcall_no_std",
 ];
