@@ -3,14 +3,19 @@
 use anyhow::{Result, bail};
 use xshell::{Shell, cmd};
 
-/// A program, and the Debian packages that bring it.
+/// A program or a file, and the Debian packages that bring it.
 const NEEDED: &[(&str, &[&str])] = &[
     ("qemu-system-x86_64", &["qemu-system-x86"]),
-    ("grub-mkrescue", &["grub-common", "grub-pc-bin"]),
+    ("grub-mkrescue", &["grub-common"]),
+    ("/usr/lib/grub/i386-pc", &["grub-pc-bin"]),
     ("xorriso", &["xorriso"]),
     ("mformat", &["mtools"]),
 ];
-const FOR_BOCHS: &[(&str, &[&str])] = &[("bochs", &["bochs", "bochsbios", "vgabios"])];
+const FOR_BOCHS: &[(&str, &[&str])] = &[
+    ("bochs", &["bochs"]),
+    (super::bochs::BIOS, &["bochsbios"]),
+    (super::bochs::VIDEO_BIOS, &["vgabios"]),
+];
 
 /// Installs what is missing with apt-get, as root or by sudo. Otherwise says what to install.
 pub fn install(shell: &Shell, bochs: bool) -> Result<()> {
@@ -27,29 +32,24 @@ pub fn install(shell: &Shell, bochs: bool) -> Result<()> {
     }
     println!("missing: {}", packages.join(" "));
     let packages = &packages;
-    for prefix in [&[][..], &["sudo", "-n"]] {
-        let with = |words: &[&'static str]| -> Vec<&'static str> { [prefix, words].concat() };
-        for words in [
-            with(&["apt-get", "update", "-q"]),
-            with(&["apt-get", "install", "-y", "-q", "--no-install-recommends"]),
-        ] {
-            let Some((program, arguments)) = words.split_first() else {
-                continue;
-            };
-            let wanted: &[&str] = if words.contains(&"install") {
-                packages
-            } else {
-                &[]
-            };
-            if cmd!(shell, "{program} {arguments...} {wanted...}")
-                .run()
-                .is_err()
-            {
-                break;
-            }
-        }
+    let prefix: &[&str] = if root() { &[] } else { &["sudo", "-n"] };
+    // Another run of it may be at work, in a machine that has just started.
+    let apt = [
+        prefix,
+        &["env", "DEBIAN_FRONTEND=noninteractive", "apt-get"],
+        &["-q", "-o", "DPkg::Lock::Timeout=120"],
+    ]
+    .concat();
+    if let Some((program, options)) = apt.split_first() {
+        // A list that cannot be had does not matter where the packages are in another.
+        let updated = cmd!(shell, "{program} {options...} update").run();
+        let install = ["install", "-y", "--no-install-recommends"];
+        let installed = cmd!(shell, "{program} {options...} {install...} {packages...}").run();
         if missing().next().is_none() {
             return Ok(());
+        }
+        for why in [updated.err(), installed.err()].into_iter().flatten() {
+            eprintln!("{why}");
         }
     }
     bail!(
@@ -58,7 +58,16 @@ pub fn install(shell: &Shell, bochs: bool) -> Result<()> {
     );
 }
 
+/// Whether this is root: whose process it is tells.
+fn root() -> bool {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0)
+}
+
 fn present(program: &str) -> bool {
+    if program.starts_with('/') {
+        return std::path::Path::new(program).exists();
+    }
     let Some(path) = std::env::var_os("PATH") else {
         return false;
     };
