@@ -11,7 +11,7 @@ fn main() {
         "-nostdlib",
         "-static",
         "-no-pie",
-        &format!("-Wl,-T,{script}"),
+        &format!("-T{script}"),
         "-Wl,--defsym=BASE=0x11000000",
         "-Wl,--build-id=none",
         "-Wl,-z,max-page-size=4096",

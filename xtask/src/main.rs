@@ -29,7 +29,10 @@ fn main() -> ExitCode {
 
 fn run() -> Result<()> {
     let shell = Shell::new()?;
-    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    // Where cargo started it, not where it was compiled: a folder that was moved or copied brings its target folder along.
+    let root =
+        std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    let root = std::path::Path::new(&root).join("..");
     shell.change_dir(root.canonicalize()?);
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();

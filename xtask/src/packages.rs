@@ -94,14 +94,10 @@ pub const BOCHS: &[Package] = &[
         "bochs",
         "boots the test bed on a processor with VMX",
     ),
-    file(
-        "bochsbios",
-        "/usr/share/bochs/BIOS-bochs-latest",
-        "is the BIOS of Bochs",
-    ),
+    file("bochsbios", crate::ring0::BIOS, "is the BIOS of Bochs"),
     file(
         "vgabios",
-        "/usr/share/vgabios/vgabios.bin",
+        crate::ring0::VIDEO_BIOS,
         "is the VGA BIOS of Bochs",
     ),
 ];
@@ -129,25 +125,34 @@ pub fn install<'p>(shell: &Shell, packages: impl IntoIterator<Item = &'p Package
     let names: Vec<&str> = missing.iter().map(|package| package.name).collect();
     let names = &names;
     println!("missing: {}", names.join(" "));
-    let _quiet = shell.push_env("DEBIAN_FRONTEND", "noninteractive");
-    for sudo in [&[][..], &["sudo", "-n", "DEBIAN_FRONTEND=noninteractive"]] {
-        let get: Vec<&str> = sudo.iter().copied().chain(["apt-get", "-q"]).collect();
-        let Some((get, words)) = get.split_first() else {
-            continue;
-        };
-        let done = cmd!(shell, "{get} {words...} update").run().is_ok()
-            && cmd!(
-                shell,
-                "{get} {words...} install -y --no-install-recommends {names...}"
-            )
-            .run()
-            .is_ok();
-        if done && missing.iter().all(|package| package.present()) {
+    let sudo: &[&str] = if root() { &[] } else { &["sudo", "-n"] };
+    // Another run of it may be at work, in a machine that has just started.
+    let apt = [
+        sudo,
+        &["env", "DEBIAN_FRONTEND=noninteractive", "apt-get"],
+        &["-q", "-o", "DPkg::Lock::Timeout=120"],
+    ]
+    .concat();
+    if let Some((program, options)) = apt.split_first() {
+        // A list that cannot be had does not matter where the packages are in another.
+        let updated = cmd!(shell, "{program} {options...} update").run();
+        let install = ["install", "-y", "--no-install-recommends"];
+        let installed = cmd!(shell, "{program} {options...} {install...} {names...}").run();
+        if missing.iter().all(|package| package.present()) {
             return Ok(());
+        }
+        for why in [updated.err(), installed.err()].into_iter().flatten() {
+            eprintln!("{why}");
         }
     }
     for package in missing.iter().filter(|package| !package.present()) {
         eprintln!("  {}: {}", package.name, package.what_for);
     }
     bail!("install these packages (their Debian names are given) and run this again");
+}
+
+/// Whether this is root: whose process it is tells.
+fn root() -> bool {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0)
 }

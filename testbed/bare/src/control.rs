@@ -29,6 +29,25 @@ pub enum Command {
     Reset = 3,
     /// How often the upcall was raised, the low 32 bits.
     Upcalls = 4,
+    /// When a User VM makes its next access: a [`Pace`].
+    Pace = 5,
+    /// The page where the rich VM of [`Role::TrustedVm`] starts; its stack ends 16 pages above.
+    RichVm = 6,
+    /// From the rich VM: an interrupt for the trusted one comes.
+    SecureInterrupt = 7,
+    /// Interrupts of the hypervisor's timer so far, the low 32 bits.
+    Ticks = 8,
+}
+
+/// When a User VM makes its next access to a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u16)]
+pub enum Pace {
+    /// After an interrupt of the timer, when the guest can take an upcall: what the guest sees then depends on nothing but
+    /// what it does.
+    Open = 0,
+    /// At the interrupt of the timer, whatever the guest does.
+    Tick = 1,
 }
 
 /// Which VM the guest is.
@@ -41,6 +60,8 @@ pub enum Role {
     SecureVm = 1,
     /// A User VM that may make no hypercalls.
     PlainVm = 2,
+    /// A trusted VM, which starts the rich VM beside it.
+    TrustedVm = 3,
 }
 
 /// What the hypervisor presents in CPUID.

@@ -155,8 +155,9 @@ static RESUME: AtomicU64 = AtomicU64::new(0);
 static RESUME_STACK: AtomicU64 = AtomicU64::new(0);
 /// The vector, error code, address and privilege level of the exception that was expected.
 static CAUGHT: [AtomicU64; 4] = [const { AtomicU64::new(0) }; 4];
-/// Whether a local APIC wants to hear the end of an interrupt: its address, 1 for the x2APIC, 0 for none.
-static APIC: AtomicU64 = AtomicU64::new(0);
+/// Who wants to hear the end of an interrupt: a local APIC at this address, 1 for the x2APIC, 2 for the 8259 pair, 0 for
+/// nobody.
+static CONTROLLER: AtomicU64 = AtomicU64::new(0);
 
 /// Loads tables of descriptors, tasks and interrupts, and masks the lines of the old interrupt controllers.
 ///
@@ -225,21 +226,50 @@ pub unsafe fn use_apic() {
     unsafe {
         let base = crate::cpu::msr(BASE);
         if base & (1 << 10) != 0 {
-            APIC.store(1, Ordering::Relaxed);
+            CONTROLLER.store(1, Ordering::Relaxed);
             crate::cpu::set_msr(0x800 + SPURIOUS, 0x1ff);
         } else {
             let registers = base & 0xf_ffff_f000;
-            APIC.store(registers, Ordering::Relaxed);
+            CONTROLLER.store(registers, Ordering::Relaxed);
             let at = core::ptr::with_exposed_provenance_mut::<u32>((registers + 0xf0) as usize);
             at.write_volatile(0x1ff);
         }
     }
 }
 
+/// Says that interrupts come through the 8259 pair, with vectors from `first` on, and lets only these lines through.
+///
+/// # Safety
+/// This machine has the pair, and nobody else uses it.
+pub unsafe fn use_8259(first: u8, lines: u16) {
+    let [low, high] = (!lines).to_le_bytes();
+    CONTROLLER.store(2, Ordering::Relaxed);
+    // SAFETY: the caller promises that the controllers are there and nobody else's. Initialization words 1 to 4: edges, a
+    // cascade on line 2, the vectors, 8086 mode; then the masks (Intel 8259A data sheet).
+    unsafe {
+        for (port, value) in [
+            (0x20, 0x11),
+            (0xa0, 0x11),
+            (0x21, first),
+            (0xa1, first.wrapping_add(8)),
+            (0x21, 4),
+            (0xa1, 2),
+            (0x21, 1),
+            (0xa1, 1),
+            (0x21, low),
+            (0xa1, high),
+        ] {
+            crate::cpu::port_out(port, value);
+        }
+    }
+}
+
 fn end_of_interrupt() {
     const END: u32 = 0xb;
-    match APIC.load(Ordering::Relaxed) {
+    match CONTROLLER.load(Ordering::Relaxed) {
         0 => {}
+        // SAFETY: `use_8259`'s caller promised the controllers. Only lines of the first one are used.
+        2 => unsafe { crate::cpu::port_out(0x20, 0x20) },
         // SAFETY: `use_apic` found the APIC in this mode.
         1 => unsafe { crate::cpu::set_msr(0x800 + END, 0) },
         // SAFETY: `use_apic`'s caller promised that the APIC's registers are here.

@@ -5,6 +5,7 @@ use core::arch::asm;
 use core::ptr::with_exposed_provenance_mut;
 
 use bare::control::{Command, Role, command};
+use bare::cpu::{msr, set_msr};
 use bare::interrupts::{Caught, catch};
 use bare::line;
 
@@ -15,6 +16,8 @@ use crate::probe::Probe;
 const HYPERVISOR: u64 = 0x1100_0000;
 /// Memory above the lent pages, for code.
 const CODE: u64 = 0x210_0000;
+const EFER: u32 = 0xc000_0080;
+const APIC_BASE: u32 = 0x1b;
 /// VMCALL, RET.
 const VMCALL: [u8; 4] = [0x0f, 0x01, 0xc1, 0xc3];
 
@@ -92,6 +95,8 @@ pub fn run(checks: &mut Checks, about: u32) {
         checks.check(format_args!("{what} raises #UD"), ud);
     }
 
+    registers(checks);
+
     command(Command::Reset, Role::PlainVm as u16);
     // SAFETY: as above.
     let caught = unsafe { catch(vmcall, 0) };
@@ -132,6 +137,50 @@ pub fn run(checks: &mut Checks, about: u32) {
             caught.is_some_and(|caught| caught.vector == 13),
         );
     }
+}
+
+/// Model-specific registers that are the hypervisor's.
+fn registers(checks: &mut Checks) {
+    // SAFETY: every processor in long mode has the register; what was read can be written.
+    let efer = unsafe {
+        let efer = msr(EFER);
+        set_msr(EFER, efer);
+        efer
+    };
+    checks.check("EFER: long mode, and no SVM", efer & 0x1d00 == 0x500);
+    // SAFETY: reading has no effect.
+    let base = unsafe { msr(APIC_BASE) };
+    checks.check(
+        "the local APIC is where it is",
+        base & !0xfff == 0xfee0_0000,
+    );
+    for (what, code) in [
+        ("switching SVM on", switch_svm_on as extern "sysv64" fn(u64)),
+        ("moving the local APIC", move_apic),
+        ("reading a register of SVM's", read_vm_cr),
+    ] {
+        // SAFETY: the functions do nothing but the one access, which is refused.
+        let caught = unsafe { catch(code, 0) };
+        checks.check(
+            format_args!("{what} raises #GP"),
+            caught.is_some_and(|caught| caught.vector == 13),
+        );
+    }
+}
+
+extern "sysv64" fn switch_svm_on(_: u64) {
+    // SAFETY: the caller waits for the exception; should none come, nothing here uses SVM.
+    unsafe { set_msr(EFER, msr(EFER) | 1 << 12) };
+}
+
+extern "sysv64" fn move_apic(_: u64) {
+    // SAFETY: the caller waits for the exception; should none come, nothing here uses the APIC under the test bed.
+    unsafe { set_msr(APIC_BASE, msr(APIC_BASE) + 0x10_0000) };
+}
+
+extern "sysv64" fn read_vm_cr(_: u64) {
+    // SAFETY: the caller waits for the exception; reading has no effect.
+    let _ = unsafe { msr(0xc001_0114) };
 }
 
 extern "sysv64" fn ud2(_: u64) {

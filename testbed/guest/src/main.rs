@@ -9,12 +9,14 @@
 
 mod checks;
 mod cost;
+mod ee;
 mod exits;
 mod hostile;
 mod lent;
 mod probe;
 mod ring3;
 mod shown;
+mod timer;
 mod trace;
 mod worlds;
 
@@ -78,6 +80,8 @@ extern "sysv64" fn image_main() -> ! {
         shown::run(&mut checks);
         hostile::run(&mut checks, &client);
         worlds::run(&mut checks, client.transport(), around.lent());
+        ee::run(&mut checks, client.transport(), around.lent());
+        timer::run(&mut checks, &client, around.lent());
         cost::run(&mut checks, &client);
     }
     line!(

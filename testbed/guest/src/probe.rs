@@ -1,6 +1,8 @@
-//! VMCALL with chosen values in every register, and what they are afterwards.
+//! VMCALL, or CPUID, with chosen values in every register, and what they are afterwards.
 
 use core::arch::global_asm;
+
+use hypercall_core::acrn::TeeRequest;
 
 /// Registers before and after.
 #[repr(C, align(16))]
@@ -56,6 +58,40 @@ impl Probe {
         self.after[0].cast_signed()
     }
 
+    /// RAX, RCX, RDX, RBX, RSI, RDI before: what a rich VM hands to its trusted one.
+    pub fn request(&self) -> TeeRequest {
+        let [rax, rbx, rcx, rdx, rsi, rdi, ..] = self.before;
+        TeeRequest {
+            rax,
+            rcx,
+            rdx,
+            rbx,
+            rsi,
+            rdi,
+        }
+    }
+
+    /// Executes CPUID.
+    pub fn run_cpuid(&mut self) {
+        // SAFETY: as in `run`; the instruction writes no memory.
+        unsafe { probe_cpuid(self) };
+    }
+
+    /// Whether these are the registers afterwards, and everything else is as before.
+    pub fn became(&self, registers: TeeRequest) -> bool {
+        let TeeRequest {
+            rax,
+            rcx,
+            rdx,
+            rbx,
+            rsi,
+            rdi,
+        } = registers;
+        let mut expected = self.clone();
+        expected.before[1..6].copy_from_slice(&[rbx, rcx, rdx, rsi, rdi]);
+        self.after[0] == rax && expected.intact()
+    }
+
     /// Whether everything but RAX is as before.
     pub fn intact(&self) -> bool {
         self.before[1..] == self.after[1..]
@@ -67,12 +103,14 @@ impl Probe {
 
 unsafe extern "sysv64" {
     fn probe_vmcall(probe: *mut Probe);
+    fn probe_cpuid(probe: *mut Probe);
 }
 
 global_asm!(
     r#"
     .text
-probe_vmcall:
+    .macro probe instruction
+probe_\instruction:
     push rbx
     push rbp
     push r12
@@ -105,7 +143,7 @@ probe_vmcall:
     mov r14, [rdi + 104]
     mov r15, [rdi + 112]
     mov rdi, [rdi + 40]
-    vmcall
+    \instruction
     push rdi
     mov rdi, [rsp + 8]
     pushfq
@@ -141,6 +179,10 @@ probe_vmcall:
     pop rbp
     pop rbx
     ret
+    .endm
+    probe vmcall
+    probe cpuid
+    .purgem probe
 "#
 );
 

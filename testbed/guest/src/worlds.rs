@@ -5,11 +5,14 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use bare::control::{Command, Role, command};
 use bare::line;
 use hypercall_conformance::Lent;
-use hypercall_core::acrn::{Hypervisor, SwitchRefused, TrustyBootParam, WorldMessage, WorldSwitch};
+use hypercall_core::acrn::{
+    Hypervisor, SwitchRefused, TeeRequest, TrustyBootParam, WORLD_SWITCH, WorldMessage, WorldSwitch,
+};
 use hypercall_core::{Client, Gpa};
 use hypercall_vmcall::detect;
 
 use crate::checks::Checks;
+use crate::probe::Probe;
 use crate::{Way, way};
 
 /// What the secure world got with its last message, put together.
@@ -81,6 +84,20 @@ pub fn run(checks: &mut Checks, way: &Way, lent: Lent) {
             right,
         );
     }
+    let mut probe = Probe::new(WORLD_SWITCH, 70, 80);
+    probe.run();
+    let sent = probe.request();
+    checks.check(
+        "a switch with chosen values: four registers come back, the others and SSE state are intact",
+        probe.became(TeeRequest {
+            rax: 0,
+            rdi: sent.rdi + 1,
+            rsi: sent.rsi + 2,
+            rdx: sent.rdx ^ 0xff,
+            rbx: sent.rbx.wrapping_add(4),
+            ..sent
+        }),
+    );
     command(Command::Reset, Role::ServiceVm as u16);
     checks.check(
         "afterwards: -25 again",
@@ -112,7 +129,7 @@ extern "sysv64" fn secure_world(_: u64) -> ! {
             rdi: rdi + 1,
             rsi: rsi + 2,
             rdx: rdx ^ 0xff,
-            rbx: rbx + 4,
+            rbx: rbx.wrapping_add(4),
         };
     }
 }

@@ -64,20 +64,37 @@ pub enum Exit {
     Cpuid,
     /// HLT.
     Halt,
-    /// PAUSE: it waits for something.
-    Pause,
     /// It tried to be a hypervisor itself, or to use one with another ABI.
     Forbidden,
     /// It accessed a model-specific register that is the hypervisor's.
     Register,
+    /// It accessed ports that are the hypervisor's.
+    Port(PortAccess),
     /// It accessed memory that is not its own.
     Memory(u64),
     /// A triple fault.
     Died,
-    /// Something came up that is none of the guest's doing: it goes on.
+    /// An interrupt of the machine's waits for the hypervisor.
+    Interrupt,
+    /// The guest can take an interrupt now.
+    Window,
+    /// Something that was dealt with: the guest goes on.
     Nothing,
     /// Anything else, with the processor's number for it.
     Other(u64),
+}
+
+/// An access to a port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PortAccess {
+    /// It reads.
+    pub input: bool,
+    /// Bytes: 1, 2 or 4.
+    pub size: u8,
+    /// It is an instruction for strings.
+    pub string: bool,
+    /// Bytes of the instruction.
+    pub length: u64,
 }
 
 /// Where the guest is, as far as the two worlds of a VM differ.
@@ -106,10 +123,16 @@ pub trait VirtualCpu {
     fn paging(&self) -> Paging;
     /// Raises an exception at the instruction that the guest is at.
     fn raise(&mut self, vector: u8, error: Option<u32>);
-    /// Whether an interrupt waits for the guest to let it in.
-    fn interrupt_waits(&self) -> bool;
-    /// Raises an interrupt as soon as the guest lets it in. There is room for one.
+    /// Whether the guest would take an interrupt now.
+    fn open(&self) -> bool;
+    /// Raises an interrupt in a guest that is [`open`](Self::open).
     fn interrupt(&mut self, vector: u8);
+    /// Asks for [`Exit::Window`] as soon as the guest can take an interrupt, or for none.
+    fn want_window(&mut self, wanted: bool);
+    /// Takes the interrupts of the machine's that wait. Those that come while the hypervisor runs stay where they are.
+    fn take_interrupts(&mut self);
+    /// Waits for an interrupt of the machine's and takes it.
+    fn idle(&mut self);
     /// Goes on behind an instruction of this length.
     fn skip(&mut self, length: u64) {
         let mut place = self.place();

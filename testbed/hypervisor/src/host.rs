@@ -1,25 +1,24 @@
 //! What the hypervisor is to its guest: CPUID leaves, and answers to hypercalls by the framework's dispatcher in front of
 //! the fake ACRN. And how it misbehaves when the guest asks it to.
 
-use bare::control::{self, Answer, Command, Role, Shown};
+use bare::control::{self, Answer, Command, Pace, Role, Shown};
 use bare::cpu::cpuid;
 use hypercall_conformance::Player;
-use hypercall_core::acrn::server::{AcrnServer, Caller, Host as _};
+use hypercall_core::acrn::server::AcrnServer;
 use hypercall_core::acrn::{
-    Hypervisor as _, MemoryProt, MemoryRegion, TrustyBootParam, VmCreation, VmFlags, VmId, VmName,
-    WORLD_SWITCH,
+    Hypervisor as _, MemoryProt, MemoryRegion, VmCreation, VmFlags, VmId, VmName,
 };
 use hypercall_core::server::{GuestMemory, Registers};
-use hypercall_core::{Gpa, Payload, TransportError};
+use hypercall_core::{Gpa, TransportError};
 use hypercall_mock::fake::{FakeAcrn, FakeConfig};
 
 use crate::cpu::{self, Place};
 use crate::guest_memory::{GuestRam, SIZE};
 use crate::orders::{Orders, Sabotage};
+use crate::timer;
+use crate::worlds::Worlds;
 
-/// Calls whose first or second parameter is the address of a block.
 const CREATE_VM: u64 = 0x8000_0010;
-const INITIALIZE_TRUSTY: u64 = 0x8000_0070;
 
 /// What becomes of a hypercall.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,17 +27,10 @@ pub enum Answered {
     Rax(i64),
     /// An exception.
     Fault(u8),
-    /// The other world runs now; its registers are in place.
+    /// The other world runs now; its registers and its place are in.
     Switched,
     /// The machine would not have survived it.
     Dead(&'static str),
-}
-
-/// The other world of the guest: where it stopped.
-#[derive(Clone, Debug)]
-struct World {
-    registers: cpu::Registers,
-    place: Place,
 }
 
 /// The hypervisor's own state.
@@ -47,8 +39,13 @@ pub struct Host {
     ram: GuestRam,
     shown: Shown,
     answer: Answer,
-    other: Option<World>,
+    worlds: Worlds,
     player: Player,
+    /// Interrupts of the timer that were seen, and whether a User VM's turn came with one.
+    ticks: u64,
+    due: bool,
+    /// The User VM does not wait for the guest to be able to take an upcall.
+    at_tick: bool,
     /// Upcalls that the guest was told of, by vector.
     told: [u64; 256],
     about: u32,
@@ -64,8 +61,11 @@ impl Host {
             ram,
             shown: Shown::Acrn,
             answer: Answer::Honest,
-            other: None,
+            worlds: Worlds::new(),
             player: Player::new(),
+            ticks: 0,
+            due: false,
+            at_tick: false,
             told: [0; 256],
             about,
             orders,
@@ -77,20 +77,30 @@ impl Host {
 
     /// Boots the machine anew. Its memory up to 64 MiB is the guest's own.
     fn reset(&mut self, caller: Role) {
-        let config = FakeConfig {
+        let mut config = FakeConfig {
             trusty_vms: u16::from(caller == Role::SecureVm),
             ..FakeConfig::default()
         };
+        if caller == Role::TrustedVm {
+            // The Service VM is the rich one.
+            for (vm, flag) in config.vms.iter_mut().zip([VmFlags::REE, VmFlags::TEE]) {
+                vm.flags |= flag.bits();
+            }
+        }
         self.fake = FakeAcrn::with_config(config);
         for gpa in (0..SIZE).step_by(4096) {
             if let Some(page) = self.ram.page(gpa) {
                 self.fake.mount_at(Gpa(gpa), page);
             }
         }
+        self.worlds.reset();
         if let Some(vm) = self.user_vm(caller) {
-            self.fake = self.fake.called_by(vm);
+            let user_vm = self.fake.called_by(vm);
+            let service_vm = core::mem::replace(&mut self.fake, user_vm);
+            self.worlds.beside(service_vm);
         }
-        self.other = None;
+        self.due = false;
+        self.at_tick = false;
         self.player = Player::new();
         self.told = [0; 256];
         self.answer = Answer::Honest;
@@ -101,7 +111,7 @@ impl Host {
         let flags = match role {
             Role::ServiceVm => return None,
             Role::SecureVm => VmFlags::SECURE_WORLD,
-            Role::PlainVm => VmFlags::empty(),
+            Role::PlainVm | Role::TrustedVm => VmFlags::empty(),
         };
         let name = VmName::new("POST_STD_VM1").ok()?;
         let vm = self
@@ -167,7 +177,12 @@ impl Host {
                 .find(|answer| *answer as u16 == argument)
                 .unwrap_or(Answer::Honest);
         } else if command == Command::Reset as u16 {
-            let all = [Role::ServiceVm, Role::SecureVm, Role::PlainVm];
+            let all = [
+                Role::ServiceVm,
+                Role::SecureVm,
+                Role::PlainVm,
+                Role::TrustedVm,
+            ];
             self.reset(
                 all.into_iter()
                     .find(|role| *role as u16 == argument)
@@ -175,8 +190,21 @@ impl Host {
             );
         } else if command == Command::Upcalls as u16 {
             return self.fake.upcalls(0xf3) as u32;
+        } else if command == Command::Pace as u16 {
+            self.at_tick = argument == Pace::Tick as u16;
+        } else if command == Command::RichVm as u16 {
+            self.worlds.rich_vm(u64::from(argument) * 4096);
+        } else if command == Command::SecureInterrupt as u16 {
+            self.worlds.interrupt();
+        } else if command == Command::Ticks as u16 {
+            return timer::ticks() as u32;
         }
         self.about
+    }
+
+    /// The interrupt that the guest asked for: whether the trusted VM runs now, and not the rich one that stood here.
+    pub fn secure_interrupt(&mut self, registers: &mut cpu::Registers, place: &mut Place) -> bool {
+        self.worlds.take_interrupt(&mut self.fake, registers, place)
     }
 
     /// Answers a hypercall.
@@ -204,13 +232,17 @@ impl Host {
         {
             return answered;
         }
-        if call.number == WORLD_SWITCH && privilege == 0 && self.may_switch() {
-            return self.switch(registers, place);
+        if privilege == 0
+            && let Some(answered) = self.worlds.switch(&mut self.fake, registers, place)
+        {
+            return answered;
         }
         let server = AcrnServer::new(self.fake.clone());
         let answer = server.vmcall(call, privilege, &self.fake);
-        if call.number == INITIALIZE_TRUSTY && answer == Ok(0) {
-            return self.enter_secure_world(call.args[0], registers, place);
+        if answer == Ok(0)
+            && let Some(answered) = self.worlds.started(&mut self.fake, registers, place)
+        {
+            return answered;
         }
         match (answer, self.answer) {
             (Ok(_), Answer::RefusedButWritten) => Answered::Rax(-22),
@@ -265,73 +297,48 @@ impl Host {
         }
     }
 
-    /// Whether the guest may have a secure world.
-    fn may_switch(&self) -> bool {
-        let Caller { flags, .. } = self.fake.caller();
-        flags.contains(VmFlags::SECURE_WORLD)
-    }
-
-    /// The secure world starts where the parameter says, at the end of its memory, which RDI points at the start of. The
-    /// normal one stands behind its call.
-    fn enter_secure_world(
-        &mut self,
-        at: u64,
-        registers: &mut cpu::Registers,
-        place: &mut Place,
-    ) -> Answered {
-        let mut param = TrustyBootParam::zeroed();
-        if self.fake.read(at, param.as_block_mut()).is_err() {
-            return Answered::Rax(-14);
+    /// The hypervisor's timer may have gone off.
+    pub fn look_at_timer(&mut self) {
+        let ticks = timer::ticks();
+        if ticks != self.ticks {
+            self.ticks = ticks;
+            self.due = true;
+            if self.at_tick {
+                self.play();
+            }
         }
-        place.rip = place.rip.wrapping_add(3);
-        registers.rax = 0;
-        let secure = cpu::Registers {
-            rdi: param.base().0,
-            ..cpu::Registers::new()
-        };
-        let normal = core::mem::replace(registers, secure);
-        self.other = Some(World {
-            registers: normal,
-            place: *place,
-        });
-        place.rip = param.entry().0;
-        // As after a call.
-        place.rsp = param
-            .base()
-            .0
-            .wrapping_add(u64::from(param.mem_size))
-            .wrapping_sub(8);
-        Answered::Switched
     }
 
-    /// The worlds change places. Four registers go from one to the other.
-    fn switch(&mut self, registers: &mut cpu::Registers, place: &mut Place) -> Answered {
-        let Some(mut other) = self.other.take() else {
-            return Answered::Rax(-1);
-        };
-        place.rip = place.rip.wrapping_add(3);
-        let message = [registers.rdi, registers.rsi, registers.rdx, registers.rbx];
-        core::mem::swap(registers, &mut other.registers);
-        core::mem::swap(place, &mut other.place);
-        [registers.rdi, registers.rsi, registers.rdx, registers.rbx] = message;
-        registers.rax = 0;
-        self.other = Some(other);
-        Answered::Switched
-    }
-
-    /// The hypervisor's timer went off: a User VM that runs makes its next access.
-    pub fn tick(&mut self) {
-        self.player.play(&self.fake);
-    }
-
-    /// The vector of an upcall that the guest was not told of yet.
-    pub fn upcall(&mut self) -> Option<u8> {
+    /// The guest can take an upcall now: a User VM whose turn it is makes its next access. Returns the vector of an upcall
+    /// that the guest was not told of yet.
+    pub fn when_open(&mut self) -> Option<u8> {
+        if self.due && !self.upcall_waits() {
+            self.play();
+        }
         let vector = u8::try_from(self.fake.upcall_vector()).ok()?;
-        let raised = self.fake.upcalls(vector);
+        if !self.upcall_waits() {
+            return None;
+        }
         let told = self.told.get_mut(usize::from(vector))?;
-        (raised > *told).then(|| {
-            *told += 1;
-            vector
+        *told += 1;
+        Some(vector)
+    }
+
+    /// Whether there is something to do when the guest can take an upcall.
+    pub fn wants_window(&self) -> bool {
+        self.due || self.upcall_waits()
+    }
+
+    fn upcall_waits(&self) -> bool {
+        u8::try_from(self.fake.upcall_vector()).is_ok_and(|vector| {
+            let told = self.told.get(usize::from(vector));
+            told.is_some_and(|told| self.fake.upcalls(vector) > *told)
         })
+    }
+
+    /// A User VM that runs makes its next access.
+    fn play(&mut self) {
+        self.due = false;
+        self.player.play(&self.fake);
     }
 }

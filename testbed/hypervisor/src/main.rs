@@ -14,8 +14,10 @@ mod guest_memory;
 mod host;
 mod orders;
 mod svm;
+mod timer;
 mod vmx;
 mod walk;
+mod worlds;
 
 use alloc::boxed::Box;
 
@@ -23,7 +25,7 @@ use bare::exit::{Verdict, end};
 use bare::heap::Heap;
 use bare::{interrupts, line};
 
-use cpu::{Exit, Registers, VirtualCpu};
+use cpu::{Exit, PortAccess, Registers, VirtualCpu};
 use guest_memory::GuestRam;
 use host::{Answered, Host};
 use orders::Orders;
@@ -32,8 +34,8 @@ use orders::Orders;
 const UD: u8 = 6;
 const GP: u8 = 13;
 const VMCALL: [u8; 3] = [0x0f, 0x01, 0xc1];
-/// How long the guest sleeps before the timer goes off, in ticks of the time-stamp counter.
-const TICK: u64 = 20_000;
+/// How many interrupts of the timer the guest may sleep through: nobody else would wake it.
+const SLEEP: u32 = 2000;
 
 static GUEST: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/guest.elf"));
 
@@ -59,7 +61,10 @@ extern "sysv64" fn image_main() -> ! {
     let about = u32::from(cpu.protects_memory());
     let mut host = Host::new(ram, about, orders);
     let mut registers = Registers::new();
+    // SAFETY: handlers are installed, interrupts are off, and what the guest does to these ports exits.
+    unsafe { timer::start() };
     loop {
+        settle(cpu.as_mut(), &mut host);
         let exit = cpu.run(&mut registers);
         handle(exit, cpu.as_mut(), &mut registers, &mut host, &ram);
     }
@@ -101,34 +106,65 @@ fn handle(
             registers.rcx = u64::from(ecx);
             registers.rdx = u64::from(edx);
             cpu.skip(2);
-        }
-        Exit::Halt => {
-            if cpu.place().rflags & 0x200 == 0 {
-                stop("the guest stopped its processor for good");
+            let mut place = cpu.place();
+            if host.secure_interrupt(registers, &mut place) {
+                cpu.set_place(place);
             }
-            cpu.skip(1);
-            let start = bare::cpu::time();
-            while bare::cpu::time().wrapping_sub(start) < TICK {}
-            host.tick();
         }
-        Exit::Pause => {
-            cpu.skip(2);
-            host.tick();
-        }
+        Exit::Halt => halt(cpu, host),
+        Exit::Interrupt => cpu.take_interrupts(),
+        Exit::Port(access) => port(access, cpu, registers),
         Exit::Forbidden => cpu.raise(UD, None),
         Exit::Register | Exit::Memory(_) => cpu.raise(GP, Some(0)),
-        Exit::Nothing => {}
+        Exit::Nothing | Exit::Window => {}
         Exit::Died => stop("the guest had a triple fault"),
         Exit::Other(code) => {
             line!("hypervisor: exit {code:#x} at RIP {:#x}", cpu.place().rip);
             stop("an exit that this hypervisor does not know");
         }
     }
-    if !cpu.interrupt_waits()
-        && let Some(vector) = host.upcall()
+}
+
+/// What the timer brought, as far as the guest can take it now.
+fn settle(cpu: &mut dyn VirtualCpu, host: &mut Host) {
+    host.look_at_timer();
+    if cpu.open()
+        && let Some(vector) = host.when_open()
     {
         cpu.interrupt(vector);
     }
+    cpu.want_window(host.wants_window());
+}
+
+/// The guest sleeps until an interrupt comes for it.
+fn halt(cpu: &mut dyn VirtualCpu, host: &mut Host) {
+    if cpu.place().rflags & 0x200 == 0 {
+        stop("the guest stopped its processor for good");
+    }
+    cpu.skip(1);
+    for _ in 0..SLEEP {
+        host.look_at_timer();
+        if let Some(vector) = host.when_open() {
+            return cpu.interrupt(vector);
+        }
+        cpu.idle();
+    }
+    stop("the guest waits for an interrupt that nobody raises");
+}
+
+/// The hypervisor's ports: nothing is there.
+fn port(access: PortAccess, cpu: &mut dyn VirtualCpu, registers: &mut Registers) {
+    if access.string {
+        return cpu.raise(GP, Some(0));
+    }
+    if access.input {
+        registers.rax = match access.size {
+            1 => registers.rax | 0xff,
+            2 => registers.rax | 0xffff,
+            _ => 0xffff_ffff,
+        };
+    }
+    cpu.skip(access.length);
 }
 
 fn vmcall(cpu: &mut dyn VirtualCpu, registers: &mut Registers, host: &mut Host) {

@@ -7,11 +7,20 @@ use core::cell::UnsafeCell;
 
 use bare::cpu::{cpuid, msr, set_msr};
 
-use crate::cpu::{Exit, Paging, Place, Registers, VirtualCpu};
-use crate::guest_memory;
+use crate::cpu::{Exit, Paging, Place, PortAccess, Registers, VirtualCpu};
+use crate::{guest_memory, timer};
 
 const EFER: u32 = 0xc000_0080;
 const SVME: u64 = 1 << 12;
+/// What the guest may set in EFER: SCE, LME, LMA, NXE.
+const EFER_OF_GUEST: u64 = 0xd01;
+const LMA: u64 = 1 << 10;
+/// In the field for virtual interrupts: one is pending, whatever the task priority; the guest's interrupt flag and task
+/// priority are its own.
+const PENDING: u64 = 1 << 8;
+const OWN_FLAG: u64 = 1 << 20 | 1 << 24;
+/// Among the intercepts: a virtual interrupt.
+const VIRTUAL_INTERRUPT: u32 = 4;
 const VM_HSAVE_PA: u32 = 0xc001_0117;
 
 /// A page that the processor uses by its physical address.
@@ -47,7 +56,9 @@ mod field {
     pub const INTERRUPT: usize = 0x060;
     pub const SHADOW: usize = 0x068;
     pub const EXIT_CODE: usize = 0x070;
+    pub const EXIT_INFO1: usize = 0x078;
     pub const EXIT_INFO2: usize = 0x080;
+    pub const EXIT_EVENT: usize = 0x088;
     pub const NESTED: usize = 0x090;
     pub const EVENT: usize = 0x0a8;
     pub const NESTED_CR3: usize = 0x0b0;
@@ -103,9 +114,13 @@ svm_run:
     mov r15, [rsi + 624]
     mov rsi, [rsi + 544]
 
+    // The machine's interrupts are held back here (CLGI) and end the guest's run there: with interrupt masking of its own
+    // the guest's flag does not matter to them, but the host's at VMRUN does.
+    sti
     vmload rax
     vmrun rax
     vmsave rax
+    cli
 
     mov rax, [rsp + 24]
     mov [rax + 520], rbx
@@ -173,16 +188,26 @@ impl Svm {
         }
         let mut svm = Self { nested };
         svm.put32(field::EXCEPTIONS, 1 << 6);
-        // CPUID, PAUSE, HLT, INVLPGA, MSRs by the map, shutdown; all of SVM's own instructions.
+        // Interrupts of the machine's, virtual ones, CPUID, HLT, INVLPGA, ports and MSRs by their maps, shutdown; all of
+        // SVM's own instructions.
         svm.put32(
             field::INSTRUCTIONS,
-            1 << 18 | 1 << 23 | 1 << 24 | 1 << 26 | 1 << 28 | 1 << 31,
+            1 | 1 << 4 | 1 << 18 | 1 << 24 | 1 << 26 | 1 << 27 | 1 << 28 | 1 << 31,
         );
+        svm.put(field::INTERRUPT, OWN_FLAG);
         svm.put32(field::INSTRUCTIONS2, 0x7f);
         svm.put(field::IO_MAP, IO_MAP[0].address());
         svm.put(field::MSR_MAP, MSR_MAP[0].address());
-        // SAFETY: the map is this module's. Two bits for each register; these are VM_CR, IGNNE, SMM_CTL, VM_HSAVE_PA.
-        unsafe { (*MSR_MAP[1].0.get())[0x114 / 32] |= 0xff << ((0x114 % 32) * 2) };
+        // SAFETY: the maps are this module's, and the guest does not run yet. Two bits for each register, for reading and
+        // writing: where the local APIC is may be read; EFER; VM_CR, IGNNE, SMM_CTL, VM_HSAVE_PA. A bit for each port.
+        unsafe {
+            (*MSR_MAP[0].0.get())[0] |= 2 << (0x1b * 2);
+            (*MSR_MAP[0].0.get())[(0x800 + 0x80 / 4) / 8] |= 3;
+            (*MSR_MAP[1].0.get())[0x114 / 32] |= 0xff << ((0x114 % 32) * 2);
+            for port in timer::PORTS {
+                (*IO_MAP[0].0.get())[usize::from(port) / 64] |= 1 << (port % 64);
+            }
+        }
         // Address space 1, all of its old translations forgotten.
         svm.put(field::ASID, 1 | 1 << 32);
         if nested {
@@ -238,6 +263,50 @@ impl Svm {
         unsafe { (*GUEST.0.get())[field / 8] = value };
     }
 
+    /// EFER, which has a bit of the hypervisor's: the guest sees 0 there, and may not set it.
+    fn efer_access(&mut self, registers: &mut Registers) -> Exit {
+        let efer = self.get(field::EFER);
+        if self.get(field::EXIT_INFO1) & 1 == 0 {
+            let seen = efer & !SVME;
+            registers.rax = seen & 0xffff_ffff;
+            registers.rdx = seen >> 32;
+        } else {
+            let wanted = registers.rax & 0xffff_ffff | registers.rdx << 32;
+            let changes_mode = (wanted ^ efer) & (1 << 8) != 0;
+            if wanted & !EFER_OF_GUEST != 0 || changes_mode && self.get(field::CR0) >> 31 & 1 != 0 {
+                return Exit::Register;
+            }
+            // LMA is the processor's: a guest writes what it read.
+            self.put(field::EFER, wanted & !LMA | efer & LMA | SVME);
+        }
+        self.skip(2);
+        Exit::Nothing
+    }
+
+    /// Whether an interrupt with a vector was not taken yet.
+    fn interrupt_waits(&self) -> bool {
+        let interrupt = self.get(field::INTERRUPT);
+        interrupt & PENDING != 0 && interrupt >> 32 & 0xff != 0
+    }
+
+    /// Has one of the first instructions and events end the guest's run, or not.
+    fn intercept(&mut self, bit: u32, wanted: bool) {
+        let rest = (self.get(field::INSTRUCTIONS & !7) >> 32) as u32 & !(1 << bit);
+        self.put32(field::INSTRUCTIONS, rest | u32::from(wanted) << bit);
+    }
+
+    fn port_access(&self) -> PortAccess {
+        let what = self.get(field::EXIT_INFO1);
+        PortAccess {
+            input: what & 1 != 0,
+            string: what & 4 != 0,
+            size: (what >> 4) as u8 & 7,
+            length: self
+                .get(field::EXIT_INFO2)
+                .wrapping_sub(self.get(field::RIP)),
+        }
+    }
+
     fn put32(&mut self, field: usize, value: u32) {
         let shift = (field % 8) * 8;
         let word = self.get(field) & !(0xffff_ffff << shift);
@@ -266,12 +335,19 @@ impl VirtualCpu for Svm {
         registers.rax = self.get(field::RAX);
         self.put(field::EVENT, 0);
         self.put(field::ASID, 1);
+        // An exit in the middle of an interrupt or exception of the guest's, which would be lost.
+        if self.get(field::EXIT_EVENT) >> 31 & 1 != 0 {
+            return Exit::Other(self.get(field::EXIT_CODE));
+        }
         match self.get(field::EXIT_CODE) {
             0x46 => Exit::InvalidOpcode,
+            0x60 => Exit::Interrupt,
+            0x64 => Exit::Window,
             0x72 => Exit::Cpuid,
-            0x77 => Exit::Pause,
             0x78 => Exit::Halt,
             0x7a | 0x80..=0x86 => Exit::Forbidden,
+            0x7b => Exit::Port(self.port_access()),
+            0x7c if registers.rcx as u32 == EFER => self.efer_access(registers),
             0x7c => Exit::Register,
             0x7f => Exit::Died,
             0x400 => Exit::Memory(self.get(field::EXIT_INFO2)),
@@ -292,7 +368,7 @@ impl VirtualCpu for Svm {
         self.put(field::RSP, place.rsp);
         self.put(field::RFLAGS, place.rflags);
         // Behind the instruction after STI interrupts come in.
-        self.put(field::SHADOW, 0);
+        self.put(field::SHADOW, self.get(field::SHADOW) & !1);
     }
 
     fn privilege(&self) -> u8 {
@@ -312,12 +388,39 @@ impl VirtualCpu for Svm {
         self.put(field::EVENT, u64::from(vector) | 3 << 8 | 1 << 31 | code);
     }
 
-    fn interrupt_waits(&self) -> bool {
-        self.get(field::INTERRUPT) & 1 << 8 != 0
+    fn open(&self) -> bool {
+        self.get(field::RFLAGS) & 0x200 != 0
+            && self.get(field::SHADOW) & 1 == 0
+            && self.get(field::EVENT) >> 31 & 1 == 0
+            && !self.interrupt_waits()
     }
 
+    /// As a virtual interrupt, which the guest takes first of all. An injected event would do as well; QEMU 7.2 delivers one
+    /// twice when its own loop ends at that moment (`helper_vmrun` leaves the number in `exception_index`).
     fn interrupt(&mut self, vector: u8) {
-        // A virtual interrupt that is pending, whatever the task priority.
-        self.put(field::INTERRUPT, 1 << 8 | 1 << 20 | u64::from(vector) << 32);
+        self.put(
+            field::INTERRUPT,
+            OWN_FLAG | PENDING | u64::from(vector) << 32,
+        );
+        self.intercept(VIRTUAL_INTERRUPT, false);
+    }
+
+    fn want_window(&mut self, wanted: bool) {
+        if !self.interrupt_waits() {
+            // A pending virtual interrupt whose delivery is intercepted.
+            let pending = if wanted { PENDING } else { 0 };
+            self.put(field::INTERRUPT, OWN_FLAG | pending);
+            self.intercept(VIRTUAL_INTERRUPT, true);
+        }
+    }
+
+    fn take_interrupts(&mut self) {
+        // SAFETY: handlers are installed, on a stack of their own, and preserve every register.
+        unsafe { asm!("stgi", "sti", "nop", "cli", "clgi") };
+    }
+
+    fn idle(&mut self) {
+        // SAFETY: as above. The instruction behind STI runs before an interrupt does, so none comes too early for HLT.
+        unsafe { asm!("stgi", "sti", "hlt", "cli", "clgi") };
     }
 }

@@ -8,8 +8,8 @@ use core::cell::UnsafeCell;
 use bare::cpu::{cpuid, msr, set_msr};
 use bare::{CODE, DATA, TASK, line};
 
-use crate::cpu::{Exit, Paging, Place, Registers, VirtualCpu};
-use crate::guest_memory;
+use crate::cpu::{Exit, Paging, Place, PortAccess, Registers, VirtualCpu};
+use crate::{guest_memory, timer};
 
 const FEATURE_CONTROL: u32 = 0x3a;
 const BASIC: u32 = 0x480;
@@ -35,6 +35,7 @@ impl Page {
 static ON: Page = Page::new();
 static GUEST: Page = Page::new();
 static MSR_MAP: Page = Page::new();
+static IO_MAP: [Page; 2] = [const { Page::new() }; 2];
 static NESTED: [Page; 4] = [const { Page::new() }; 4];
 
 mod field {
@@ -45,6 +46,8 @@ mod field {
     pub const EVENT: u64 = 0x4016;
     pub const EVENT_ERROR: u64 = 0x4018;
     pub const SECONDARY: u64 = 0x401e;
+    pub const IO_MAP: u64 = 0x2000;
+    pub const IO_MAP2: u64 = 0x2002;
     pub const MSR_MAP: u64 = 0x2004;
     pub const NESTED: u64 = 0x201a;
     pub const GUEST_PHYSICAL: u64 = 0x2400;
@@ -53,9 +56,13 @@ mod field {
     pub const HOST_EFER: u64 = 0x2c02;
     pub const ERROR: u64 = 0x4400;
     pub const REASON: u64 = 0x4402;
+    pub const EXIT_EVENT: u64 = 0x4408;
+    pub const LENGTH: u64 = 0x440c;
     pub const SS_RIGHTS: u64 = 0x4818;
     pub const SHADOW: u64 = 0x4824;
+    pub const PREEMPTION: u64 = 0x482e;
     pub const CR4_MASK: u64 = 0x6002;
+    pub const QUALIFICATION: u64 = 0x6400;
     pub const CR0: u64 = 0x6800;
     pub const CR3: u64 = 0x6802;
     pub const CR4: u64 = 0x6804;
@@ -65,10 +72,17 @@ mod field {
     pub const RFLAGS: u64 = 0x6820;
 }
 
-/// HLT, PAUSE, the interrupt window, a map of MSRs, the second set of controls.
+/// Interrupts of the machine's end the guest's run; so does a timer of VMX's own.
+const INTERRUPTS: u64 = 1;
+const PREEMPTION: u64 = 1 << 6;
+/// How long the guest runs at most, in ticks of the time-stamp counter. Bochs forgets at an entry that interrupts are no longer
+/// held back, until the guest's flag changes: they are taken at every exit, and wait this long at most.
+const RUN: u64 = 1 << 18;
+const MISC: u32 = 0x485;
+/// HLT, the interrupt window, maps of ports and of MSRs, the second set of controls.
 const HLT: u64 = 1 << 7;
-const PAUSE: u64 = 1 << 30;
 const WINDOW: u64 = 1 << 2;
+const IO_MAPS: u64 = 1 << 25;
 const MSR_MAPS: u64 = 1 << 28;
 const SECOND: u64 = 1 << 31;
 /// Extended page tables, and a guest that may have paging off.
@@ -174,8 +188,6 @@ pub fn present() -> bool {
 #[derive(Debug)]
 pub struct Vmx {
     launched: bool,
-    /// An interrupt that waits for the guest to let it in.
-    waiting: Option<u8>,
 }
 
 fn read(field: u64) -> u64 {
@@ -245,10 +257,15 @@ impl Vmx {
         if second & (EPT | UNRESTRICTED) != EPT | UNRESTRICTED {
             return None;
         }
-        write(field::PIN, controls(register(0x481, 0x48d), 0));
+        let pin = controls(register(0x481, 0x48d), INTERRUPTS | PREEMPTION);
+        write(field::PIN, pin);
+        if pin & PREEMPTION != 0 {
+            // SAFETY: the register exists where VMX does. It says how much slower than the counter this timer is.
+            write(field::PREEMPTION, RUN >> (unsafe { msr(MISC) } & 31));
+        }
         write(
             field::PROCESSOR,
-            controls(register(0x482, 0x48e), HLT | PAUSE | MSR_MAPS | SECOND),
+            controls(register(0x482, 0x48e), HLT | IO_MAPS | MSR_MAPS | SECOND),
         );
         write(field::SECONDARY, second);
         write(
@@ -263,6 +280,9 @@ impl Vmx {
             write(unused, 0);
         }
         write(field::MSR_MAP, MSR_MAP.address());
+        write(field::IO_MAP, IO_MAP[0].address());
+        write(field::IO_MAP2, IO_MAP[1].address());
+        keep_own();
         // The guest sees VMXE as 0 and may leave it there; the processor wants it set.
         write(field::CR4_MASK, VMXE);
         map_guest();
@@ -270,17 +290,38 @@ impl Vmx {
         write(field::NESTED, NESTED[0].address() | 6 | 3 << 3);
         guest_state(entry);
         host_state();
-        Some(Self {
-            launched: false,
-            waiting: None,
-        })
+        Some(Self { launched: false })
     }
+}
 
-    /// Whether the guest would take an interrupt now.
-    fn open(&self) -> bool {
-        read(field::RFLAGS) & 0x200 != 0
-            && read(field::SHADOW) & 3 == 0
-            && read(field::EVENT) >> 31 & 1 == 0
+/// Marks the registers and ports that are the hypervisor's: where the local APIC is may be read, what VMX can do may not; no
+/// other registers of the map's two ranges are kept.
+fn keep_own() {
+    const READS: usize = 0;
+    const WRITES: usize = 0x800 / 8;
+    let own = [FEATURE_CONTROL].into_iter().chain(BASIC..BASIC + 0x14);
+    // SAFETY: the maps are this module's, and the guest does not run yet.
+    unsafe {
+        let registers = &mut *MSR_MAP.0.get();
+        registers[WRITES] |= 1 << 0x1b;
+        for register in own {
+            for part in [READS, WRITES] {
+                registers[part + register as usize / 64] |= 1 << (register % 64);
+            }
+        }
+        for port in timer::PORTS {
+            (*IO_MAP[0].0.get())[usize::from(port) / 64] |= 1 << (port % 64);
+        }
+    }
+}
+
+fn port_access() -> PortAccess {
+    let what = read(field::QUALIFICATION);
+    PortAccess {
+        input: what & 8 != 0,
+        string: what & 16 != 0,
+        size: (what & 7) as u8 + 1,
+        length: read(field::LENGTH),
     }
 }
 
@@ -408,17 +449,6 @@ impl VirtualCpu for Vmx {
     }
 
     fn run(&mut self, registers: &mut Registers) -> Exit {
-        if let Some(vector) = self.waiting {
-            let mut controls = read(field::PROCESSOR);
-            if self.open() {
-                write(field::EVENT, u64::from(vector) | 1 << 31);
-                self.waiting = None;
-                controls &= !WINDOW;
-            } else {
-                controls |= WINDOW;
-            }
-            write(field::PROCESSOR, controls);
-        }
         // A 64-bit guest is said to be one at each entry; it became one by itself.
         let long = read(field::EFER) & (1 << 10) != 0;
         let entry = read(field::ENTRY);
@@ -441,14 +471,21 @@ impl VirtualCpu for Vmx {
             return Exit::Other(read(field::ERROR));
         }
         self.launched = true;
+        self.take_interrupts();
+        // An exit in the middle of an interrupt or exception of the guest's, which would be lost.
+        if read(field::EXIT_EVENT) >> 31 & 1 != 0 {
+            return Exit::Other(read(field::REASON));
+        }
         match read(field::REASON) {
+            1 | 52 => Exit::Interrupt,
             2 => Exit::Died,
-            7 => Exit::Nothing,
+            7 => Exit::Window,
             10 => Exit::Cpuid,
             12 => Exit::Halt,
-            40 => Exit::Pause,
             18 => Exit::Vmcall,
             19..=27 | 50 | 53 => Exit::Forbidden,
+            30 => Exit::Port(port_access()),
+            31 | 32 => Exit::Register,
             48 => Exit::Memory(read(field::GUEST_PHYSICAL)),
             other => Exit::Other(other),
         }
@@ -466,8 +503,8 @@ impl VirtualCpu for Vmx {
         write(field::RIP, place.rip);
         write(field::RSP, place.rsp);
         write(field::RFLAGS, place.rflags);
-        // Behind the instruction after STI interrupts come in.
-        write(field::SHADOW, 0);
+        // Behind the instruction after STI or MOV to SS interrupts come in.
+        write(field::SHADOW, read(field::SHADOW) & !3);
     }
 
     fn privilege(&self) -> u8 {
@@ -488,11 +525,28 @@ impl VirtualCpu for Vmx {
         write(field::EVENT, u64::from(vector) | 3 << 8 | code | 1 << 31);
     }
 
-    fn interrupt_waits(&self) -> bool {
-        self.waiting.is_some()
+    fn open(&self) -> bool {
+        read(field::RFLAGS) & 0x200 != 0
+            && read(field::SHADOW) & 3 == 0
+            && read(field::EVENT) >> 31 & 1 == 0
     }
 
     fn interrupt(&mut self, vector: u8) {
-        self.waiting = Some(vector);
+        write(field::EVENT, u64::from(vector) | 1 << 31);
+    }
+
+    fn want_window(&mut self, wanted: bool) {
+        let rest = read(field::PROCESSOR) & !WINDOW;
+        write(field::PROCESSOR, rest | if wanted { WINDOW } else { 0 });
+    }
+
+    fn take_interrupts(&mut self) {
+        // SAFETY: handlers are installed, on a stack of their own, and preserve every register.
+        unsafe { asm!("sti", "nop", "cli") };
+    }
+
+    fn idle(&mut self) {
+        // SAFETY: as above. The instruction behind STI runs before an interrupt does, so none comes too early for HLT.
+        unsafe { asm!("sti", "hlt", "cli") };
     }
 }

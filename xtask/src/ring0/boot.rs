@@ -1,7 +1,8 @@
 //! One boot: an emulator under a time limit, and what it wrote.
 
-use std::io::Read;
-use std::path::PathBuf;
+use std::fs::File;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -11,30 +12,37 @@ use xshell::Shell;
 use super::boots::{Boot, Image, Loader};
 use super::{bochs, iso};
 
-/// No boot takes longer: they take a second, and a few where GRUB is in the way.
-const LIMIT: Duration = Duration::from_secs(120);
+/// No boot takes longer, in seconds: they take one, and ten in Bochs.
+const LIMIT: u64 = 120;
 
 /// What can be booted.
 pub struct Machine {
     guest: PathBuf,
     hypervisor: PathBuf,
-    /// For images of CDs and the files of an emulator.
+    /// For images of CDs, the files of an emulator, and what the images wrote.
     pub folder: PathBuf,
 }
 
 /// How a boot went.
+#[derive(Debug)]
 pub struct Run {
-    /// The emulator's exit status.
+    /// The emulator's exit status, where it says something.
     pub status: Option<i32>,
     /// What the image wrote, without carriage returns.
     pub output: String,
+    /// Where that is kept.
+    pub file: PathBuf,
     pub elapsed: Duration,
 }
 
 impl Run {
-    /// The last lines.
+    /// The last lines for people.
     pub fn tail(&self) -> String {
-        let lines: Vec<&str> = self.output.lines().collect();
+        let lines: Vec<&str> = self
+            .output
+            .lines()
+            .filter(|line| !line.starts_with("trace: "))
+            .collect();
         let from = lines.len().saturating_sub(40);
         lines.get(from..).unwrap_or_default().join("\n")
     }
@@ -60,93 +68,106 @@ impl Machine {
             Image::Guest => &self.guest,
             Image::Hypervisor => &self.hypervisor,
         };
-        let mut command = match boot.loader {
+        let file = self.folder.join(boot.file_name()).with_extension("txt");
+        match boot.loader {
             Loader::Pvh(line) => {
-                let mut command = qemu(boot);
-                command.arg("-kernel").arg(image);
+                let mut words = qemu(boot);
+                words.extend(["-kernel", "image"]);
                 if !line.is_empty() {
-                    command.args(["-append", line]);
+                    words.extend(["-append", line]);
                 }
-                command
+                std::fs::copy(image, self.folder.join("image"))?;
+                under_limit(&words, &self.folder, file)
             }
             Loader::Grub => {
-                let mut command = qemu(boot);
-                command.arg("-cdrom").arg(iso::make(&self.folder, image)?);
-                command
+                let mut words = qemu(boot);
+                words.extend(["-cdrom", "image.iso"]);
+                let cd = iso::make(&self.folder, image)?;
+                std::fs::copy(cd, self.folder.join("image.iso"))?;
+                under_limit(&words, &self.folder, file)
             }
             Loader::Bochs => {
-                let bochs = bochs::Bochs::prepare(
-                    &self.folder,
-                    &iso::make(&self.folder, image)?,
-                    boot.cpu,
-                )?;
-                let mut run = under_limit(&mut bochs.command())?;
-                // Bochs always ends with 1; what the image wrote tells how it ended.
-                run.output = bochs.output()?;
-                run.status = None;
-                return Ok(run);
+                let cd = iso::make(&self.folder, image)?;
+                let bochs = bochs::Bochs::prepare(&self.folder, &cd, boot.cpu)?;
+                let run = under_limit(bochs::Bochs::COMMAND, &bochs.folder, file);
+                // It says nothing of the image's itself, and its status is always 1. Where it did not come to its end, what the
+                // image wrote until then is wanted all the same.
+                let written = bochs.output()?;
+                match run {
+                    Ok(mut run) => {
+                        run.output = text(&written);
+                        run.status = None;
+                        std::fs::write(&run.file, &run.output)?;
+                        Ok(run)
+                    }
+                    Err(why) => Err(why.context(format!(
+                        "what it wrote is in {}",
+                        bochs.folder.join("serial.txt").display()
+                    ))),
+                }
             }
-        };
-        under_limit(&mut command)
+        }
     }
 }
 
-fn qemu(boot: &Boot) -> Command {
-    let mut command = Command::new("qemu-system-x86_64");
-    command
-        .args([
-            "-accel",
-            "tcg",
-            "-cpu",
-            boot.cpu,
-            "-m",
-            "512",
-            "-nodefaults",
-            "-no-reboot",
-        ])
-        .args([
-            "-display",
-            "none",
-            "-device",
-            "isa-debug-exit,iobase=0xf4,iosize=4",
-        ])
-        .args(boot.more);
-    command
+/// QEMU runs in the folder, so that no path is among its options, in which a comma would mean something.
+fn qemu(boot: &Boot) -> Vec<&'static str> {
+    let mut words = vec!["qemu-system-x86_64", "-accel", "tcg", "-cpu", boot.cpu];
+    words.extend(["-m", "512", "-nodefaults", "-no-reboot", "-display", "none"]);
+    words.extend(["-device", "isa-debug-exit,iobase=0xf4,iosize=4"]);
+    words.extend(boot.more);
+    words
 }
 
-/// Runs a program without input, and kills it when it takes too long.
-fn under_limit(command: &mut Command) -> Result<Run> {
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).replace('\r', "")
+}
+
+/// Runs a program without input in a folder, what it writes goes to a file. `timeout` ends it and whatever it started when it
+/// takes too long, even if this program is gone by then.
+fn under_limit(words: &[&str], folder: &Path, file: PathBuf) -> Result<Run> {
     let start = Instant::now();
-    let mut child = command
+    let errors = file.with_extension("err");
+    let name = words.first().copied().unwrap_or_default();
+    let status = Command::new("timeout")
+        .args(["--signal=KILL", &LIMIT.to_string()])
+        .args(words)
+        .current_dir(folder)
         .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()
-        .with_context(|| format!("{} does not start", command.get_program().display()))?;
-    let mut pipe = child.stdout.take().context("the output is a pipe")?;
-    let reader = std::thread::spawn(move || {
-        let mut bytes = Vec::new();
-        let _ = pipe.read_to_end(&mut bytes);
-        bytes
-    });
-    let status = loop {
-        if let Some(status) = child.try_wait()? {
-            break Some(status);
-        }
-        if start.elapsed() > LIMIT {
-            child.kill()?;
-            child.wait()?;
-            break None;
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    };
-    let bytes = reader.join().unwrap_or_default();
-    let output = String::from_utf8_lossy(&bytes).replace('\r', "");
-    let Some(status) = status else {
-        bail!("no end within {} s; it wrote:\n{output}", LIMIT.as_secs());
-    };
+        .stdout(File::create(&file)?)
+        .stderr(File::create(&errors)?)
+        .status()
+        .context("`timeout`, of the coreutils, does not start")?;
+    let output = text(&std::fs::read(&file)?);
+    let said = text(&std::fs::read(&errors)?);
+    if start.elapsed() >= Duration::from_secs(LIMIT) {
+        bail!(
+            "no end within {LIMIT} s; what it wrote is in {}",
+            file.display()
+        );
+    }
+    if let Some(signal) = status.signal() {
+        bail!("{name} was ended by signal {signal}: {said}");
+    }
+    // What `timeout` says of a program that it cannot start.
+    if let Some(126 | 127) = status.code() {
+        bail!("{name} does not start: {said}");
+    }
+    if output.is_empty() && !said.is_empty() && name != "bochs" {
+        bail!("{name} said nothing but: {said}{}", version(name));
+    }
     Ok(Run {
         status: status.code(),
         output,
+        file,
         elapsed: start.elapsed(),
     })
+}
+
+/// Which version it is, for those who look for what is wrong.
+pub fn version(program: &str) -> String {
+    let said = Command::new(program).arg("--version").output();
+    let said = said.map(|said| text(&said.stdout)).unwrap_or_default();
+    let first = said.lines().next().unwrap_or_default();
+    format!("(this is {first}; 7.2 is known to work)")
 }

@@ -50,6 +50,18 @@ pub struct Boot {
     pub end: End,
 }
 
+impl Boot {
+    /// Its name as a file's.
+    pub fn file_name(&self) -> String {
+        let words: Vec<&str> = self
+            .name
+            .split(|letter: char| !letter.is_ascii_alphanumeric())
+            .filter(|word| !word.is_empty())
+            .collect();
+        words.join("-")
+    }
+}
+
 const SERIAL: &[&str] = &["-serial", "stdio"];
 
 /// The boots under QEMU.

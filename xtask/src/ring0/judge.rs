@@ -187,3 +187,119 @@ fn numbers(text: &str) -> Vec<usize> {
         .filter_map(|word| word.parse().ok())
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+    use std::time::Duration;
+
+    use super::super::boots::{BOCHS, QEMU};
+    use super::*;
+
+    const GOOD: &str = "guest: started
+   1  a_call     asked      0  ok
+   2  a_call     again     -1  left out
+      a check: ok
+cost: a(value) bare 9 typed 9 difference 0
+cost: b(value, value) bare 9 typed 9 difference 0
+ring0: passed: 1 steps, 1 checks, 0 failed
+";
+
+    fn tables() -> Tables {
+        let rows: Vec<String> = rows(GOOD).map(str::to_owned).collect();
+        assert_eq!(rows.len(), 2);
+        Tables {
+            recorded: rows.clone(),
+            any: rows,
+        }
+    }
+
+    fn run(status: i32, output: &str) -> Run {
+        Run {
+            status: Some(status),
+            output: output.to_owned(),
+            file: PathBuf::new(),
+            elapsed: Duration::ZERO,
+        }
+    }
+
+    fn boot(end: End) -> Boot {
+        Boot { end, ..QEMU[0] }
+    }
+
+    #[test]
+    fn a_run_passes_when_everything_is_as_it_should() {
+        for end in [End::Passed, End::PassedAnywhere, End::PassedAtNoCost] {
+            let judged = judge(&boot(end), &run(PASSED, GOOD), &tables()).unwrap();
+            assert_eq!((judged.steps, judged.checks), (1, 1));
+        }
+    }
+
+    #[test]
+    fn a_run_fails_when_one_thing_is_not() {
+        let passed = boot(End::Passed);
+        for status in [FAILED, REFUSED, 0, 1] {
+            assert!(judge(&passed, &run(status, GOOD), &tables()).is_err());
+        }
+        for (from, to) in [
+            ("asked      0  ok", "asked      0  FAILED: refused"),
+            ("asked      0  ok", "asked     -1  ok"),
+            ("   2  a_call     again     -1  left out\n", ""),
+            ("again     -1  left out", "again     -1  ok"),
+            ("      a check: ok\n", ""),
+            ("a check: ok", "a check: FAILED"),
+            ("1 steps", "2 steps"),
+            ("1 checks", "2 checks"),
+            ("0 failed", "1 failed"),
+            ("ring0: passed", "ring0: FAILED"),
+            ("ring0: passed: 1 steps, 1 checks, 0 failed\n", ""),
+        ] {
+            assert!(GOOD.contains(from));
+            let output = GOOD.replace(from, to);
+            assert!(
+                judge(&passed, &run(PASSED, &output), &tables()).is_err(),
+                "{to}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_typed_call_that_costs_something_fails() {
+        let boot = boot(End::PassedAtNoCost);
+        for (from, to) in [
+            (
+                "bare 9 typed 9 difference 0\ncost: b",
+                "bare 9 typed 10 difference 1\ncost: b",
+            ),
+            ("cost: b(value, value) bare 9 typed 9 difference 0\n", ""),
+        ] {
+            assert!(GOOD.contains(from));
+            let output = GOOD.replace(from, to);
+            assert!(judge(&boot, &run(PASSED, &output), &tables()).is_err());
+        }
+    }
+
+    #[test]
+    fn a_failure_that_was_asked_for_has_to_come() {
+        let failed = boot(End::Failed("EXCEPTION 13"));
+        let output = "EXCEPTION 13 at RIP 0x1\n";
+        assert!(judge(&failed, &run(FAILED, output), &tables()).is_ok());
+        assert!(judge(&failed, &run(PASSED, output), &tables()).is_err());
+        assert!(judge(&failed, &run(FAILED, GOOD), &tables()).is_err());
+        let refused = boot(End::Refused("no hypervisor"));
+        let output = "guest: no hypercall was made: no hypervisor\nring0: refused\n";
+        assert!(judge(&refused, &run(REFUSED, output), &tables()).is_ok());
+        assert!(judge(&refused, &run(REFUSED, GOOD), &tables()).is_err());
+    }
+
+    #[test]
+    fn boots_have_files_of_their_own() {
+        let names: Vec<String> = QEMU.iter().chain(BOCHS).map(Boot::file_name).collect();
+        for (at, name) in names.iter().enumerate() {
+            assert!(!names[..at].contains(name), "{name}");
+            assert!(
+                !name.contains(|letter: char| !letter.is_ascii_alphanumeric() && letter != '-')
+            );
+        }
+    }
+}

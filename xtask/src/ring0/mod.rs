@@ -14,10 +14,11 @@ mod trace;
 use anyhow::{Context, Result, bail};
 use xshell::Shell;
 
+pub use bochs::{BIOS, VIDEO_BIOS};
 pub use build::target;
 
 use boot::Machine;
-use boots::{BOCHS, Boot, End, QEMU};
+use boots::{BOCHS, Boot, End, Loader, QEMU};
 use build::Tables;
 use judge::Judged;
 
@@ -90,14 +91,27 @@ pub fn run(shell: &Shell, flags: Flags) -> Result<()> {
                 );
                 all.add(&judged);
                 if boot.end == End::Passed {
-                    traces.push(trace::extract(&run.output, &machine.folder, boot.name)?);
+                    let path = machine.folder.join(boot.file_name()).with_extension("hct");
+                    let bytes = trace::extract(&run.output)
+                        .with_context(|| format!("the trace of boot `{}`", boot.name))?;
+                    std::fs::write(&path, bytes)?;
+                    traces.push(path);
                 }
             }
             Err(why) => {
                 if !flags.verbose {
                     println!("{}", run.tail());
                 }
-                bail!("boot `{}` ({}): {why}", boot.name, boot.shows);
+                bail!(
+                    "boot `{}` ({}): {why}; all that it wrote is in {} {}",
+                    boot.name,
+                    boot.shows,
+                    run.file.display(),
+                    match boot.loader {
+                        Loader::Bochs => String::new(),
+                        _ => boot::version("qemu-system-x86_64"),
+                    }
+                );
             }
         }
     }

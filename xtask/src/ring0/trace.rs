@@ -1,25 +1,24 @@
 //! The trace that a guest recorded: cut out of its output, opened, compared, replayed.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use xshell::{Shell, cmd};
 
 use super::build::quietly;
 
-/// Cuts the trace out of an output and writes it to a file in the folder.
-pub fn extract(output: &str, folder: &Path, boot: &str) -> Result<PathBuf> {
+/// Cuts the trace out of an output. Its lines are complete and nothing but hexadecimal; what is wrong within a byte the
+/// trace's own checksums tell.
+pub fn extract(output: &str) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     for line in output
         .lines()
         .filter_map(|line| line.strip_prefix("trace: "))
     {
         for pair in line.as_bytes().chunks(2) {
-            let pair = str::from_utf8(pair)?;
-            bytes.push(
-                u8::from_str_radix(pair, 16)
-                    .with_context(|| format!("`{line}` is no line of a trace"))?,
-            );
+            let digits = pair.len() == 2 && pair.iter().all(u8::is_ascii_hexdigit);
+            ensure!(digits, "`{line}` is no line of a trace");
+            bytes.push(u8::from_str_radix(str::from_utf8(pair)?, 16)?);
         }
     }
     let end = output
@@ -31,9 +30,7 @@ pub fn extract(output: &str, folder: &Path, boot: &str) -> Result<PathBuf> {
         "{} bytes of a trace arrived, and the guest sent {end}",
         bytes.len()
     );
-    let path = folder.join(boot.replace(' ', "-")).with_extension("hct");
-    std::fs::write(&path, bytes)?;
-    Ok(path)
+    Ok(bytes)
 }
 
 /// Shows and verifies a trace by the tool for it, compares it with the loopback's, and lets it answer the suite.
@@ -72,4 +69,33 @@ pub fn check(shell: &Shell, path: &Path) -> Result<()> {
         path.display()
     );
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::extract;
+
+    const WHOLE: &str = "guest: started\ntrace: 48c0ff\n   1  a row\ntrace: 00\ntrace end: 4 bytes\nring0: passed\n";
+
+    #[test]
+    fn a_trace_is_cut_out_of_what_is_around_it() {
+        assert_eq!(extract(WHOLE).unwrap(), [0x48, 0xc0, 0xff, 0]);
+    }
+
+    #[test]
+    fn what_the_way_did_to_a_trace_is_noticed() {
+        for (from, to) in [
+            ("trace: 00\n", ""),
+            ("trace: 00\n", "trace: 00\ntrace: 00\n"),
+            ("trace: 48c0ff", "trace: 48c0f"),
+            ("trace: 48c0ff", "trace: 48cEXCEPTION 13"),
+            ("trace: 48c0ff", "trace: 48+0ff"),
+            ("trace end: 4 bytes\n", ""),
+            ("trace end: 4 bytes\n", "trace end: 4"),
+            ("trace: 00", "trce: 00"),
+        ] {
+            assert!(WHOLE.contains(from));
+            assert!(extract(&WHOLE.replace(from, to)).is_err(), "{to}");
+        }
+    }
 }
