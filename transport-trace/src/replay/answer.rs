@@ -17,8 +17,8 @@ use super::output;
 use super::pages::Wrong;
 use super::report::{Cause, Divergence};
 use super::run::OfLane;
-use super::tape::Tape;
-use crate::entry::{Call, Outcome, capture};
+use super::tape::{Found, Notes, Tape};
+use crate::entry::{Call, Outcome, PageChange, capture};
 use crate::schema::Schema;
 
 #[derive(Debug)]
@@ -130,17 +130,37 @@ impl Shared {
         self.options.mode == Mode::Strict && !self.options.unchecked_pages && !tape.pool
     }
 
-    /// Writes what was noted next between two calls.
+    /// Writes what was noted next between two calls, whichever look of the program's found it.
     pub(super) fn note(&self, tape: &mut Tape) -> bool {
-        let Some(changes) = tape.next_notes().next() else {
-            return false;
-        };
-        if self.checks_pages(tape) {
-            tape.pages.show(&changes);
-        } else {
-            tape.pages.write(&changes);
+        match tape.next_notes().and_then(Notes::next) {
+            Some(changes) => {
+                self.show(tape, &changes);
+                true
+            }
+            None => false,
         }
-        true
+    }
+
+    /// The program looks: it finds what the recorded one found at its look of the same number.
+    pub(super) fn look(&self, tape: &mut Tape) {
+        if self.options.first_look {
+            self.note(tape);
+            return;
+        }
+        match tape.next_notes().and_then(Notes::look) {
+            Some(Found::Changes(changes)) => self.show(tape, &changes),
+            // What the pages hold is known here as well.
+            Some(Found::Nothing) => self.show(tape, &[]),
+            None => {}
+        }
+    }
+
+    fn show(&self, tape: &mut Tape, changes: &[PageChange]) {
+        if self.checks_pages(tape) {
+            tape.pages.show(changes);
+        } else {
+            tape.pages.write(changes);
+        }
     }
 
     /// A call that the trace knows by name under another number.

@@ -108,14 +108,14 @@ pub(crate) fn has_secret(call: &Call) -> bool {
         })
 }
 
-/// Chooses by the options. Gaps that may be crossed are crossed, also where nothing is found.
+/// Chooses by the options.
 pub(crate) fn choose(
     options: &Options,
     bindings: &Bindings,
     tape: &mut Tape,
     live: &Call,
 ) -> Result<Chosen, Nothing> {
-    cross(options, tape);
+    tape.advance();
     let mode = if tape.pool { Mode::Keyed } else { options.mode };
     let head = tape.head;
     let group = tape.record(head).and_then(|record| record.group);
@@ -168,17 +168,4 @@ pub(crate) fn choose(
         }
     }
     renamed.ok_or_else(|| due.unwrap_or_else(|| Nothing::because(Cause::End)))
-}
-
-/// Moves the head to what comes next, over gaps where that is allowed.
-fn cross(options: &Options, tape: &mut Tape) {
-    tape.advance();
-    if options.cross_losses {
-        for item in tape.items.iter_mut().skip(tape.head) {
-            if let Item::Missing { crossed, .. } = item {
-                *crossed = true;
-            }
-        }
-        tape.advance();
-    }
 }

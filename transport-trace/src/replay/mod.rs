@@ -19,7 +19,8 @@
 //!
 //! # Memory that a hypervisor keeps
 //! What a hypervisor wrote into a shared page is written again at the points where the recorder saw it: at the enter and
-//! the exit of calls, and where the program [asked](ReplayLane::note_pages). What the program itself wrote is compared.
+//! the exit of calls, and where the program [looked](ReplayLane::note_pages). A program that polls finds a change at the
+//! same look as when it was recorded. What the program itself wrote is compared.
 //!
 //! # When a program leaves the trace
 //! The call is answered with [`Unexpected`](hypercall_core::TransportError::Unexpected) and a summary, and so is every

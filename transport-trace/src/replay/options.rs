@@ -38,6 +38,7 @@ pub struct Options {
     pub(crate) accept_damage: bool,
     pub(crate) unchecked_pages: bool,
     pub(crate) pages_ahead: bool,
+    pub(crate) first_look: bool,
     pub(crate) secret_key: Option<[u8; 16]>,
     pub(crate) interface: Option<&'static InterfaceInfo>,
     pub(crate) faults: Option<Plan<FAULTS>>,
@@ -126,6 +127,14 @@ impl Options {
     #[must_use]
     pub const fn pages_ahead(mut self) -> Self {
         self.pages_ahead = true;
+        self
+    }
+
+    /// Shows at the first look what the recorded program found after some looks that found nothing. For programs that look
+    /// less often than they did when they were recorded, such as those that give up by a clock.
+    #[must_use]
+    pub const fn at_first_look(mut self) -> Self {
+        self.first_look = true;
         self
     }
 

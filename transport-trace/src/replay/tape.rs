@@ -8,6 +8,8 @@ use crate::entry::{Call, Entry, PageChange, When};
 
 /// Why calls are missing that no record tells of.
 const DAMAGED: &str = "the trace is damaged";
+/// Why nobody knows what a page held.
+const LATE: &str = "the ring had no room for a change of a shared page, which stands later than it came";
 
 /// One lane of a trace that is replayed.
 #[derive(Debug, Default)]
@@ -28,6 +30,8 @@ pub(crate) struct Tape {
     pub(crate) tail: Notes,
     /// The item whose notes were written ahead.
     pub(crate) ahead: Option<usize>,
+    /// Gaps are no ends.
+    pub(crate) crosses: bool,
     /// Calls overlapped when they were recorded: their order does not matter.
     pub(crate) pool: bool,
 }
@@ -46,13 +50,14 @@ pub(crate) fn tapes(recorded: &Recorded, options: &Options) -> Vec<Tape> {
                 name,
                 recorded.of_lane(id).cloned(),
                 &options.groups,
+                options.cross_losses,
             ));
             continue;
         };
         let entries = recorded
             .of_lane(id)
             .map(|entry| pool::renumbered(entry, number));
-        let part = Tape::new(of.clone(), entries, &[]);
+        let part = Tape::new(of.clone(), entries, &[], options.cross_losses);
         match tapes.iter_mut().find(|tape| tape.name == *of) {
             Some(tape) => pool::join(tape, part),
             None => tapes.push(Tape { pool: true, ..part }),
@@ -90,38 +95,71 @@ pub(crate) struct Record {
     pub(crate) group: Option<usize>,
 }
 
-/// Changes of pages that were noted between two calls, one list for each time that the program asked.
+/// Changes of pages that were noted between two calls, one list for each time that the program asked and was shown
+/// something.
 #[derive(Debug, Default)]
 pub(crate) struct Notes {
-    groups: Vec<Vec<PageChange>>,
+    looks: Vec<Look>,
     done: usize,
+    /// Looks of the live program since the last one that was done.
+    made: u64,
+}
+
+/// What one look found.
+#[derive(Debug)]
+struct Look {
+    /// Which look since the last call or the last look that found something: 1 the first.
+    number: u64,
+    changes: Vec<PageChange>,
+}
+
+/// What a look of the live program finds.
+#[derive(Debug)]
+pub(crate) enum Found {
+    /// The pages, unchanged: the recorded program looked here, and later again.
+    Nothing,
+    /// Changes.
+    Changes(Vec<PageChange>),
 }
 
 impl Notes {
     fn push(&mut self, change: PageChange) {
-        // One look gives each page at most once, and all with one time.
-        match self.groups.last_mut() {
-            Some(group)
-                if group
-                    .last()
-                    .is_some_and(|last| last.ticks == change.ticks && last.page < change.page) =>
-            {
-                group.push(change);
-            }
-            _ => self.groups.push(vec![change]),
+        // All that one look finds has one time. A recorder that did not count its looks wrote each page at most once.
+        let same = self.looks.last().and_then(|look| look.changes.last());
+        let same = same.is_some_and(|last| {
+            change.look == 0 && last.ticks == change.ticks && last.page <= change.page
+        });
+        match self.looks.last_mut() {
+            Some(look) if same => look.changes.push(change),
+            _ => self.looks.push(Look {
+                number: change.look.max(1),
+                changes: vec![change],
+            }),
         }
     }
 
     /// What was not asked for yet.
     pub(crate) fn rest(&self) -> impl Iterator<Item = &PageChange> {
-        self.groups.iter().skip(self.done).flatten()
+        let rest = self.looks.iter().skip(self.done);
+        rest.flat_map(|look| &look.changes)
     }
 
-    /// The next list.
+    /// The next list, whenever the recorded program saw it.
     pub(crate) fn next(&mut self) -> Option<Vec<PageChange>> {
-        let group = self.groups.get_mut(self.done)?;
+        let look = self.looks.get_mut(self.done)?;
         self.done = self.done.saturating_add(1);
-        Some(core::mem::take(group))
+        self.made = 0;
+        Some(core::mem::take(&mut look.changes))
+    }
+
+    /// What the next look finds; `None` where the recorded program did not look any more, or found nothing more.
+    pub(crate) fn look(&mut self) -> Option<Found> {
+        let due = self.looks.get(self.done)?.number;
+        self.made = self.made.saturating_add(1);
+        if self.made < due {
+            return Some(Found::Nothing);
+        }
+        self.next().map(Found::Changes)
     }
 }
 
@@ -150,9 +188,11 @@ impl Tape {
         name: String,
         entries: impl Iterator<Item = Entry>,
         groups: &[Group],
+        crosses: bool,
     ) -> Self {
         let mut tape = Self {
             name,
+            crosses,
             ..Self::default()
         };
         let (mut notes, mut enter) = (Notes::default(), Vec::new());
@@ -179,6 +219,9 @@ impl Tape {
                     tape.missing(lost.count, lost.cause.to_string());
                 }
                 Entry::Pages(change) => {
+                    if change.late {
+                        tape.missing(0, LATE.to_owned());
+                    }
                     if change.when != When::Enter {
                         tape.pages.learn(&change);
                     }
@@ -201,7 +244,7 @@ impl Tape {
         self.items.push(Item::Missing {
             count,
             why,
-            crossed: false,
+            crossed: self.crosses,
         });
     }
 
@@ -270,12 +313,13 @@ impl Tape {
         })
     }
 
-    /// The notes before the next call.
-    pub(crate) fn next_notes(&mut self) -> &mut Notes {
+    /// The notes before the next call; `None` where nobody knows what was seen here.
+    pub(crate) fn next_notes(&mut self) -> Option<&mut Notes> {
         self.advance();
         match self.items.get_mut(self.head) {
-            Some(Item::Record(record)) => &mut record.notes,
-            _ => &mut self.tail,
+            Some(Item::Record(record)) => Some(&mut record.notes),
+            Some(Item::Missing { .. }) => None,
+            None => Some(&mut self.tail),
         }
     }
 }
