@@ -38,11 +38,14 @@ impl Calls {
         }
         let now = (lane.to_owned(), change.index, change.ticks, change.page);
         // As the replayer tells looks apart.
-        let same = self.noted.as_ref().is_some_and(|(lane, index, ticks, page)| {
-            change.look == 0
-                && (lane, *index, *ticks) == (&now.0, now.1, now.2)
-                && *page <= change.page
-        });
+        let same = self
+            .noted
+            .as_ref()
+            .is_some_and(|(lane, index, ticks, page)| {
+                change.look == 0
+                    && (lane, *index, *ticks) == (&now.0, now.1, now.2)
+                    && *page <= change.page
+            });
         if !same {
             let lane = identifier(lane);
             self.lines.push(match change.look {

@@ -9,8 +9,8 @@ use crate::entry::{
     Target, Unknown, When,
 };
 use crate::format::record::{
-    PAGES_LATE, PAGES_MANY_LOOKS,
-    CALL_HEAD, LOST_LENGTH, PAGES_HEAD, failure, kind, padded, parse_word, shape,
+    CALL_HEAD, LOST_LENGTH, PAGES_HEAD, PAGES_LATE, PAGES_MANY_LOOKS, failure, kind, padded,
+    parse_word, shape,
 };
 use crate::format::{MAX_BLOCK, u16_at, u32_at, u64_at};
 use crate::schema::Schema;

@@ -157,7 +157,10 @@ fn runs(room: &Watched, from: usize, most: usize) -> impl Iterator<Item = (usize
     core::iter::from_fn(move || {
         let (start, end) = next_run(room, from)?;
         // Two words of the record for each two of the page: their bytes before and after.
-        let fits = room_left.checked_sub(RUN_HEAD)?.checked_div(16)?.saturating_mul(2);
+        let fits = room_left
+            .checked_sub(RUN_HEAD)?
+            .checked_div(16)?
+            .saturating_mul(2);
         let end = end.min(start.saturating_add(fits));
         if start >= end {
             room_left = 0;

@@ -44,6 +44,7 @@ mod answer;
 pub(crate) mod bind;
 mod choose;
 pub(crate) mod compare;
+mod continuity;
 mod difference;
 mod diverge;
 mod error;

@@ -146,7 +146,10 @@ impl fmt::Display for Cause {
                 write!(f, "the trace has no such lane, only: {}", lanes.join(", "))
             }
             Self::Missing { count: 0, why } => {
-                write!(f, "what was seen in between is missing from the trace ({why})")
+                write!(
+                    f,
+                    "what was seen in between is missing from the trace ({why})"
+                )
             }
             Self::Missing { count, why } => {
                 write!(f, "{count} calls are missing from the trace here ({why})")

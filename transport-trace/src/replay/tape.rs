@@ -1,5 +1,6 @@
 //! The records of one lane, in their order, each with what belongs to it.
 
+use super::continuity::Continuity;
 use super::options::{Group, Options};
 use super::pages::Pages;
 use super::pool;
@@ -8,8 +9,10 @@ use crate::entry::{Call, Entry, PageChange, When};
 
 /// Why calls are missing that no record tells of.
 const DAMAGED: &str = "the trace is damaged";
+const GAP: &str = "a change of a shared page is not there: the next one starts from something else";
 /// Why nobody knows what a page held.
-const LATE: &str = "the ring had no room for a change of a shared page, which stands later than it came";
+const LATE: &str =
+    "the ring had no room for a change of a shared page, which stands later than it came";
 
 /// One lane of a trace that is replayed.
 #[derive(Debug, Default)]
@@ -197,6 +200,7 @@ impl Tape {
         };
         let (mut notes, mut enter) = (Notes::default(), Vec::new());
         let mut expected: Option<u64> = None;
+        let mut continuity = Continuity::default();
         for entry in entries {
             match entry {
                 Entry::Call(call) => {
@@ -219,8 +223,11 @@ impl Tape {
                     tape.missing(lost.count, lost.cause.to_string());
                 }
                 Entry::Pages(change) => {
+                    let follows = continuity.follows(&change);
                     if change.late {
                         tape.missing(0, LATE.to_owned());
+                    } else if !follows && !matches!(tape.items.last(), Some(Item::Missing { .. })) {
+                        tape.missing(0, GAP.to_owned());
                     }
                     if change.when != When::Enter {
                         tape.pages.learn(&change);
