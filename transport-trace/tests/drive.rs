@@ -183,3 +183,67 @@ fn pages_hold_what_was_recorded() {
     let none = driver().drive(&Recorded::default(), &fake().1);
     assert_eq!(none.made, 0);
 }
+
+/// A call that carries other things in this program's interface is not made: it would say something else.
+#[test]
+fn an_older_interface_is_not_driven() {
+    use hypercall_trace::schema::Register;
+
+    let mut recorded = record(&vm_life);
+    let mut schema = (*recorded.schema).clone();
+    for call in &mut schema.interfaces[0].calls {
+        if call.name == "inject_msi"
+            && let Register::Block { size, .. } = &mut std::sync::Arc::make_mut(call).registers[1]
+        {
+            *size += 8;
+        }
+    }
+    let schema = std::sync::Arc::new(schema);
+    for entry in &mut recorded.entries {
+        if let Entry::Call(call) = entry {
+            let name = call.name().to_owned();
+            call.schema = schema.find(None, &name).cloned();
+        }
+    }
+    recorded.schema = schema;
+    let driven = driver().drive(&recorded, &fake().1);
+    let not_made: Vec<_> = driven
+        .not_made
+        .iter()
+        .map(|not| (not.call.line.index, not.why))
+        .collect();
+    assert_eq!(not_made, [(11, WhyNotMade::OtherInterface)], "{driven}");
+}
+
+/// A VM's id inside a register's number is the live one's.
+#[test]
+fn a_power_command_is_about_the_live_vm() {
+    let recorded = record(&|world: &World| {
+        let port = world.lane("main");
+        let vm = port.hypervisor().create_vm(&mut creation("one")).unwrap();
+        let _ = port.hypervisor().pm_get_cx_count(PmCommand::new(vm));
+        port.hypervisor().pause_vm(vm).unwrap();
+        port.hypervisor().destroy_vm(vm).unwrap();
+        // An id of no VM.
+        let _ = port.hypervisor().pm_get_cx_count(PmCommand::new(vm));
+    });
+    let seen = Seen(fake_with("somebody else").1, std::sync::Mutex::default());
+    let driven = driver().drive(&recorded, &seen);
+    assert!(driven.differences.is_empty(), "{driven}");
+    let asked = seen.1.into_inner().unwrap();
+    assert_eq!(asked, [VmId(3), VmId(3)], "the trace has VmId(2)");
+}
+
+/// Notes which VM is asked about.
+struct Seen<T>(T, std::sync::Mutex<Vec<VmId>>);
+
+impl<T: Transport> Transport for Seen<T> {
+    fn call<'a>(&self, info: &'static CallInfo, args: [Arg<'a>; 2]) -> Result<i64, TransportError> {
+        if info.name == "pm_get_cx_count"
+            && let Arg::Value(command) = args[0]
+        {
+            self.1.lock().unwrap().push(PmCommand(command).vm());
+        }
+        self.0.call(info, args)
+    }
+}

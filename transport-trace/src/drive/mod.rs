@@ -33,7 +33,9 @@ use hypercall_core::{SharedPage, Transport};
 use crate::diff::{differences, outcome};
 use crate::entry::{Call, Entry, Failure, Outcome, PageChange, Place};
 use crate::replay::bind::Bindings;
+use crate::replay::interface::difference;
 use crate::replay::{Line, OfLane, Recorded, text};
+use crate::schema::Schema;
 use build::Build;
 pub use report::{Driven, NotMade, OtherAnswer, WhyNotMade};
 
@@ -104,6 +106,7 @@ impl Driver {
         let mut run = Run {
             driver: self,
             transport,
+            compiled: Schema::from_interfaces(&[self.interface]),
             bindings: Bindings::default(),
             build: Build::new(self.pages.clone()),
             out: Driven::default(),
@@ -141,6 +144,7 @@ impl Driver {
 struct Run<'d, T: ?Sized> {
     driver: &'d Driver,
     transport: &'d T,
+    compiled: Schema,
     bindings: Bindings,
     build: Build,
     out: Driven,
@@ -161,7 +165,14 @@ impl<T: Transport + ?Sized> Run<'_, T> {
             return true;
         }
         let info = self.driver.interface.call(call.name());
-        let Some(info) = info.filter(|info| info.number == call.number) else {
+        let info = info.filter(|_| {
+            // A block of another size or layout would say something else than was recorded.
+            let ours = self.compiled.find(None, call.name());
+            let theirs = call.schema.as_deref();
+            ours.zip(theirs)
+                .is_some_and(|(ours, theirs)| difference(theirs, ours).is_none())
+        });
+        let Some(info) = info else {
             self.out.not_made.push(NotMade {
                 call: this(),
                 why: WhyNotMade::OtherInterface,

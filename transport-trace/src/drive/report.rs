@@ -52,7 +52,7 @@ pub enum WhyNotMade {
     Unfinished,
     /// It holds a secret, of which the trace has no more than a hash.
     Secret,
-    /// The program's interface has no such call.
+    /// The program's interface has no such call, or it carries other things there.
     OtherInterface,
 }
 
@@ -62,7 +62,9 @@ impl fmt::Display for WhyNotMade {
             Self::Hazard => "it brought the machine down when it was recorded",
             Self::Unfinished => "it never returned when it was recorded",
             Self::Secret => "it holds a secret, of which the trace has no more than a hash",
-            Self::OtherInterface => "this program's interface has no such call",
+            Self::OtherInterface => {
+                "this program's interface has no such call, or it carries other things there"
+            }
         })
     }
 }

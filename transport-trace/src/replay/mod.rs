@@ -50,6 +50,7 @@ mod diverge;
 mod error;
 pub(crate) mod failure;
 mod handed;
+pub(crate) mod interface;
 pub(crate) mod leaf;
 mod options;
 mod output;

@@ -6,7 +6,8 @@ use std::path::Path;
 use hypercall_core::call::InterfaceInfo;
 use hypercall_core::layer::fault::Plan;
 
-use super::error::{ReplayError, damage, same_interface};
+use super::error::{ReplayError, damage};
+use super::interface::same_interface;
 use super::recorded::Recorded;
 use super::replayer::Replayer;
 use crate::read::Trace;
@@ -145,7 +146,8 @@ impl Options {
         self
     }
 
-    /// The interface that the program was compiled with: a trace of another version of it is refused.
+    /// The interface that the program was compiled with: a trace of another version of it, whose calls carry other things,
+    /// is refused. Names, units and roles may differ.
     #[must_use]
     pub const fn interface(mut self, interface: &'static InterfaceInfo) -> Self {
         self.interface = Some(interface);
