@@ -195,6 +195,25 @@ fn a_key_is_what_the_user_says() {
     hypervisor.create_vm(&mut creation("another name")).unwrap();
 }
 
+/// What the hypervisor left alone stays the program's: a value that is not compared does not become the recorded one.
+#[test]
+fn what_is_not_compared_is_not_overwritten() {
+    let recorded = record(&lines);
+    let options = Replayer::options()
+        .ignore("create_vm", "cpu_affinity")
+        .ignore("create_vm", "ioreq_buf");
+    let (replayer, hypervisor) = lane(options, &recorded);
+    let mut description = creation("one").with_cpu_affinity(PcpuSet(2));
+    description.ioreq_buf = Gpa(0x77_0000);
+    let vm = hypervisor.create_vm(&mut description).unwrap();
+    assert_eq!(
+        (description.cpu_affinity, description.ioreq_buf),
+        (PcpuSet(2), Gpa(0x77_0000))
+    );
+    assert_eq!((description.vmid, description.vcpu_num), (vm, 1));
+    assert!(replayer.divergence().is_none());
+}
+
 #[test]
 fn groups_are_unordered_and_the_rest_is_strict() {
     let recorded = record(&lines);
@@ -837,6 +856,65 @@ fn nothing_falls_through() {
         .create_vm(&mut creation("one"))
         .unwrap_err();
     assert!(other.divergence().is_none());
+}
+
+/// Whoever left the trace hears that, and no fault, from then on.
+#[test]
+fn faults_do_not_hide_a_divergence() {
+    let recorded = record(&lines);
+    let plan = Plan::parse(
+        "set_irqline: instead=EPERM @ 2..",
+        HypervisorCalls::INTERFACE,
+    )
+    .unwrap();
+    let (replayer, hypervisor) = lane(Replayer::options().faults(plan), &recorded);
+    let vm = hypervisor.create_vm(&mut creation("one")).unwrap();
+    let left = set(&hypervisor, vm, 9).unwrap_err();
+    assert!(replayer.divergence().is_some());
+    assert_eq!(set(&hypervisor, vm, 3).unwrap_err().kind, left.kind);
+    assert_eq!(replayer.faults().map(|tally| tally.acted).sum::<u64>(), 0);
+}
+
+/// Damage before the first call that can be read, and behind the last one, is a loss as well.
+#[test]
+fn damage_at_either_end_is_a_loss() {
+    let recorded = record(&lines);
+    let damaged = || {
+        Entry::Damaged(hypercall_trace::entry::Damaged {
+            offset: 4000,
+            length: 100,
+            defect: hypercall_trace::entry::Defect::Checksum,
+            lane: None,
+            entries: None,
+        })
+    };
+    let options = || Replayer::options().accept_damage();
+    let mut start = recorded.clone();
+    start
+        .entries
+        .retain(|entry| !matches!(entry, Entry::Call(call) if call.index < 2));
+    start.entries.insert(0, damaged());
+    let (replayer, hypervisor) = lane(options(), &start);
+    hypervisor.create_vm(&mut creation("one")).unwrap_err();
+    assert!(matches!(
+        replayer.divergence().unwrap().cause,
+        Cause::Missing { count: 2, .. }
+    ));
+
+    let mut end = recorded;
+    end.entries.truncate(1);
+    end.entries.push(damaged());
+    let run = |end: &Recorded, options| {
+        let (replayer, hypervisor) = lane(options, end);
+        let vm = hypervisor.create_vm(&mut creation("one")).unwrap();
+        set(&hypervisor, vm, 3).unwrap_err();
+        replayer.divergence().unwrap().cause
+    };
+    assert!(matches!(
+        run(&end, options()),
+        Cause::Missing { count: 1, .. }
+    ));
+    assert_eq!(run(&end, options().cross_losses()), Cause::End);
 }
 
 /// Threads that share a lane: which of its parts a call was recorded in is chance.

@@ -69,6 +69,10 @@ impl Shared {
         info: &'static CallInfo,
         args: [Arg<'_>; 2],
     ) -> Result<i64, TransportError> {
+        // Whoever left the trace is told so, whatever is to be injected.
+        if let Some((_, error)) = &self.lock().poison {
+            return Err(*error);
+        }
         match &self.injector {
             Some(injector) => injector.call(info, args, std::thread::sleep, |args| {
                 self.answer(lane, info, args)

@@ -15,7 +15,8 @@
 //! equal. Names that the hypervisor gave out (handles, such as a VM's id) and addresses are **tied**: the first sight of
 //! a pair ties the recorded value to the live one, later uses must agree, and recorded values in answers become the live
 //! ones. 0 and all ones stand for themselves. Counters and clocks (volatile) are not compared; secrets are where the
-//! recorder's key is [given](Options::secret_key).
+//! recorder's key is [given](Options::secret_key). A secret that came out of a call is in the trace as a hash, and that is
+//! what the program gets.
 //!
 //! # Memory that a hypervisor keeps
 //! What a hypervisor wrote into a shared page is written again at the points where the recorder saw it: at the enter and

@@ -51,15 +51,13 @@ pub(crate) fn tapes(recorded: &Recorded, options: &Options) -> Vec<Tape> {
         let Some((of, number)) = belongs else {
             tapes.push(Tape::new(
                 name,
-                recorded.of_lane(id).cloned(),
+                with_damage(recorded, id).cloned(),
                 &options.groups,
                 options.cross_losses,
             ));
             continue;
         };
-        let entries = recorded
-            .of_lane(id)
-            .map(|entry| pool::renumbered(entry, number));
+        let entries = with_damage(recorded, id).map(|entry| pool::renumbered(entry, number));
         let part = Tape::new(of.clone(), entries, &[], options.cross_losses);
         match tapes.iter_mut().find(|tape| tape.name == *of) {
             Some(tape) => pool::join(tape, part),
@@ -67,6 +65,15 @@ pub(crate) fn tapes(recorded: &Recorded, options: &Options) -> Vec<Tape> {
         }
     }
     tapes
+}
+
+/// The entries of a lane, and the damage that may have held some.
+fn with_damage(recorded: &Recorded, lane: u32) -> impl Iterator<Item = &Entry> {
+    let entries = recorded.entries.iter();
+    entries.filter(move |entry| match entry {
+        Entry::Damaged(damaged) => damaged.lane.is_none_or(|of| of == lane),
+        entry => entry.lane() == Some(lane),
+    })
 }
 
 /// A record, or a place where some are missing.
@@ -201,12 +208,19 @@ impl Tape {
         let (mut notes, mut enter) = (Notes::default(), Vec::new());
         let mut expected: Option<u64> = None;
         let mut continuity = Continuity::default();
+        let mut damaged: Option<u32> = None;
         for entry in entries {
             match entry {
                 Entry::Call(call) => {
-                    let missing = expected.and_then(|due| call.index.checked_sub(due));
-                    if let Some(count @ 1..) = missing {
-                        tape.missing(count, DAMAGED.to_owned());
+                    let damaged = damaged.take().is_some();
+                    // Where a trace begins is no gap, unless something stood before.
+                    let due = expected.or(damaged.then_some(0));
+                    let missing = due.and_then(|due| call.index.checked_sub(due));
+                    match missing {
+                        Some(count @ 1..) => tape.missing(count, DAMAGED.to_owned()),
+                        // Changes of pages, at the least.
+                        _ if damaged => tape.missing(0, DAMAGED.to_owned()),
+                        _ => {}
                     }
                     expected = Some(call.index.saturating_add(1));
                     let mut record = Record::new(call);
@@ -238,9 +252,13 @@ impl Tape {
                         (When::Note | When::Exit, _) => notes.push(change),
                     }
                 }
-                // The gap in the indices tells how many calls they had.
-                Entry::Damaged(_) | Entry::Unknown(_) => {}
+                // The gap in the indices tells how many calls it had.
+                Entry::Damaged(stretch) => damaged = Some(stretch.entries.unwrap_or(1)),
+                Entry::Unknown(_) => {}
             }
+        }
+        if let Some(count) = damaged {
+            tape.missing(u64::from(count.max(1)), DAMAGED.to_owned());
         }
         tape.tail = notes;
         tape.group(groups);
