@@ -8,6 +8,7 @@
 mod apply;
 mod devices;
 pub(crate) mod field;
+pub(crate) mod memory;
 mod show;
 
 pub(crate) use apply::{handed, target};
@@ -89,6 +90,8 @@ pub struct Vm {
     pub request_page: Option<Memory>,
     /// Its memory, in the order of addresses.
     pub regions: Vec<Region>,
+    /// A call failed in the middle of several regions, and nobody knows where: [`regions`](Self::regions) may be wrong.
+    pub regions_uncertain: bool,
     /// Devices that were passed through or added.
     pub devices: Vec<Device>,
     /// Interrupt pins that were connected.
