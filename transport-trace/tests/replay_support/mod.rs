@@ -315,6 +315,49 @@ pub fn polled_life(world: &World) -> Vec<u32> {
     seen
 }
 
+/// Two lanes that take turns; one polls its page, one is answered with failures.
+pub fn two_lanes(world: &World) {
+    let page = fresh();
+    let (boot, model) = (world.lane("boot"), world.lane("device-model"));
+    model.watch(page);
+    let (b, m) = (boot.hypervisor(), model.hypervisor());
+    let vm = b.create_vm(&mut creation("turns")).unwrap();
+    m.set_ioreq_buffer(vm, page.into()).unwrap();
+    b.set_memory_regions(vm, &[ram(0, 0x2000)]).unwrap();
+    b.start_vm(vm).unwrap();
+    for looks in [3, 1] {
+        for look in 1..=looks {
+            if look == looks {
+                world.guest(|machine| {
+                    let access = Access::PortRead {
+                        port: 0x71,
+                        size: 1,
+                    };
+                    machine.guest_access(vm, VcpuId::BSP, access).unwrap();
+                });
+            }
+            model.look();
+        }
+        let completed = IoReqPage::new(page)
+            .claim()
+            .expect("a request waits")
+            .complete_read(0x26)
+            .unwrap();
+        m.notify_request_finish(vm, completed.vcpu()).unwrap();
+        b.set_irqline(vm, IrqLine::new(Gsi(looks), IrqLineOp::LOW))
+            .unwrap();
+    }
+    let param = TrustyBootParam::new(Gpa(0x1000), Gpa(0x2000), 0x1000, [9; 64]);
+    b.initialize_trusty(&param).unwrap_err();
+    b.pause_vm(vm).unwrap();
+    b.destroy_vm(vm).unwrap();
+    m.notify_request_finish(vm, VcpuId::BSP).unwrap_err();
+    // The hypervisor does not survive this one.
+    m.asyncio_assign(vm, &AsyncIoInfo::port(0x600, 7))
+        .unwrap_err();
+    b.get_api_version().unwrap_err();
+}
+
 /// Errors of all kinds, results of all kinds.
 pub fn answers(world: &World) {
     let port = world.lane("main");
@@ -506,5 +549,6 @@ pub const CORPUS: &[(&str, fn(&World))] = &[
     ("answers", answers),
     ("every_call", every_call),
     ("threads", threads),
+    ("two_lanes", two_lanes),
     ("polled_life", |world| drop(polled_life(world))),
 ];
