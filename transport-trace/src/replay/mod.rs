@@ -29,15 +29,40 @@
 //! missing is such an end too, unless the [options](Options::cross_losses) say otherwise, and so is a call that never
 //! returned. Recorded failures are answers, not divergences: they fail as they did.
 //!
-//! ```no_run
-//! use hypercall_core::{Client, acrn::{Hypervisor, HypervisorCalls, VmCreation}};
-//! use hypercall_trace::replay::Replayer;
+//! # Example
+//! ```
+//! use hypercall_core::{Client, Error, Gpa, acrn::{Hypervisor, HypervisorCalls, PcpuSet, VmCreation, server::AcrnServer}};
+//! use hypercall_mock::{fake::FakeAcrn, loopback::Loopback};
+//! use hypercall_trace::{record::{Recorder, Recording}, replay::Replayer};
 //!
-//! let replayer = Replayer::options().interface(HypervisorCalls::INTERFACE).open("boot.hct")?;
-//! let hypervisor = Client::new(replayer.lane("main"));
-//! let vm = hypervisor.create_vm(&mut VmCreation::new("POST_STD_VM1".try_into()?))?;
-//! hypervisor.start_vm(vm)?;
+//! fn program(hypervisor: &impl Hypervisor, name: &str) -> Result<(), Error> {
+//!     let name = name.try_into().expect("a name");
+//!     let vm = hypervisor.create_vm(&mut VmCreation::new(name).with_cpu_affinity(PcpuSet(1)))?;
+//!     hypervisor.pause_vm(vm)?;
+//!     hypervisor.destroy_vm(vm)
+//! }
+//!
+//! // On a machine, or here over a fake one.
+//! let machine = FakeAcrn::new();
+//! let transport = Loopback::new(AcrnServer::new(&machine), &machine, Gpa(0x100_0000), 0x1_0000);
+//! # let path = std::env::temp_dir().join(format!("hypercall-doc-replay-{}.hct", std::process::id()));
+//! let recording = Recording::options(&[HypervisorCalls::INTERFACE]).create(&path)?;
+//! let recorder = Recorder::new(transport, recording.lane("main")?);
+//! program(&Client::new(recorder), "demo")?;
+//! recording.finish();
+//!
+//! // On a laptop: the same answers.
+//! let replay = || Replayer::options().interface(HypervisorCalls::INTERFACE).open(&path);
+//! let replayer = replay()?;
+//! program(&Client::new(replayer.lane("main")), "demo")?;
 //! replayer.finish()?;
+//!
+//! // Another program is told where it leaves the trace.
+//! let replayer = replay()?;
+//! program(&Client::new(replayer.lane("main")), "other").unwrap_err();
+//! let told = replayer.divergence().expect("it left the trace");
+//! assert_eq!(told.differences[0].to_string(), r#"name: expected "demo", found "other""#);
+//! # std::fs::remove_file(&path)?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 

@@ -4,6 +4,16 @@
 //! [`Recorded::in_time`](crate::replay::Recorded::in_time)). What a trace does not show is not known: a VM that was
 //! created before the recording began has the state [`Unknown`](VmState::Unknown) until a call tells, and calls that are
 //! missing make every VM's state unknown again.
+//!
+//! ```no_run
+//! use hypercall_trace::{read::Trace, replay::Recorded, state::{VmState, state_at}};
+//!
+//! let trace = Recorded::read(&Trace::open("boot.hct")?);
+//! let machine = state_at(&trace, 412);
+//! let running = machine.vms.values().filter(|vm| vm.state == VmState::Running);
+//! println!("{} VMs ran then; all that was known:\n{machine}", running.count());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod apply;
 mod devices;
