@@ -6,9 +6,9 @@
 //! calls' names. Then two calls are compared value by value, each by its role: names and addresses are tied at their first
 //! sight, counters are not compared, and times never are.
 //!
-//! A window of 512 calls of each trace is in memory at a time, so traces may be longer than memory; time grows with their
-//! length. A call that was moved by more than a window is one that only the first trace has, and one that only the second
-//! has.
+//! A window of 512 calls of each trace is in memory at a time (8192 where the traces have nothing in common), so traces may
+//! be longer than memory, and time grows with their length. A call that was moved is one that only the first trace has,
+//! and one that only the second has.
 //!
 //! ```
 //! use hypercall_core::{Client, Gpa, acrn::{Hypervisor, HypervisorCalls, Vector, server::AcrnServer}};

@@ -22,7 +22,7 @@ impl Change {
     pub(crate) fn of(field: &dyn Fn(&str) -> u64) -> Self {
         let round = |address: u64| {
             let up = address.checked_next_multiple_of(PAGE);
-            up.unwrap_or(u64::MAX & !(PAGE - 1))
+            up.unwrap_or(!(PAGE - 1))
         };
         Self {
             kind: field("kind"),
