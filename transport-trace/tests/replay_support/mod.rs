@@ -544,7 +544,10 @@ pub fn every_call(world: &World) {
     let _ = h.profiling_ops(ProfilingCommand(77), &mut []);
 }
 
-pub const CORPUS: &[(&str, fn(&World))] = &[
+/// A program without state of its own.
+pub type Run = fn(&World);
+
+pub const CORPUS: &[(&str, Run)] = &[
     ("vm_life", vm_life),
     ("answers", answers),
     ("every_call", every_call),
