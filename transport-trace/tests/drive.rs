@@ -10,7 +10,7 @@ use hypercall_core::{Gpa, Transport, TransportError};
 use hypercall_mock::fake::FakeAcrn;
 use hypercall_mock::loopback::Loopback;
 use hypercall_trace::drive::{Driver, WhyNotMade};
-use hypercall_trace::entry::{Entry, Outcome};
+use hypercall_trace::entry::{Entry, Failure, Outcome};
 use hypercall_trace::replay::{Reason, Recorded};
 use replay_support::*;
 
@@ -246,4 +246,51 @@ impl<T: Transport> Transport for Seen<T> {
         }
         self.0.call(info, args)
     }
+}
+
+/// What never reached the hypervisor says nothing about it, and a lost answer neither.
+#[test]
+fn failures_on_the_way_are_no_answers_of_the_hypervisor() {
+    let mut recorded = record(&vm_life);
+    let failures = [
+        (
+            2,
+            Failure::Layer {
+                layer: "allow".to_owned(),
+                reason: "not on the list".to_owned(),
+            },
+        ),
+        (4, Failure::Lost("the line went dead".to_owned())),
+        (
+            11,
+            Failure::Untranslatable {
+                register: 1,
+                nested: false,
+            },
+        ),
+    ];
+    for entry in &mut recorded.entries {
+        if let Entry::Call(call) = entry
+            && let Some((_, failure)) = failures.iter().find(|(index, _)| *index == call.index)
+        {
+            call.outcome = Outcome::Failed(failure.clone());
+        }
+    }
+    let driven = driver().all().drive(&recorded, &fake().1);
+    assert!(driven.differences.is_empty(), "{driven}");
+    let not_made: Vec<_> = driven
+        .not_made
+        .iter()
+        .map(|not| (not.call.line.index, not.why))
+        .collect();
+    assert_eq!(
+        not_made,
+        [(2, WhyNotMade::NeverIssued), (11, WhyNotMade::NeverIssued)]
+    );
+    // The one whose answer was lost was made: the VM has its memory.
+    assert_eq!((driven.made, driven.same, driven.unknown), (12, 11, 1));
+    assert!(
+        driven.to_string().contains("1 calls were not compared"),
+        "{driven}"
+    );
 }
