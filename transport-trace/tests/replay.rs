@@ -309,12 +309,20 @@ fn addresses_are_tied() {
         ("regions[1].gpa", &Reason::Value)
     );
 
-    // Zero stands for itself.
-    let (_, hypervisor) = lane(Replayer::options(), &recorded);
+    // Zero stands for itself, on either side.
+    let (replayer, hypervisor) = lane(Replayer::options(), &recorded);
     let vm = hypervisor.create_vm(&mut creation("one")).unwrap();
     hypervisor
         .set_memory_regions(vm, &[moved(0, 0), moved(0x8000, 0x700_0000)])
         .unwrap_err();
+    let told = replayer.divergence().unwrap();
+    assert_eq!(told.differences[0].reason, Reason::Value, "{told}");
+    let (replayer, hypervisor) = lane(Replayer::options(), &recorded);
+    let mut description = creation("one");
+    description.ioreq_buf = Gpa(0x5000);
+    hypervisor.create_vm(&mut description).unwrap_err();
+    let told = replayer.divergence().unwrap();
+    assert_eq!(told.differences[0].field, "ioreq_buf", "{told}");
 }
 
 /// What a call tied holds for those after it, in both directions.
