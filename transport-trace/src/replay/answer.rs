@@ -272,6 +272,7 @@ impl Shared {
         output::write(&call, args, &mut state.bindings, &seen);
         if let Some(tape) = state.tapes.get_mut(at_lane) {
             tape.used.push(at);
+            tape.left.remove(&at);
             let made = live.index;
             let exit = tape.record_mut(at).map(|record| {
                 record.used = Some(made);
@@ -297,6 +298,7 @@ fn skip(state: &mut State, at_lane: usize, before: usize) {
         return;
     };
     for at in tape.head..before {
+        tape.left.remove(&at);
         let passed = tape
             .record_mut(at)
             .filter(|record| record.is_open())

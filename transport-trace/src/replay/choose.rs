@@ -124,18 +124,18 @@ pub(crate) fn choose(
     // taken before it.
     let mut renamed = None;
     let mut due = None;
-    for (at, item) in tape.items.iter().enumerate().skip(head) {
-        let record = match item {
-            Item::Missing { crossed: true, .. } => continue,
+    for at in tape.left.range(head..).copied() {
+        let record = match tape.items.get(at) {
+            None => continue,
             // What fits may be among those that are missing.
-            Item::Missing { count, why, .. } => {
+            Some(Item::Missing { count, why, .. }) => {
                 due = Some(Nothing::because(Cause::Missing {
                     count: *count,
                     why: why.clone(),
                 }));
                 break;
             }
-            Item::Record(record) => record,
+            Some(Item::Record(record)) => record,
         };
         let within = match mode {
             Mode::Strict => at == head || (group.is_some() && record.group == group),
@@ -144,9 +144,6 @@ pub(crate) fn choose(
         };
         if !within {
             break;
-        }
-        if !record.is_open() {
-            continue;
         }
         match try_record(options, bindings, &record.call, live) {
             Some(Ok(ties)) => {

@@ -1,5 +1,7 @@
 //! The records of one lane, in their order, each with what belongs to it.
 
+use std::collections::BTreeSet;
+
 use super::continuity::Continuity;
 use super::options::{Group, Options};
 use super::pages::Pages;
@@ -23,6 +25,8 @@ pub(crate) struct Tape {
     pub(crate) items: Vec<Item>,
     /// The first item that was neither used nor passed.
     pub(crate) head: usize,
+    /// The items that are neither used nor passed: open records, and gaps that are not crossed.
+    pub(crate) left: BTreeSet<usize>,
     /// How many calls the live program made.
     pub(crate) made: u64,
     /// The items that were used, in the order of their use.
@@ -63,6 +67,11 @@ pub(crate) fn tapes(recorded: &Recorded, options: &Options) -> Vec<Tape> {
             Some(tape) => pool::join(tape, part),
             None => tapes.push(Tape { pool: true, ..part }),
         }
+    }
+    for tape in &mut tapes {
+        let items = tape.items.iter().enumerate();
+        let left = items.filter(|(_, item)| !matches!(item, Item::Missing { crossed: true, .. }));
+        tape.left = left.map(|(at, _)| at).collect();
     }
     tapes
 }
