@@ -209,6 +209,8 @@ pub fn find(names: &[Name], value: u64) -> Option<&'static str> {
 pub fn show_id(name: &str, role: Role, value: u64, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     match (role, value) {
         (Role::Secret, _) => write!(f, "{name}({})", crate::show::SECRET),
+        // An address is shown as one, also where its role is plain.
+        (Role::Plain, 0..10) if matches!(name, "Gpa" | "Hpa") => write!(f, "{name}({value:#x})"),
         (Role::Address, _) | (_, 10..) => write!(f, "{name}({value:#x})"),
         _ => write!(f, "{name}({value})"),
     }

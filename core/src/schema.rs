@@ -9,7 +9,9 @@ pub enum Role {
     /// An ordinary value: equal or not.
     #[default]
     Plain,
-    /// A physical address. Two runs may differ in it without meaning anything else.
+    /// A physical address that the caller's machine gave: where memory was allocated, where the firmware put a device. Two
+    /// runs may differ in it without meaning anything else. An address that the program chose, such as one in the memory of
+    /// a VM that it lays out, is [`Plain`](Self::Plain).
     Address,
     /// A name that the hypervisor chose, such as a VM id: two runs agree up to a renaming.
     Handle,

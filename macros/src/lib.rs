@@ -69,8 +69,9 @@ pub fn interface(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// The struct is `#[repr(C)]` and also derives zerocopy's `FromBytes`, `IntoBytes`, `Immutable` and `KnownLayout`.
 /// Hidden padding is refused: name it.
 ///
-/// `#[payload(…)]` on a field: a role (`reserved`, `volatile`, `secret`, `address`, `handle`), `text` (a NUL-terminated
-/// byte array), `units = "kHz"`, `c = "name_in_c"`. On the struct: `c = "name_in_c"`, `crate = PATH`.
+/// `#[payload(…)]` on a field: a role (`plain`, `reserved`, `volatile`, `secret`, `address`, `handle`; without one, the
+/// role of its type), `text` (a NUL-terminated byte array), `units = "kHz"`, `c = "name_in_c"`. On the struct:
+/// `c = "name_in_c"`, `crate = PATH`.
 #[proc_macro_derive(Payload, attributes(payload))]
 pub fn payload(item: TokenStream) -> TokenStream {
     payload::expand(item.into())

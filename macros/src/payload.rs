@@ -215,7 +215,8 @@ fn is_bytes(ty: &Type) -> bool {
 }
 
 fn field_options(field: &syn::Field) -> Result<FieldOptions> {
-    const ROLES: [(&str, &str); 5] = [
+    const ROLES: [(&str, &str); 6] = [
+        ("plain", "Plain"),
         ("reserved", "Reserved"),
         ("volatile", "Volatile"),
         ("secret", "Secret"),
@@ -245,7 +246,7 @@ fn field_options(field: &syn::Field) -> Result<FieldOptions> {
                 }
             } else {
                 return Err(meta.error(
-                    "unknown option: a payload's field takes `reserved`, `volatile`, `secret`, `address`, `handle`, `text`, `units`, `c`",
+                    "unknown option: a payload's field takes `plain`, `reserved`, `volatile`, `secret`, `address`, `handle`, `text`, `units`, `c`",
                 ));
             }
             Ok(())

@@ -416,7 +416,15 @@ pub struct PageChange {
     pub page: u32,
     /// When, in ticks.
     pub ticks: u64,
-    /// What changed, in the order of offsets. A page's first change starts from zeros: it is the page's content.
+    /// For [`When::Note`]: which look of the program's found it, counted from 1 since the last call or the last look that
+    /// found something. A program that polled and found something at its third look has 3 here. 0: the same look as that of
+    /// the change before. Always 0 at a call.
+    pub look: u64,
+    /// Some look before this one saw (part of) it, and there was no room in the ring: it may have come earlier than it
+    /// stands here.
+    pub late: bool,
+    /// What changed, in the order of offsets. A page's first change starts from zeros: it is the page's content. A change
+    /// that is too large for a record is several, of one look, with rising offsets.
     pub runs: Vec<Run>,
 }
 

@@ -12,7 +12,10 @@ use crate::entry::{
 };
 pub use crate::format::out::Compression;
 use crate::format::out::Out;
-use crate::format::record::{CALL_HEAD, MAX_TEXT, MAX_WORDS, failure, kind, padded, shape, word};
+use crate::format::record::{
+    CALL_HEAD, MAX_TEXT, MAX_WORDS, PAGES_LATE, PAGES_MANY_LOOKS, failure, kind, padded, shape,
+    word,
+};
 use crate::format::{BlockHeader, BlockKind, MAX_BLOCK, UNKNOWN_CALL, put};
 use crate::schema::Schema;
 use crate::wire::Put as _;
@@ -413,13 +416,18 @@ fn encode_pages(pages: &PageChange) -> Option<Vec<u8>> {
     record.u64(0);
     record.u64(pages.ticks);
     record.bytes(&pages.page.to_le_bytes());
-    record.u8(match pages.when {
+    let point = match pages.when {
         When::Enter => 0,
         When::Exit => 1,
         When::Note => 2,
-    });
-    record.u8(0);
+    };
+    record.u8(point | if pages.late { PAGES_LATE } else { 0 });
+    let look = u8::try_from(pages.look).unwrap_or(PAGES_MANY_LOOKS);
+    record.u8(look);
     record.bytes(&u16::try_from(pages.runs.len()).ok()?.to_le_bytes());
+    if look == PAGES_MANY_LOOKS {
+        record.u64(pages.look);
+    }
     for run in &pages.runs {
         if run.before.len() != run.after.len() {
             return None;

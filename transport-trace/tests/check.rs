@@ -204,6 +204,31 @@ fn each_rule_is_found() {
         found,
         [MappedTwice, UnmapsInstead, UnmapsNothing, VmNotDestroyed]
     );
+    // Regions of one call find what those before them left, and those before a refused one stay.
+    let found = with_vm(|_, port, vm| {
+        let hypervisor = port.hypervisor();
+        hypervisor
+            .set_memory_regions(vm, &[ram(0, 0x4000)])
+            .unwrap();
+        let unmap = |at, size| MemoryRegion::unmap(Gpa(at), size);
+        hypervisor
+            .set_memory_regions(vm, &[unmap(0, 0x4000), ram(0, 0x1000), ram(0x1000, 0x1000)])
+            .unwrap();
+        hypervisor
+            .set_memory_regions(vm, &[unmap(0, 0x1000), ram(0x2000, 12)])
+            .unwrap_err();
+        hypervisor
+            .set_memory_regions(vm, &[ram(0, 0x1000)])
+            .unwrap();
+        // Which of the two was refused nobody can say.
+        hypervisor
+            .set_memory_regions(vm, &[ram(0x8000, 0x1000), ram(0x9000, 12)])
+            .unwrap_err();
+        hypervisor
+            .set_memory_regions(vm, &[unmap(0x8000, 0x1000)])
+            .unwrap();
+    });
+    assert_eq!(found, [VmNotDestroyed]);
 
     let found = with_vm(|_, port, _| {
         port.hypervisor()
@@ -378,12 +403,17 @@ fn the_state_at_each_point() {
     serde_json::to_string(&end).unwrap();
 }
 
+/// The pages of a range.
+fn pages_of_range(gpa: u64, size: u64) -> impl Iterator<Item = u64> {
+    (gpa..gpa + size).step_by(0x1000)
+}
+
 /// The trace's state agrees with the fake's, whatever a program does.
 #[test]
 fn the_state_is_the_machines() {
     use proptest::prelude::*;
     use proptest::test_runner::{Config, TestRunner};
-    let steps = prop::collection::vec((0..9_u8, 0..3_u8, 0..6_u8, 0..4_u8), 0..50);
+    let steps = prop::collection::vec((0..12_u8, 0..3_u8, 0..6_u8, 0..4_u8), 0..50);
     TestRunner::new(Config {
         cases: 64,
         ..Config::default()
@@ -409,6 +439,37 @@ fn the_state_is_the_machines() {
                     5 => hypervisor.destroy_vm(id),
                     6 => hypervisor.set_ioreq_buffer(id, pages[number].into()),
                     7 => hypervisor.set_memory_regions(id, &[region]),
+                    // Addresses inside a page are rounded up; a page without rights is none.
+                    8 => hypervisor.set_memory_regions(
+                        id,
+                        &[MemoryRegion {
+                            gpa: Gpa(region.gpa.0 + 5),
+                            service_vm_gpa: Gpa(0x500_0001),
+                            prot: if *pages_of == 2 {
+                                MemoryProt::WB
+                            } else {
+                                MemoryProt::READ
+                            },
+                            ..region
+                        }],
+                    ),
+                    // Fails in the middle: what unmaps is refused where nothing is.
+                    9 => hypervisor.set_memory_regions(
+                        id,
+                        &[
+                            MemoryRegion::unmap(Gpa(u64::from(*pages_of) * 0x1000), 0x1000),
+                            MemoryRegion::unmap(region.gpa, region.size),
+                            MemoryRegion::unmap(Gpa(0), 0x1000),
+                        ],
+                    ),
+                    10 => hypervisor.set_memory_regions(
+                        id,
+                        &[
+                            MemoryRegion::unmap(region.gpa, region.size),
+                            ram(region.gpa.0, 0x2000),
+                            ram(0x7000, 0x1000),
+                        ],
+                    ),
                     _ => hypervisor
                         .set_memory_regions(id, &[MemoryRegion::unmap(region.gpa, region.size)]),
                 };
@@ -421,7 +482,7 @@ fn the_state_is_the_machines() {
                         .into_iter()
                         // The page of the APIC is the hypervisor's own.
                         .filter(|map| map.gpa.0 < 0x10_0000)
-                        .map(|map| (map.gpa.0, map.size))
+                        .flat_map(|map| pages_of_range(map.gpa.0, map.size))
                         .collect();
                     let has_page = machine.vm(id).unwrap().request_page.is_some();
                     all.push((id.0, format!("{:?}", machine.state(id)), has_page, maps));
@@ -431,6 +492,7 @@ fn the_state_is_the_machines() {
         };
         let recorded = record(&program);
         let machine = state_at(&recorded, u64::MAX);
+        prop_assert!(machine.vms.values().all(|vm| !vm.regions_uncertain));
         let told: Vec<_> = machine
             .vms
             .iter()
@@ -439,7 +501,7 @@ fn the_state_is_the_machines() {
                 let maps: BTreeSet<_> = vm
                     .regions
                     .iter()
-                    .map(|region| (region.gpa, region.size))
+                    .flat_map(|region| pages_of_range(region.gpa, region.size))
                     .collect();
                 (
                     *id,

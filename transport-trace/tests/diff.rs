@@ -283,6 +283,60 @@ fn long(count: u32, without: impl Fn(u32) -> bool) -> Recorded {
     recorded
 }
 
+/// What a window does not hold: all calls with another value, and many calls that only one trace has.
+#[test]
+fn windows_without_anything_in_common() {
+    let left = long(3_000, |_| false);
+    let mut right = left.clone();
+    each_call(&mut right, |call| {
+        if call.name() == "set_irqline"
+            && let Argument::Value(value) = &mut call.args[1]
+        {
+            *value |= 1 << 40;
+        }
+    });
+    let told = compare(&left, &right);
+    assert_eq!(told.differences.len(), 3_001, "{told}");
+    assert!(
+        told.differences
+            .iter()
+            .all(|difference| matches!(difference, Difference::Changed { differences, .. } if differences.len() == 1))
+    );
+
+    // Two thousand calls in a row that only the first has.
+    let right = long(5_000, |line| (1_000..3_000).contains(&line));
+    let left = long(5_000, |_| false);
+    let told = compare(&left, &right);
+    assert_eq!(told.differences.len(), 2_000);
+    assert!(told.differences.iter().all(|difference| matches!(difference, Difference::OnlyLeft { call, .. } if (1_002..3_002).contains(&call.index))));
+    let told = compare(&right, &left);
+    assert_eq!(told.differences.len(), 2_000);
+    assert!(
+        told.differences
+            .iter()
+            .all(|difference| matches!(difference, Difference::OnlyRight { .. }))
+    );
+}
+
+/// A call that was moved is in both, at other places.
+#[test]
+fn a_moved_call_is_told_twice() {
+    let left = lines(0, &[3, 4, 5, 6, 7]);
+    let right = lines(0, &[4, 5, 6, 3, 7]);
+    let told = compare(&left, &right);
+    let text: Vec<String> = told.differences.iter().map(ToString::to_string).collect();
+    assert_eq!(text.len(), 2, "{told}");
+    assert!(
+        text[0].starts_with("- main 1 ") && text[0].contains("gsi=Gsi(3)"),
+        "{told}"
+    );
+    assert!(
+        text[1].starts_with("+ main 4 ") && text[1].contains("gsi=Gsi(3)"),
+        "{told}"
+    );
+    assert_eq!(told.same, 6);
+}
+
 #[test]
 fn long_traces_are_aligned_window_by_window() {
     let left = long(5_000, |line| line % 700 == 13);

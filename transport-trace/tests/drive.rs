@@ -10,7 +10,7 @@ use hypercall_core::{Gpa, Transport, TransportError};
 use hypercall_mock::fake::FakeAcrn;
 use hypercall_mock::loopback::Loopback;
 use hypercall_trace::drive::{Driver, WhyNotMade};
-use hypercall_trace::entry::{Entry, Outcome};
+use hypercall_trace::entry::{Entry, Failure, Outcome};
 use hypercall_trace::replay::{Reason, Recorded};
 use replay_support::*;
 
@@ -182,4 +182,115 @@ fn pages_hold_what_was_recorded() {
     );
     let none = driver().drive(&Recorded::default(), &fake().1);
     assert_eq!(none.made, 0);
+}
+
+/// A call that carries other things in this program's interface is not made: it would say something else.
+#[test]
+fn an_older_interface_is_not_driven() {
+    use hypercall_trace::schema::Register;
+
+    let mut recorded = record(&vm_life);
+    let mut schema = (*recorded.schema).clone();
+    for call in &mut schema.interfaces[0].calls {
+        if call.name == "inject_msi"
+            && let Register::Block { size, .. } = &mut std::sync::Arc::make_mut(call).registers[1]
+        {
+            *size += 8;
+        }
+    }
+    let schema = std::sync::Arc::new(schema);
+    for entry in &mut recorded.entries {
+        if let Entry::Call(call) = entry {
+            let name = call.name().to_owned();
+            call.schema = schema.find(None, &name).cloned();
+        }
+    }
+    recorded.schema = schema;
+    let driven = driver().drive(&recorded, &fake().1);
+    let not_made: Vec<_> = driven
+        .not_made
+        .iter()
+        .map(|not| (not.call.line.index, not.why))
+        .collect();
+    assert_eq!(not_made, [(11, WhyNotMade::OtherInterface)], "{driven}");
+}
+
+/// A VM's id inside a register's number is the live one's.
+#[test]
+fn a_power_command_is_about_the_live_vm() {
+    let recorded = record(&|world: &World| {
+        let port = world.lane("main");
+        let vm = port.hypervisor().create_vm(&mut creation("one")).unwrap();
+        let _ = port.hypervisor().pm_get_cx_count(PmCommand::new(vm));
+        port.hypervisor().pause_vm(vm).unwrap();
+        port.hypervisor().destroy_vm(vm).unwrap();
+        // An id of no VM.
+        let _ = port.hypervisor().pm_get_cx_count(PmCommand::new(vm));
+    });
+    let seen = Seen(fake_with("somebody else").1, std::sync::Mutex::default());
+    let driven = driver().drive(&recorded, &seen);
+    assert!(driven.differences.is_empty(), "{driven}");
+    let asked = seen.1.into_inner().unwrap();
+    assert_eq!(asked, [VmId(3), VmId(3)], "the trace has VmId(2)");
+}
+
+/// Notes which VM is asked about.
+struct Seen<T>(T, std::sync::Mutex<Vec<VmId>>);
+
+impl<T: Transport> Transport for Seen<T> {
+    fn call<'a>(&self, info: &'static CallInfo, args: [Arg<'a>; 2]) -> Result<i64, TransportError> {
+        if info.name == "pm_get_cx_count"
+            && let Arg::Value(command) = args[0]
+        {
+            self.1.lock().unwrap().push(PmCommand(command).vm());
+        }
+        self.0.call(info, args)
+    }
+}
+
+/// What never reached the hypervisor says nothing about it, and a lost answer neither.
+#[test]
+fn failures_on_the_way_are_no_answers_of_the_hypervisor() {
+    let mut recorded = record(&vm_life);
+    let failures = [
+        (
+            2,
+            Failure::Layer {
+                layer: "allow".to_owned(),
+                reason: "not on the list".to_owned(),
+            },
+        ),
+        (4, Failure::Lost("the line went dead".to_owned())),
+        (
+            11,
+            Failure::Untranslatable {
+                register: 1,
+                nested: false,
+            },
+        ),
+    ];
+    for entry in &mut recorded.entries {
+        if let Entry::Call(call) = entry
+            && let Some((_, failure)) = failures.iter().find(|(index, _)| *index == call.index)
+        {
+            call.outcome = Outcome::Failed(failure.clone());
+        }
+    }
+    let driven = driver().all().drive(&recorded, &fake().1);
+    assert!(driven.differences.is_empty(), "{driven}");
+    let not_made: Vec<_> = driven
+        .not_made
+        .iter()
+        .map(|not| (not.call.line.index, not.why))
+        .collect();
+    assert_eq!(
+        not_made,
+        [(2, WhyNotMade::NeverIssued), (11, WhyNotMade::NeverIssued)]
+    );
+    // The one whose answer was lost was made: the VM has its memory.
+    assert_eq!((driven.made, driven.same, driven.unknown), (12, 11, 1));
+    assert!(
+        driven.to_string().contains("1 calls were not compared"),
+        "{driven}"
+    );
 }

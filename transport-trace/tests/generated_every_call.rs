@@ -281,20 +281,20 @@ fn every_call() -> Result<(), Box<dyn std::error::Error>> {
     let error = main.save_restore_sworld_ctx().unwrap_err();
     assert_eq!(error.rax, -25, "ENOTTY: {error}");
 
-    // main 32: pm_get_px_count(command=PmCommand(0x2000000)) = -1 EPERM
-    let error = main.pm_get_px_count(PmCommand(0x2000000)).unwrap_err();
+    // main 32: pm_get_px_count(command.kind=PX_COUNT, command.state=0, command.vcpu=VcpuId(0),  …  command.ignored=0) = -1 EPERM
+    let error = main.pm_get_px_count(arg(0x2000000 /* {kind=PX_COUNT, state=0, vcpu=VcpuId(0), vm=VmId(2), ignored=0} */)).unwrap_err();
     assert_eq!(error.rax, -1, "EPERM: {error}");
 
-    // main 33: pm_get_px_data(command=PmCommand(0x2000001)) = -1 EPERM
-    let error = main.pm_get_px_data(PmCommand(0x2000000)).unwrap_err();
+    // main 33: pm_get_px_data(command.kind=PX_DATA, command.state=0, command.vcpu=VcpuId(0), co …  command.ignored=0) = -1 EPERM
+    let error = main.pm_get_px_data(arg(0x2000000 /* {kind=PX_COUNT, state=0, vcpu=VcpuId(0), vm=VmId(2), ignored=0} */)).unwrap_err();
     assert_eq!(error.rax, -1, "EPERM: {error}");
 
-    // main 34: pm_get_cx_count(command=PmCommand(0x2000002)) = {}
+    // main 34: pm_get_cx_count(command.kind=CX_COUNT, command.state=0, command.vcpu=VcpuId(0),  … Id(2), command.ignored=0) = {}
     let expected = 0;
-    assert_eq!(main.pm_get_cx_count(PmCommand(0x2000000))?, expected);
+    assert_eq!(main.pm_get_cx_count(arg(0x2000000 /* {kind=PX_COUNT, state=0, vcpu=VcpuId(0), vm=VmId(2), ignored=0} */))?, expected);
 
-    // main 35: pm_get_cx_data(command=PmCommand(0x2000103)) = -1 EPERM
-    let error = main.pm_get_cx_data(PmCommand(0x2000100)).unwrap_err();
+    // main 35: pm_get_cx_data(command.kind=CX_DATA, command.state=1, command.vcpu=VcpuId(0), co …  command.ignored=0) = -1 EPERM
+    let error = main.pm_get_cx_data(arg(0x2000100 /* {kind=PX_COUNT, state=1, vcpu=VcpuId(0), vm=VmId(2), ignored=0} */)).unwrap_err();
     assert_eq!(error.rax, -1, "EPERM: {error}");
 
     // main 36: tee_vcpu_boot_done(start=START_REE) = -25 ENOTTY

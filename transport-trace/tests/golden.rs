@@ -152,6 +152,8 @@ fn make() {
             when,
             page: 1,
             ticks: 6500,
+            look: 0,
+            late: false,
             runs: vec![run.clone()],
         }));
     }

@@ -152,8 +152,10 @@ fn entry() -> impl Strategy<Value = Entry> {
         0..4_u32,
         any::<u64>(),
         proptest::collection::vec((0..1000_u32, 1..20_usize, any::<u8>()), 0..5),
+        prop_oneof![0..4_u64, 250..260_u64, any::<u64>()],
+        any::<bool>(),
     )
-        .prop_map(|(page, ticks, runs)| {
+        .prop_map(|(page, ticks, runs, look, late)| {
             let runs = runs
                 .into_iter()
                 .map(|(word, words, fill)| Run {
@@ -168,6 +170,8 @@ fn entry() -> impl Strategy<Value = Entry> {
                 when: When::Enter,
                 page,
                 ticks,
+                look,
+                late,
                 runs,
             })
         });

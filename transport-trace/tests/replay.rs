@@ -195,6 +195,25 @@ fn a_key_is_what_the_user_says() {
     hypervisor.create_vm(&mut creation("another name")).unwrap();
 }
 
+/// What the hypervisor left alone stays the program's: a value that is not compared does not become the recorded one.
+#[test]
+fn what_is_not_compared_is_not_overwritten() {
+    let recorded = record(&lines);
+    let options = Replayer::options()
+        .ignore("create_vm", "cpu_affinity")
+        .ignore("create_vm", "ioreq_buf");
+    let (replayer, hypervisor) = lane(options, &recorded);
+    let mut description = creation("one").with_cpu_affinity(PcpuSet(2));
+    description.ioreq_buf = Gpa(0x77_0000);
+    let vm = hypervisor.create_vm(&mut description).unwrap();
+    assert_eq!(
+        (description.cpu_affinity, description.ioreq_buf),
+        (PcpuSet(2), Gpa(0x77_0000))
+    );
+    assert_eq!((description.vmid, description.vcpu_num), (vm, 1));
+    assert!(replayer.divergence().is_none());
+}
+
 #[test]
 fn groups_are_unordered_and_the_rest_is_strict() {
     let recorded = record(&lines);
@@ -246,9 +265,6 @@ fn addresses_are_tied() {
         hypervisor
             .set_memory_regions(vm, &[ram(0, 0x1000), ram(0x8000, 0x1000)])
             .unwrap();
-        hypervisor
-            .write_protect_page(vm, &WriteProtect::protect(Gpa(0x8000)))
-            .unwrap();
     };
     let recorded = record(&program);
     let moved =
@@ -259,9 +275,6 @@ fn addresses_are_tied() {
     let vm = hypervisor.create_vm(&mut creation("one")).unwrap();
     hypervisor
         .set_memory_regions(vm, &[moved(0, 0x900_0000), moved(0x8000, 0x700_0000)])
-        .unwrap();
-    hypervisor
-        .write_protect_page(vm, &WriteProtect::protect(Gpa(0x8000)))
         .unwrap();
     assert!(replayer.finish().is_ok());
 
@@ -281,15 +294,58 @@ fn addresses_are_tied() {
     );
     assert_eq!(told.differences[0].field, "regions[1].service_vm_gpa");
 
-    // Later uses must agree.
+    // Where a VM sees its memory is the program's choice: compared.
     let (replayer, hypervisor) = lane(Replayer::options(), &recorded);
     let vm = hypervisor.create_vm(&mut creation("one")).unwrap();
     hypervisor
-        .set_memory_regions(vm, &[moved(0, 0x900_0000), moved(0x8000, 0x700_0000)])
-        .unwrap();
-    hypervisor
-        .write_protect_page(vm, &WriteProtect::protect(Gpa(0x9000)))
+        .set_memory_regions(vm, &[moved(0, 0x900_0000), moved(0x9000, 0x700_0000)])
         .unwrap_err();
+    let told = replayer.divergence().unwrap();
+    let [difference] = told.differences.as_slice() else {
+        panic!("{told}")
+    };
+    assert_eq!(
+        (difference.field.as_str(), &difference.reason),
+        ("regions[1].gpa", &Reason::Value)
+    );
+
+    // Zero stands for itself, on either side.
+    let (replayer, hypervisor) = lane(Replayer::options(), &recorded);
+    let vm = hypervisor.create_vm(&mut creation("one")).unwrap();
+    hypervisor
+        .set_memory_regions(vm, &[moved(0, 0), moved(0x8000, 0x700_0000)])
+        .unwrap_err();
+    let told = replayer.divergence().unwrap();
+    assert_eq!(told.differences[0].reason, Reason::Value, "{told}");
+    let (replayer, hypervisor) = lane(Replayer::options(), &recorded);
+    let mut description = creation("one");
+    description.ioreq_buf = Gpa(0x5000);
+    hypervisor.create_vm(&mut description).unwrap_err();
+    let told = replayer.divergence().unwrap();
+    assert_eq!(told.differences[0].field, "ioreq_buf", "{told}");
+}
+
+/// What a call tied holds for those after it, in both directions.
+#[test]
+fn later_uses_of_an_address_must_agree() {
+    let map = |hypervisor: &dyn Hypervisor, services: [u64; 3]| {
+        let vm = hypervisor.create_vm(&mut creation("one"))?;
+        for (at, service) in (0..).zip(services) {
+            let region = MemoryRegion::map(Gpa(at * 0x1000), Gpa(service), 0x1000, MemoryProt::RAM);
+            hypervisor.set_memory_regions(vm, &[region])?;
+        }
+        Ok::<(), hypercall_core::Error>(())
+    };
+    let (one, two) = (0x400_0000, 0x500_0000);
+    let recorded = record(&|world: &World| {
+        map(&world.lane("main").hypervisor(), [one, two, one]).unwrap();
+    });
+    let (replayer, hypervisor) = lane(Replayer::options(), &recorded);
+    map(&hypervisor, [0x10_0000, 0x20_0000, 0x10_0000]).unwrap();
+    assert!(replayer.finish().is_ok());
+    // Where the trace has one address, two do not do.
+    let (replayer, hypervisor) = lane(Replayer::options(), &recorded);
+    map(&hypervisor, [0x10_0000, 0x20_0000, 0x30_0000]).unwrap_err();
     let told = replayer.divergence().unwrap();
     let [
         FieldDifference {
@@ -304,13 +360,46 @@ fn addresses_are_tied() {
     else {
         panic!("{told}")
     };
-    assert_eq!((to.as_str(), since.index), ("Gpa(0x8000)", 1));
-    // Zero stands for itself.
-    let (_, hypervisor) = lane(Replayer::options(), &recorded);
-    let vm = hypervisor.create_vm(&mut creation("one")).unwrap();
+    assert_eq!((to.as_str(), since.index), ("Gpa(0x100000)", 1));
+    // Where it has two, one does not.
+    let (replayer, hypervisor) = lane(Replayer::options(), &recorded);
+    map(&hypervisor, [0x10_0000, 0x10_0000, 0x10_0000]).unwrap_err();
+    let told = replayer.divergence().unwrap();
+    assert!(
+        matches!(&told.differences[0].reason, Reason::FoundIsTied { to, .. } if to == "Gpa(0x4000000)"),
+        "{told}"
+    );
+    // Nor the two exchanged.
+    let (replayer, hypervisor) = lane(Replayer::options(), &recorded);
+    map(&hypervisor, [0x10_0000, 0x20_0000, 0x20_0000]).unwrap_err();
+    assert!(replayer.divergence().is_some());
+}
+
+/// A VM's id inside a register's number is a name as well.
+#[test]
+fn a_vm_in_a_power_command_is_a_name() {
+    let recorded = record(&|world: &World| {
+        let port = world.lane("main");
+        let hypervisor = port.hypervisor();
+        let vm = hypervisor.create_vm(&mut creation("one")).unwrap();
+        set(&hypervisor, vm, 3).unwrap();
+        let _ = hypervisor.pm_get_cx_count(PmCommand::new(vm));
+    });
+    let mut slice = recorded.clone();
+    slice
+        .entries
+        .retain(|entry| !matches!(entry, Entry::Call(call) if call.index == 0));
+    let (replayer, hypervisor) = lane(Replayer::options(), &slice);
+    set(&hypervisor, VmId(7), 3).unwrap();
+    hypervisor.pm_get_cx_count(PmCommand::new(VmId(7))).unwrap();
+    assert!(replayer.finish().is_ok());
+    let (replayer, hypervisor) = lane(Replayer::options(), &slice);
+    set(&hypervisor, VmId(7), 3).unwrap();
     hypervisor
-        .set_memory_regions(vm, &[moved(0x1000, 0x900_0000), moved(0x8000, 0x700_0000)])
+        .pm_get_cx_count(PmCommand::new(VmId(6)))
         .unwrap_err();
+    let told = replayer.divergence().unwrap();
+    assert_eq!(told.differences[0].field, "command.vm", "{told}");
 }
 
 #[test]
@@ -606,6 +695,43 @@ fn another_version_of_the_interface_is_refused() {
         "{differences:?}"
     );
 
+    // A block of another layout is another version; another name, unit or role is not.
+    let changed = |change: &dyn Fn(&mut hypercall_trace::schema::Field)| {
+        use hypercall_trace::schema::{Kind, Register};
+        let mut recorded = record(&lines);
+        let mut schema = (*recorded.schema).clone();
+        for call in &mut schema.interfaces[0].calls {
+            if let Register::Block {
+                kind: Kind::Struct(layout),
+                ..
+            } = &mut Arc::make_mut(call).registers[0]
+                && layout.name == "VmCreation"
+            {
+                change(&mut Arc::make_mut(layout).fields[1]);
+            }
+        }
+        recorded.schema = Arc::new(schema);
+        let schema = Arc::clone(&recorded.schema);
+        each_call(&mut recorded, |call| {
+            let name = call.name().to_owned();
+            call.schema = schema.find(None, &name).cloned();
+        });
+        let options = Replayer::options().interface(HypervisorCalls::INTERFACE);
+        options.recorded(recorded).map(|_| ())
+    };
+    changed(&|_| ()).unwrap();
+    changed(&|field| {
+        field.name.push('x');
+        field.units = "apples".to_owned();
+        field.role = hypercall_core::schema::Role::Volatile;
+    })
+    .unwrap();
+    let error = changed(&|field| field.offset += 2).unwrap_err();
+    assert!(
+        error.to_string().contains("RDI of create_vm has the field"),
+        "{error}"
+    );
+
     // Without the check it shows at the call.
     let (replayer, hypervisor) = lane(Replayer::options().mode(Mode::Loose), &recorded);
     hypervisor.pause_vm(VmId(1)).unwrap_err();
@@ -738,6 +864,65 @@ fn nothing_falls_through() {
         .create_vm(&mut creation("one"))
         .unwrap_err();
     assert!(other.divergence().is_none());
+}
+
+/// Whoever left the trace hears that, and no fault, from then on.
+#[test]
+fn faults_do_not_hide_a_divergence() {
+    let recorded = record(&lines);
+    let plan = Plan::parse(
+        "set_irqline: instead=EPERM @ 2..",
+        HypervisorCalls::INTERFACE,
+    )
+    .unwrap();
+    let (replayer, hypervisor) = lane(Replayer::options().faults(plan), &recorded);
+    let vm = hypervisor.create_vm(&mut creation("one")).unwrap();
+    let left = set(&hypervisor, vm, 9).unwrap_err();
+    assert!(replayer.divergence().is_some());
+    assert_eq!(set(&hypervisor, vm, 3).unwrap_err().kind, left.kind);
+    assert_eq!(replayer.faults().map(|tally| tally.acted).sum::<u64>(), 0);
+}
+
+/// Damage before the first call that can be read, and behind the last one, is a loss as well.
+#[test]
+fn damage_at_either_end_is_a_loss() {
+    let recorded = record(&lines);
+    let damaged = || {
+        Entry::Damaged(hypercall_trace::entry::Damaged {
+            offset: 4000,
+            length: 100,
+            defect: hypercall_trace::entry::Defect::Checksum,
+            lane: None,
+            entries: None,
+        })
+    };
+    let options = || Replayer::options().accept_damage();
+    let mut start = recorded.clone();
+    start
+        .entries
+        .retain(|entry| !matches!(entry, Entry::Call(call) if call.index < 2));
+    start.entries.insert(0, damaged());
+    let (replayer, hypervisor) = lane(options(), &start);
+    hypervisor.create_vm(&mut creation("one")).unwrap_err();
+    assert!(matches!(
+        replayer.divergence().unwrap().cause,
+        Cause::Missing { count: 2, .. }
+    ));
+
+    let mut end = recorded;
+    end.entries.truncate(1);
+    end.entries.push(damaged());
+    let run = |end: &Recorded, options| {
+        let (replayer, hypervisor) = lane(options, end);
+        let vm = hypervisor.create_vm(&mut creation("one")).unwrap();
+        set(&hypervisor, vm, 3).unwrap_err();
+        replayer.divergence().unwrap().cause
+    };
+    assert!(matches!(
+        run(&end, options()),
+        Cause::Missing { count: 1, .. }
+    ));
+    assert_eq!(run(&end, options().cross_losses()), Cause::End);
 }
 
 /// Threads that share a lane: which of its parts a call was recorded in is chance.

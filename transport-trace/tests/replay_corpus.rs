@@ -9,6 +9,7 @@ use hypercall_core::acrn::*;
 use hypercall_core::{Gpa, Transport};
 use hypercall_trace::canonical::canonical;
 use hypercall_trace::diff::{Options as DiffOptions, diff};
+use hypercall_trace::entry::{Entry, When};
 use hypercall_trace::replay::{Recorded, Replayer};
 use proptest::prelude::*;
 use replay_support::*;
@@ -271,6 +272,35 @@ proptest! {
             same("random threads", &canonical(&first), &canonical(&again));
         }
     }
+}
+
+/// A program that polls sees each change at the same look as when it was recorded.
+#[test]
+fn a_polled_page_changes_at_the_same_look() {
+    let seen = Mutex::new(Vec::new());
+    let program = |world: &World| *seen.lock().unwrap() = polled_life(world);
+    let first = record(&program);
+    let told = std::mem::take(&mut *seen.lock().unwrap());
+    // 1, 2, 3, 6, 301, 1 and 10 looks, and what each of them came with.
+    assert_eq!(told.len(), 324 + 14 + 1);
+    let counts: Vec<u64> = first
+        .entries
+        .iter()
+        .filter_map(|entry| match entry {
+            Entry::Pages(change) if change.when == When::Note => Some(change.look),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(counts, [1, 2, 3, 1, 3, 3, 301, 1, 10]);
+    let (again, report) = replay(&program, &first, Replayer::options());
+    assert!(report.is_clean(), "{report}");
+    assert_eq!(told, *seen.lock().unwrap());
+    same("polled", &canonical(&first), &canonical(&again));
+
+    // Unless the program is not to wait.
+    let (_, report) = replay(&program, &first, Replayer::options().at_first_look());
+    let hasty = seen.lock().unwrap();
+    assert!(hasty.len() < told.len(), "{report}");
 }
 
 /// The replayer is a transport of its own where there is one lane.

@@ -178,7 +178,9 @@ fn put_leaf(at: &At<'_>, kind: &Kind, role: Role, depth: usize, lua: &mut String
             return;
         }
         Kind::Text => "t",
-        Kind::Unsigned | Kind::Id(_) if integer && role == Role::Address => "a",
+        Kind::Unsigned | Kind::Id(_) if integer && (role == Role::Address || kind.is_address()) => {
+            "a"
+        }
         Kind::Unsigned | Kind::Id(_) if integer => "u",
         Kind::Signed if integer => "i",
         Kind::Enum(_) if integer => "e",

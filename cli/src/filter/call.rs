@@ -52,7 +52,14 @@ pub(crate) fn is_about(call: &Call, vm: u64) -> bool {
                 },
                 Argument::Value(value),
             ) => *value == vm,
-            // The power-management command has the VM in bits 31 to 24.
+            (
+                Register::Value {
+                    kind: kind @ Kind::Struct(_),
+                    ..
+                },
+                Argument::Value(value),
+            ) => names(kind, &value.to_le_bytes(), vm),
+            // The power-management command had the VM in bits 31 to 24 of a number, before it was described.
             (
                 Register::Value {
                     kind: Kind::Id(name),

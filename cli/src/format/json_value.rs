@@ -22,7 +22,7 @@ impl Serialize for JsonKind<'_> {
         match kind {
             _ if role == Role::Secret => to.serialize_str(SECRET),
             Kind::Unsigned | Kind::Id(_) if bytes.len() > 8 => to.serialize_str(&hex::text(bytes)),
-            Kind::Unsigned | Kind::Id(_) if role == Role::Address => {
+            Kind::Unsigned | Kind::Id(_) if role == Role::Address || kind.is_address() => {
                 to.serialize_str(&format!("{:#x}", unsigned(bytes)))
             }
             Kind::Unsigned | Kind::Id(_) => to.serialize_u64(unsigned(bytes)),

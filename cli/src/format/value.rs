@@ -107,6 +107,11 @@ impl Values {
             Kind::Id(name) => {
                 out.push_str(name);
                 out.push('(');
+                let role = if kind.is_address() {
+                    Role::Address
+                } else {
+                    role
+                };
                 number(role, unsigned(bytes), out);
                 out.push(')');
             }

@@ -260,6 +260,8 @@ impl Sample {
             when: When::Note,
             page: 0,
             ticks: 1_014_000,
+            look: 300,
+            late: false,
             runs: vec![Run {
                 offset: 0x40,
                 before: vec![0; 8],

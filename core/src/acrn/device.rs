@@ -94,6 +94,8 @@ open_enum! {
 #[doc(alias = "acrn_mmiores")]
 pub struct MmioResource {
     /// Where the VM sees it. A multiple of 4096.
+    // The program lays the VM's memory out.
+    #[payload(plain)]
     pub user_vm_pa: Gpa,
     /// Where the machine has it. A multiple of 4096, and **not checked**: the hypervisor maps whatever is there, its
     /// own memory included (observed).

@@ -91,6 +91,8 @@ pub struct MemoryRegion {
     pub prot: MemoryProt,
     /// Where the range starts in the target VM. Not checked: the hypervisor rounds it **up** to 4 KiB.
     #[doc(alias = "user_vm_pa")]
+    // The program lays the VM's memory out.
+    #[payload(plain)]
     pub gpa: Gpa,
     /// Where the memory is in the Service VM; read only when mapping. Rounded **up** to 4 KiB as well.
     #[doc(alias = "service_vm_pa")]
@@ -172,6 +174,8 @@ zero_default!(SetRegions);
 #[doc(alias = "vm_gpa2hpa")]
 pub struct GpaToHpa {
     /// In: the address in the VM, any byte.
+    // A place in the layout that the program chose.
+    #[payload(plain)]
     pub gpa: Gpa,
     /// Out: the address in the machine.
     pub hpa: Hpa,
@@ -227,6 +231,8 @@ pub struct WriteProtect {
     #[payload(reserved)]
     pub pad: [u8; 7],
     /// The page in the VM, a multiple of 4096.
+    // A place in the layout that the program chose.
+    #[payload(plain)]
     pub gpa: Gpa,
 }
 layout!(WriteProtect: 16 bytes, align 8 { set @ 0, pad @ 1, gpa @ 8 });

@@ -6,7 +6,8 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use super::ids::{VcpuId, VmId};
 use super::layout::{layout, zero_default};
-use crate::{Payload, open_enum, register_id};
+use crate::schema::{Field, FieldInfo, Kind, Role, StructInfo};
+use crate::{Payload, Value, open_enum};
 
 open_enum! {
     /// What [`PmCommand`] asks for: its lowest byte. The client sets it; each has a method of its own.
@@ -27,21 +28,85 @@ open_enum! {
     }
 }
 
-register_id! {
-    /// Which VM, vCPU and state a question about power is for: VM in bits 31:24, vCPU in 23:16, number of the state in
-    /// 15:8, kind in 7:0.
-    ///
-    /// The VM has 8 bits here, as nowhere else. The hypervisor keeps its tables for each VM and does not look at the
-    /// vCPU.
-    ///
-    /// ```
-    /// use hypercall_core::acrn::{PmCommand, VmId};
-    ///
-    /// let second = PmCommand::new(VmId(1)).with_state(2);
-    /// assert_eq!(second, PmCommand(0x0100_0200));
-    /// assert_eq!((second.vm(), second.state()), (VmId(1), 2));
-    /// ```
-    pub struct PmCommand(u64);
+/// Which VM, vCPU and state a question about power is for: VM in bits 31:24, vCPU in 23:16, number of the state in
+/// 15:8, kind in 7:0.
+///
+/// The VM has 8 bits here, as nowhere else. The hypervisor keeps its tables for each VM and does not look at the
+/// vCPU.
+///
+/// ```
+/// use hypercall_core::acrn::{PmCommand, VmId};
+///
+/// let second = PmCommand::new(VmId(1)).with_state(2);
+/// assert_eq!(second, PmCommand(0x0100_0200));
+/// assert_eq!((second.vm(), second.state()), (VmId(1), 2));
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct PmCommand(
+    /// The register's value.
+    pub u64,
+);
+
+/// What the bytes of a [`PmCommand`] are: one of them names the VM, which another run may know by another number.
+const PM_COMMAND: Kind = {
+    const fn byte(name: &'static str, offset: usize, kind: Kind, role: Role) -> FieldInfo {
+        FieldInfo {
+            name,
+            c_name: name,
+            offset,
+            size: 1,
+            kind,
+            role,
+            units: "",
+        }
+    }
+    static FIELDS: [FieldInfo; 5] = [
+        byte("kind", 0, <PmKind as Field>::KIND, Role::Plain),
+        byte("state", 1, Kind::Unsigned, Role::Plain),
+        byte("vcpu", 2, <VcpuId as Field>::KIND, Role::Plain),
+        byte("vm", 3, <VmId as Field>::KIND, Role::Handle),
+        FieldInfo {
+            size: 4,
+            ..byte("ignored", 4, Kind::Unsigned, Role::Plain)
+        },
+    ];
+    static INFO: StructInfo = StructInfo {
+        name: "PmCommand",
+        c_name: "PmCommand",
+        size: 8,
+        align: 8,
+        fields: &FIELDS,
+    };
+    Kind::Struct(&INFO)
+};
+
+impl Value for PmCommand {
+    const KIND: Kind = PM_COMMAND;
+
+    #[inline]
+    fn to_register(self) -> u64 {
+        self.0
+    }
+
+    #[inline]
+    fn from_register(raw: u64) -> Self {
+        Self(raw)
+    }
+}
+
+impl fmt::Debug for PmCommand {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("PmCommand");
+        shown
+            .field("kind", &self.kind())
+            .field("state", &self.state())
+            .field("vcpu", &self.vcpu())
+            .field("vm", &self.vm());
+        match self.0 >> 32 {
+            0 => shown.finish(),
+            rest => shown.field("ignored", &format_args!("{rest:#x}")).finish(),
+        }
+    }
 }
 
 impl PmCommand {

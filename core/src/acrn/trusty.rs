@@ -24,8 +24,11 @@ pub struct TrustyBootParam {
     /// 1: addresses have 32 bits and there is no key. 2: all fields count. The hypervisor refuses others.
     pub version: u32,
     /// Where the memory starts: lower half.
+    // In the memory that the caller has.
+    #[payload(address)]
     pub base_addr: u32,
     /// The first instruction: lower half.
+    #[payload(address)]
     pub entry_point: u32,
     /// How much memory.
     #[payload(units = "bytes")]
@@ -34,8 +37,10 @@ pub struct TrustyBootParam {
     #[payload(reserved)]
     pub padding: u32,
     /// Where the memory starts: upper half.
+    #[payload(address)]
     pub base_addr_high: u32,
     /// The first instruction: upper half.
+    #[payload(address)]
     pub entry_point_high: u32,
     /// The key of the replay-protected memory block.
     #[payload(secret)]

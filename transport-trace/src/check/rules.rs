@@ -5,6 +5,7 @@ use super::finding::{Finding, Rule};
 use super::pages::Shadows;
 use crate::entry::{Call, Outcome, Place};
 use crate::state::field::{after, before, elements, text, value};
+use crate::state::memory::{self, Change};
 use crate::state::{At, Machine, Memory, Vm, VmState, handed, target};
 
 /// The flag of a VM whose requests are polled for.
@@ -149,7 +150,10 @@ impl Work<'_> {
                     self.found(Rule::DeviceNotGivenBack, Some(id), why);
                 }
             }
-            "notify_request_finish" if vm.flags & POLLING == 0 => self.notify(id, vm, shadows),
+            // Behind missing calls nobody knows what the page holds.
+            "notify_request_finish" if vm.flags & POLLING == 0 && self.machine.missing == 0 => {
+                self.notify(id, vm, shadows);
+            }
             "asyncio_assign" => {
                 let addr = before(self.call, Place::Rsi, "addr").unwrap_or(0);
                 if certain && addr != 0 && !vm.buffers.contains_key(&ASYNCIO) {
@@ -165,7 +169,7 @@ impl Work<'_> {
                     self.found(Rule::WritesBeyondBuffer, Some(id), why);
                 }
             }
-            "set_memory_regions" => self.regions(id, vm, certain),
+            "set_memory_regions" if !vm.regions_uncertain => self.regions(id, vm, certain),
             _ => {}
         }
     }
@@ -193,21 +197,14 @@ impl Work<'_> {
 
     fn regions(&mut self, id: u16, vm: &Vm, certain: bool) {
         let mut found = Vec::new();
+        // Each element finds what those before it left.
+        let mut regions = vm.regions.clone();
         elements(self.call, 0, |field| {
-            let (kind, gpa, size) = (field("kind"), field("gpa"), field("size"));
-            let end = gpa.saturating_add(size);
+            let change = Change::of(field);
+            let (gpa, end) = (change.gpa, change.end());
             let range = format!("{gpa:#x}..{end:#x} of VM {id}");
-            let there = vm
-                .regions
-                .iter()
-                .filter(|region| region.gpa < end && gpa < region.gpa.saturating_add(region.size));
-            let covered: u64 = there
-                .map(|region| {
-                    let stop = region.gpa.saturating_add(region.size).min(end);
-                    stop.saturating_sub(region.gpa.max(gpa))
-                })
-                .fold(0, u64::saturating_add);
-            match kind {
+            let covered = memory::covered(&regions, gpa, end);
+            match change.kind {
                 0 if covered != 0 => {
                     found.push((
                         Rule::MappedTwice,
@@ -215,7 +212,7 @@ impl Work<'_> {
                     ));
                 }
                 0 => {}
-                2 if certain && covered < size => {
+                2 if certain && covered < change.size => {
                     found.push((
                         Rule::UnmapsNothing,
                         format!("{range} is unmapped, of which the VM has {covered:#x} bytes"),
@@ -227,6 +224,7 @@ impl Work<'_> {
                     format!("{range} is to be changed with kind {kind}, and is unmapped"),
                 )),
             }
+            memory::change(&mut regions, &change);
         });
         for (rule, why) in found {
             self.found(rule, Some(id), why);

@@ -6,7 +6,36 @@
 //! calls' names. Then two calls are compared value by value, each by its role: names and addresses are tied at their first
 //! sight, counters are not compared, and times never are.
 //!
-//! A window of calls is in memory at a time, so traces may be longer than memory.
+//! A window of 512 calls of each trace is in memory at a time (8192 where the traces have nothing in common), so traces may
+//! be longer than memory, and time grows with their length. A call that was moved is one that only the first trace has,
+//! and one that only the second has.
+//!
+//! ```
+//! use hypercall_core::{Client, Gpa, acrn::{Hypervisor, HypervisorCalls, Vector, server::AcrnServer}};
+//! use hypercall_mock::{fake::FakeAcrn, loopback::Loopback};
+//! use hypercall_trace::diff::{Options, diff_traces};
+//! use hypercall_trace::{read::Trace, record::{Recorder, Recording}};
+//!
+//! let run = |name: &str, vectors: &[u64]| -> Result<Trace, Box<dyn std::error::Error>> {
+//!     let machine = FakeAcrn::new();
+//!     let transport = Loopback::new(AcrnServer::new(&machine), &machine, Gpa(0x100_0000), 0x1_0000);
+//!     let path = std::env::temp_dir().join(format!("hypercall-doc-diff-{}-{name}.hct", std::process::id()));
+//!     let recording = Recording::options(&[HypervisorCalls::INTERFACE]).create(&path)?;
+//!     let hypervisor = Client::new(Recorder::new(transport, recording.lane("main")?));
+//!     for vector in vectors {
+//!         hypervisor.set_callback_vector(Vector(*vector))?;
+//!     }
+//!     drop(hypervisor);
+//!     recording.finish();
+//!     let trace = Trace::open(&path);
+//! #   std::fs::remove_file(&path)?;
+//!     Ok(trace?)
+//! };
+//! let told = diff_traces(&run("one", &[0x40, 0x41, 0x42])?, &run("two", &[0x40, 0x42])?, Options::default());
+//! assert_eq!((told.same, told.differences.len()), (2, 1));
+//! assert_eq!(told.differences[0].to_string(), "- main 1  set_callback_vector(vector=Vector(0x41)) = 0");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod align;
 mod key;

@@ -1,5 +1,7 @@
 //! Goes through one lane of two traces, window by window.
 
+use std::collections::HashMap;
+
 use super::align::{Step, align};
 use super::key::Keys;
 use super::pair;
@@ -10,6 +12,8 @@ use crate::replay::{Line, text};
 
 /// Calls of each trace that are looked at together.
 const WINDOW: usize = 512;
+/// Calls of each trace among which the next common one is looked for, where a window has none.
+const FAR: usize = 16 * WINDOW;
 
 /// A comparison under way.
 pub(super) struct Work {
@@ -29,8 +33,8 @@ struct Window {
 }
 
 impl Window {
-    fn fill(&mut self, from: &mut impl Iterator<Item = Unit>, keys: &mut Keys) {
-        while !self.ended && self.units.len() < WINDOW {
+    fn fill(&mut self, from: &mut impl Iterator<Item = Unit>, keys: &mut Keys, length: usize) {
+        while !self.ended && self.units.len() < length {
             match from.next() {
                 Some(unit) => {
                     self.keys.push(keys.next(&unit));
@@ -39,6 +43,16 @@ impl Window {
                 None => self.ended = true,
             }
         }
+    }
+
+    /// The keys of the first calls.
+    fn near(&self) -> &[u64] {
+        self.keys.get(..WINDOW).unwrap_or(&self.keys)
+    }
+
+    /// Whether nothing follows behind the first calls.
+    fn is_last(&self) -> bool {
+        self.ended && self.keys.len() <= WINDOW
     }
 
     fn take(&mut self, count: usize) -> Vec<Unit> {
@@ -69,23 +83,29 @@ impl Work {
         name.clone_into(&mut self.lane);
         let (mut ours, mut theirs) = (Window::default(), Window::default());
         loop {
-            ours.fill(&mut left, &mut self.keys.0);
-            theirs.fill(&mut right, &mut self.keys.1);
+            ours.fill(&mut left, &mut self.keys.0, WINDOW);
+            theirs.fill(&mut right, &mut self.keys.1, WINDOW);
             if ours.units.is_empty() && theirs.units.is_empty() {
                 return;
             }
-            let steps = align(&ours.keys, &theirs.keys);
-            let ended = ours.ended && theirs.ended;
-            let done = if ended {
-                steps.len()
+            let steps = align(ours.near(), theirs.near());
+            let certain = if ours.is_last() && theirs.is_last() {
+                Some(steps.len())
             } else {
                 committed(&steps)
             };
-            self.steps(
-                steps.get(..done).unwrap_or_default(),
-                &mut ours,
-                &mut theirs,
-            );
+            if let Some(certain) = certain {
+                let steps = steps.get(..certain).unwrap_or_default();
+                self.steps(steps, &mut ours, &mut theirs);
+                continue;
+            }
+            // Nothing in common: many calls were inserted or taken out, or all of them have other values.
+            ours.fill(&mut left, &mut self.keys.0, FAR);
+            theirs.fill(&mut right, &mut self.keys.1, FAR);
+            let next = next_common(&ours.keys, &theirs.keys);
+            let (left, right) = next.unwrap_or((WINDOW / 2, WINDOW / 2));
+            let (left, right) = (ours.take(left), theirs.take(right));
+            self.between(&left, &right);
         }
     }
 
@@ -116,6 +136,21 @@ impl Work {
     }
 
     fn between(&mut self, left: &[Unit], right: &[Unit]) {
+        let (mut left, mut right) = (left, right);
+        while !(left.is_empty() && right.is_empty()) {
+            let cut = |units: &'_ [Unit]| units.len().min(WINDOW);
+            let (Some((ours, later)), Some((theirs, theirs_later))) = (
+                left.split_at_checked(cut(left)),
+                right.split_at_checked(cut(right)),
+            ) else {
+                return;
+            };
+            self.by_name(ours, theirs);
+            (left, right) = (later, theirs_later);
+        }
+    }
+
+    fn by_name(&mut self, left: &[Unit], right: &[Unit]) {
         let name = |unit: &Unit| match unit {
             Unit::Call(around) => (around.call.number, around.call.name().to_owned()),
             Unit::Missing { .. } => (0, String::new()),
@@ -194,11 +229,11 @@ impl Work {
     }
 }
 
-/// How many steps are certain although more calls follow: the first half of the window, up to an aligned call where there
-/// is one.
-fn committed(steps: &[Step]) -> usize {
+/// How many steps are certain although more calls follow: up to the last aligned call in the first half of the window.
+/// `None` where there is none.
+fn committed(steps: &[Step]) -> Option<usize> {
     let (mut left, mut right) = (0_usize, 0_usize);
-    let (mut half, mut last) = (steps.len(), None);
+    let mut last = None;
     for (place, step) in steps.iter().enumerate() {
         left = left.saturating_add(usize::from(*step != Step::Right));
         right = right.saturating_add(usize::from(*step != Step::Left));
@@ -206,9 +241,29 @@ fn committed(steps: &[Step]) -> usize {
             last = Some(place.saturating_add(1));
         }
         if left.max(right) >= WINDOW / 2 {
-            half = place.saturating_add(1);
             break;
         }
     }
-    last.unwrap_or(half)
+    last
+}
+
+/// How many calls of each stand before the nearest one that both have.
+fn next_common(left: &[u64], right: &[u64]) -> Option<(usize, usize)> {
+    let mut places = HashMap::new();
+    for (place, key) in right.iter().enumerate() {
+        places.entry(key).or_insert(place);
+    }
+    let mut best: Option<(usize, usize)> = None;
+    for (place, key) in left.iter().enumerate() {
+        let distance = |(left, right): (usize, usize)| left.saturating_add(right);
+        if best.is_some_and(|best| distance(best) <= place) {
+            break;
+        }
+        if let Some(other) = places.get(key)
+            && best.is_none_or(|best| distance((place, *other)) < distance(best))
+        {
+            best = Some((place, *other));
+        }
+    }
+    best
 }

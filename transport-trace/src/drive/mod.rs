@@ -19,8 +19,9 @@
 //!
 //! **Over a real hypervisor** this does what the trace says: it creates VMs, maps memory, starts them. Addresses go out as
 //! recorded unless they are [mapped](Driver::map_addresses), so the contract of the transport is the caller's to keep.
-//! Calls that brought the machine down, never returned, or hold a secret of which only a hash is left are not made, unless
-//! that is [asked for](Driver::with_hazards).
+//! Calls that brought the machine down or never returned are not made, unless that is [asked for](Driver::with_hazards).
+//! Never made are calls that hold a secret, of which only a hash is left, and those that did not reach the hypervisor. A call
+//! whose answer was lost is made, for the hypervisor may have acted on it, and has nothing to be compared with.
 
 mod build;
 mod report;
@@ -33,7 +34,9 @@ use hypercall_core::{SharedPage, Transport};
 use crate::diff::{differences, outcome};
 use crate::entry::{Call, Entry, Failure, Outcome, PageChange, Place};
 use crate::replay::bind::Bindings;
+use crate::replay::interface::difference;
 use crate::replay::{Line, OfLane, Recorded, text};
+use crate::schema::Schema;
 use build::Build;
 pub use report::{Driven, NotMade, OtherAnswer, WhyNotMade};
 
@@ -104,6 +107,7 @@ impl Driver {
         let mut run = Run {
             driver: self,
             transport,
+            compiled: Schema::from_interfaces(&[self.interface]),
             bindings: Bindings::default(),
             build: Build::new(self.pages.clone()),
             out: Driven::default(),
@@ -141,6 +145,7 @@ impl Driver {
 struct Run<'d, T: ?Sized> {
     driver: &'d Driver,
     transport: &'d T,
+    compiled: Schema,
     bindings: Bindings,
     build: Build,
     out: Driven,
@@ -161,7 +166,14 @@ impl<T: Transport + ?Sized> Run<'_, T> {
             return true;
         }
         let info = self.driver.interface.call(call.name());
-        let Some(info) = info.filter(|info| info.number == call.number) else {
+        let info = info.filter(|_| {
+            // A block of another size or layout would say something else than was recorded.
+            let ours = self.compiled.find(None, call.name());
+            let theirs = call.schema.as_deref();
+            ours.zip(theirs)
+                .is_some_and(|(ours, theirs)| difference(theirs, ours).is_none())
+        });
+        let Some(info) = info else {
             self.out.not_made.push(NotMade {
                 call: this(),
                 why: WhyNotMade::OtherInterface,
@@ -177,6 +189,10 @@ impl<T: Transport + ?Sized> Run<'_, T> {
             .build
             .make(lane, call, info, &self.bindings, map, self.transport);
         self.out.made = self.out.made.saturating_add(1);
+        if let Outcome::Failed(Failure::Lost(_) | Failure::Other { .. }) = &call.outcome {
+            self.out.unknown = self.out.unknown.saturating_add(1);
+            return true;
+        }
         let mut found = match (&call.outcome, &live.outcome) {
             // Memory is compared where there is an answer.
             (Outcome::Returned(_), Outcome::Returned(_)) => {
@@ -211,6 +227,15 @@ impl<T: Transport + ?Sized> Run<'_, T> {
     fn refuse(&self, call: &Call) -> Option<WhyNotMade> {
         if crate::replay::has_secret(call) {
             return Some(WhyNotMade::Secret);
+        }
+        if let Outcome::Failed(
+            Failure::Untranslatable { .. }
+            | Failure::Layer { .. }
+            | Failure::Unsupported(_)
+            | Failure::Unexpected(_),
+        ) = &call.outcome
+        {
+            return Some(WhyNotMade::NeverIssued);
         }
         if self.driver.hazards {
             return None;

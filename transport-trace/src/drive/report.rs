@@ -13,6 +13,8 @@ pub struct Driven {
     pub made: u64,
     /// Calls that were answered as recorded.
     pub same: u64,
+    /// Calls that were made and not compared: their answers were lost when they were recorded.
+    pub unknown: u64,
     /// Calls that were answered otherwise: the first one, unless all were asked for.
     pub differences: Vec<OtherAnswer>,
     /// Calls that were not made.
@@ -52,7 +54,9 @@ pub enum WhyNotMade {
     Unfinished,
     /// It holds a secret, of which the trace has no more than a hash.
     Secret,
-    /// The program's interface has no such call.
+    /// It never reached the hypervisor when it was recorded: a layer or the transport refused it.
+    NeverIssued,
+    /// The program's interface has no such call, or it carries other things there.
     OtherInterface,
 }
 
@@ -62,7 +66,10 @@ impl fmt::Display for WhyNotMade {
             Self::Hazard => "it brought the machine down when it was recorded",
             Self::Unfinished => "it never returned when it was recorded",
             Self::Secret => "it holds a secret, of which the trace has no more than a hash",
-            Self::OtherInterface => "this program's interface has no such call",
+            Self::NeverIssued => "it never reached the hypervisor when it was recorded",
+            Self::OtherInterface => {
+                "this program's interface has no such call, or it carries other things there"
+            }
         })
     }
 }
@@ -99,6 +106,13 @@ impl fmt::Display for Driven {
         } in &self.not_made
         {
             writeln!(f, "{lane} {index}  {text}\n  was not made: {why}")?;
+        }
+        if self.unknown != 0 {
+            writeln!(
+                f,
+                "{} calls were not compared: their answers were lost when they were recorded",
+                self.unknown
+            )?;
         }
         if self.missing != 0 {
             writeln!(f, "{} calls are missing from the trace", self.missing)?;

@@ -76,6 +76,10 @@ pub(crate) const EXIT_HEAD: usize = 16;
 pub(crate) const LOST_LENGTH: usize = 40;
 /// Bytes of a page record before its runs.
 pub(crate) const PAGES_HEAD: usize = 24;
+/// The bit of a page record's point that says: later than it came.
+pub(crate) const PAGES_LATE: u8 = 0x80;
+/// In the byte of the look: a word behind the head says which it was.
+pub(crate) const PAGES_MANY_LOOKS: u8 = 0xff;
 /// The most words that a record may have.
 pub(crate) const MAX_WORDS: usize = 0x00ff_ffff;
 /// The most bytes of each text of a failure.

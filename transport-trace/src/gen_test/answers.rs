@@ -19,11 +19,15 @@ impl Calls {
         };
         let rax = match &call.outcome {
             Outcome::Returned(rax) => *rax,
-            _ => {
+            Outcome::Failed(failure) => {
+                let not = if failure.may_have_run() { "" } else { "!" };
                 let _ = writeln!(line, "    let error = {method}.unwrap_err();");
                 let _ = writeln!(line, "    assert_eq!(error.code(), None, \"{{error}}\");");
+                let _ = writeln!(line, "    assert!({not}error.may_have_run());");
                 return;
             }
+            // A slice ends before it.
+            Outcome::Unfinished => return,
         };
         match &schema.result {
             ResultKind::Rax(Kind::Id(name)) if rax >= 0 => {

@@ -26,8 +26,8 @@ pub(super) struct Calls {
     assumed: BTreeMap<String, String>,
     /// Statics: names and numbers of pages.
     pages: BTreeMap<String, u32>,
-    /// The last note of pages: its lane and the call behind it.
-    noted: Option<(String, u64, u32)>,
+    /// The last note of pages: its lane, the call behind it, its time, the page.
+    noted: Option<(String, u64, u64, u32)>,
 }
 
 impl Calls {
@@ -36,17 +36,24 @@ impl Calls {
         if change.when != When::Note {
             return;
         }
-        let (index, page) = (change.index, change.page);
-        // Pages that were noted at once have rising numbers.
+        let now = (lane.to_owned(), change.index, change.ticks, change.page);
+        // As the replayer tells looks apart.
         let same = self
             .noted
             .as_ref()
-            .is_some_and(|(of, at, last)| of == lane && *at == index && *last < page);
+            .is_some_and(|(lane, index, ticks, page)| {
+                change.look == 0
+                    && (lane, *index, *ticks) == (&now.0, now.1, now.2)
+                    && *page <= change.page
+            });
         if !same {
-            self.lines
-                .push(format!("    {}_lane.note_pages();\n", identifier(lane)));
+            let lane = identifier(lane);
+            self.lines.push(match change.look {
+                0 | 1 => format!("    {lane}_lane.note_pages();\n"),
+                looks => format!("    (0..{looks}).for_each(|_| {lane}_lane.note_pages());\n"),
+            });
         }
-        self.noted = Some((lane.to_owned(), index, page));
+        self.noted = Some(now);
     }
 
     pub(super) fn call(&mut self, lane: &str, call: &Call) {

@@ -5,6 +5,17 @@
 //! developer goes on: replaces the calls by the program under test, or the replayer by a fake.
 //!
 //! The interface's types must be in scope under the names that they have in the schema: see [`GenTest::types`].
+//!
+//! ```no_run
+//! use hypercall_trace::{gen_test::GenTest, read::Trace, replay::Recorded};
+//!
+//! let trace = Recorded::read(&Trace::open("field.hct")?);
+//! // Calls 400 to 420 of the lane main, as tests/boot_hangs.rs with tests/boot_hangs.hct.
+//! let made = GenTest::new("boot_hangs", "boot_hangs.hct").lanes(&["main"]).range(400, 420).generate(&trace)?;
+//! std::fs::write("tests/boot_hangs.rs", made.source)?;
+//! std::fs::write("tests/boot_hangs.hct", made.trace)?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod answers;
 mod calls;

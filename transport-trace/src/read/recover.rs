@@ -264,7 +264,7 @@ pub enum RecoverError {
 
 /// Where an entry stands in its lane: its index, whether it comes before, with or after the call, and what tells apart
 /// entries that have both in common.
-fn key(entry: &Entry) -> Option<(u64, u8, u64, u32)> {
+fn key(entry: &Entry) -> Option<(u64, u8, u64, u64)> {
     Some(match entry {
         Entry::Call(call) => (call.index, 1, 0, 0),
         Entry::Lost(lost) => (lost.index, 1, 0, 0),
@@ -273,7 +273,10 @@ fn key(entry: &Entry) -> Option<(u64, u8, u64, u32)> {
                 When::Enter | When::Note => 0,
                 When::Exit => 2,
             };
-            (change.index, order, change.ticks, change.page)
+            // A large change is several, with rising offsets.
+            let offset = change.runs.first().map_or(0, |run| u64::from(run.offset));
+            let place = (u64::from(change.page) << 32) | offset;
+            (change.index, order, change.ticks, place)
         }
         Entry::Damaged(_) | Entry::Unknown(_) => return None,
     })

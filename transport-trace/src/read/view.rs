@@ -9,7 +9,8 @@ use crate::entry::{
     Target, Unknown, When,
 };
 use crate::format::record::{
-    CALL_HEAD, LOST_LENGTH, PAGES_HEAD, failure, kind, padded, parse_word, shape,
+    CALL_HEAD, LOST_LENGTH, PAGES_HEAD, PAGES_LATE, PAGES_MANY_LOOKS, failure, kind, padded,
+    parse_word, shape,
 };
 use crate::format::{MAX_BLOCK, u16_at, u32_at, u64_at};
 use crate::schema::Schema;
@@ -140,6 +141,10 @@ pub struct PagesView<'r> {
     pub page: u32,
     /// At which point.
     pub when: When,
+    /// Which look of the program's found it: see [`PageChange::look`].
+    pub look: u64,
+    /// Whether it stands later than it came: see [`PageChange::late`].
+    pub late: bool,
     /// How many runs.
     runs: usize,
     /// The runs' bytes.
@@ -192,16 +197,24 @@ impl<'r> View<'r> {
                 cause: LossCause::from_code(*record.get(32)?),
             })),
             kind::PAGES if record.len() >= PAGES_HEAD => {
+                let point = *record.get(20)?;
+                let look = *record.get(21)?;
+                let mut bytes = Parts(record.get(PAGES_HEAD..)?);
                 let view = PagesView {
                     ticks: u64_at(record, 8),
                     page: u32_at(record, 16),
-                    when: match record.get(20)? {
+                    when: match point & !PAGES_LATE {
                         0 => When::Enter,
                         1 => When::Exit,
                         _ => When::Note,
                     },
+                    look: match look {
+                        PAGES_MANY_LOOKS => bytes.word()?,
+                        look => u64::from(look),
+                    },
+                    late: point & PAGES_LATE != 0,
                     runs: usize::from(u16_at(record, 22)),
-                    bytes: record.get(PAGES_HEAD..)?,
+                    bytes: bytes.0,
                 };
                 (view.runs().count() == view.runs).then_some(Self::Pages(view))
             }
@@ -242,6 +255,8 @@ impl<'r> View<'r> {
                 when: pages.when,
                 page: pages.page,
                 ticks: pages.ticks,
+                look: pages.look,
+                late: pages.late,
                 runs: pages
                     .runs()
                     .map(|(offset, before, after)| Run {

@@ -5,7 +5,7 @@ use hypercall_core::call::{CallInfo, InterfaceInfo, LinkTarget, RegisterInfo};
 use hypercall_core::schema::{Kind, Role};
 use hypercall_core::{Hazard, LayerRefusal, SharedPage, SharedRef, TransportError};
 
-use super::pages::{self, Point, Watched};
+use super::pages::{self, Looks, Point, Watched};
 use super::redact::{Calls, Redaction};
 use crate::clock::Clock;
 use crate::format::record::{CALL_HEAD, EXIT_HEAD, MAX_TEXT, failure, kind, padded, shape};
@@ -25,6 +25,7 @@ pub(crate) struct LaneWriter<'m, C, W = [Watched; 0]> {
     watched: W,
     /// Whether any page is watched.
     watching: bool,
+    looks: Looks,
     /// What to do while the ring is full and calls wait for room.
     wait: fn(),
 }
@@ -130,6 +131,7 @@ impl<'m, C: Clock, W: AsMut<[Watched]>> LaneWriter<'m, C, W> {
             redaction,
             watched,
             watching: false,
+            looks: Looks::default(),
             wait,
         }
     }
@@ -145,11 +147,14 @@ impl<'m, C: Clock, W: AsMut<[Watched]>> LaneWriter<'m, C, W> {
     #[inline]
     pub(crate) fn note(&mut self, point: Point) {
         if self.watching {
+            let wait = self.wait;
             pages::note(
                 self.watched.as_mut(),
+                &mut self.looks,
                 &mut self.producer,
                 &self.clock,
                 point,
+                |producer, need| reserve(producer, need, wait),
             );
         }
     }
@@ -163,22 +168,7 @@ impl<'m, C: Clock, W: AsMut<[Watched]>> LaneWriter<'m, C, W> {
 
     #[inline(always)]
     fn reserve(&mut self, need: usize) -> Result<(), LossCause> {
-        match self.producer.reserve(need) {
-            Err(LossCause::RingFull) if self.producer.full() == Full::Block => {
-                self.wait_for_room(need)
-            }
-            other => other,
-        }
-    }
-
-    #[cold]
-    fn wait_for_room(&mut self, need: usize) -> Result<(), LossCause> {
-        loop {
-            match self.producer.reserve(need) {
-                Err(LossCause::RingFull) if !self.producer.is_closed() => (self.wait)(),
-                other => return other,
-            }
-        }
+        reserve(&mut self.producer, need, self.wait)
     }
 
     /// Records a call around `issue`. `entered` is run when the call is recorded and not made yet.
@@ -365,6 +355,27 @@ impl<'m, C: Clock, W: AsMut<[Watched]>> LaneWriter<'m, C, W> {
         }
         record.publish(kind);
         self.note(Point::Exit);
+    }
+}
+
+/// Finds room in the ring, and waits for it where the policy says so.
+#[inline(always)]
+fn reserve(producer: &mut Producer<'_>, need: usize, wait: fn()) -> Result<(), LossCause> {
+    match producer.reserve(need) {
+        Err(LossCause::RingFull) if producer.full() == Full::Block => {
+            wait_for_room(producer, need, wait)
+        }
+        other => other,
+    }
+}
+
+#[cold]
+fn wait_for_room(producer: &mut Producer<'_>, need: usize, wait: fn()) -> Result<(), LossCause> {
+    loop {
+        match producer.reserve(need) {
+            Err(LossCause::RingFull) if !producer.is_closed() => wait(),
+            other => return other,
+        }
     }
 }
 

@@ -3,7 +3,8 @@
 use hypercall_core::SharedPage;
 
 use crate::clock::Clock;
-use crate::format::record::{PAGES_HEAD, kind, padded};
+use crate::format::record::{PAGES_HEAD, PAGES_LATE, PAGES_MANY_LOOKS, kind, padded};
+use crate::loss::LossCause;
 use crate::ring::Producer;
 use core::sync::atomic::Ordering;
 
@@ -11,6 +12,8 @@ use core::sync::atomic::Ordering;
 const WORDS: usize = 1024;
 /// Unchanged words that are taken along rather than starting a new run, which costs as much.
 const BRIDGE: usize = 2;
+/// Bytes of a run before its words.
+const RUN_HEAD: usize = 8;
 
 /// A page that a lane watches, and what it looked like.
 #[derive(Clone, Debug)]
@@ -18,6 +21,8 @@ pub struct Watched {
     page: Option<&'static SharedPage>,
     known: [u32; WORDS],
     now: [u32; WORDS],
+    /// There was no room for a change.
+    late: bool,
 }
 
 impl Watched {
@@ -28,6 +33,7 @@ impl Watched {
             page: None,
             known: [0; WORDS],
             now: [0; WORDS],
+            late: false,
         }
     }
 }
@@ -39,7 +45,7 @@ impl Default for Watched {
 }
 
 /// When pages are looked at, as it stands in the record.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Point {
     Enter = 0,
     Exit = 1,
@@ -71,26 +77,65 @@ pub(crate) fn number_of(pages: &[Watched], page: &SharedPage) -> Option<u32> {
     u32::try_from(number).ok()
 }
 
-/// Notes the changes of all pages. A change for which the ring has no room is noted the next time.
-pub(crate) fn note<C: Clock>(
+/// Looks of a program at its pages between two calls.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Looks {
+    /// Since the last call, or the last look that found something.
+    made: u64,
+}
+
+impl Looks {
+    /// The number of the look that is made now; 0 at a call, where counting begins anew.
+    fn next(&mut self, point: Point) -> u64 {
+        self.made = match point {
+            Point::Note => self.made.saturating_add(1),
+            Point::Enter | Point::Exit => 0,
+        };
+        self.made
+    }
+}
+
+/// Notes the changes of all pages, by `reserve`, which finds room in the ring. A change for which there is no room is noted
+/// the next time, and says that it is late.
+pub(crate) fn note<'m, C: Clock>(
     pages: &mut [Watched],
-    producer: &mut Producer<'_>,
+    looks: &mut Looks,
+    producer: &mut Producer<'m>,
     clock: &C,
     point: Point,
+    mut reserve: impl FnMut(&mut Producer<'m>, usize) -> Result<(), LossCause>,
 ) {
+    let mut at = At {
+        look: looks.next(point),
+        ticks: None,
+        point,
+    };
     for (number, room) in pages.iter_mut().enumerate() {
         let Some(page) = room.page else { continue };
         // Another processor may write meanwhile: from here on only the copy counts.
         for (word, now) in page.words().iter().zip(&mut room.now) {
             *now = word.load(Ordering::Acquire);
         }
-        if room.now != room.known
-            && let Ok(number) = u32::try_from(number)
-            && put(room, producer, number, clock.now(), point).is_some()
+        if let Ok(number) = u32::try_from(number)
+            && room.now != room.known
         {
-            room.known = room.now;
+            // All that one look finds has one time.
+            at.ticks.get_or_insert_with(|| clock.now());
+            put(room, producer, number, &mut at, &mut reserve);
         }
     }
+    if point == Point::Note && at.ticks.is_some() {
+        looks.made = 0;
+    }
+}
+
+/// One look at the pages.
+struct At {
+    /// Its number, and 0 once a change was noted.
+    look: u64,
+    /// Its time, once something was found.
+    ticks: Option<u64>,
+    point: Point,
 }
 
 /// The next run of changed words at or after a word: its first word and the one behind its last.
@@ -106,39 +151,94 @@ fn next_run(room: &Watched, from: usize) -> Option<(usize, usize)> {
     Some((start, end))
 }
 
-fn runs(room: &Watched) -> impl Iterator<Item = (usize, usize)> + '_ {
-    let mut from = 0;
+/// Runs that fit one record of at most `most` bytes, from a word on. One that is too long is cut.
+fn runs(room: &Watched, from: usize, most: usize) -> impl Iterator<Item = (usize, usize)> + '_ {
+    let (mut from, mut room_left) = (from, most);
     core::iter::from_fn(move || {
-        let run = next_run(room, from)?;
-        from = run.1;
-        Some(run)
+        let (start, end) = next_run(room, from)?;
+        // Two words of the record for each two of the page: their bytes before and after.
+        let fits = room_left
+            .checked_sub(RUN_HEAD)?
+            .checked_div(16)?
+            .saturating_mul(2);
+        let end = end.min(start.saturating_add(fits));
+        if start >= end {
+            room_left = 0;
+            return None;
+        }
+        room_left = room_left.saturating_sub(run_length(start, end));
+        from = end;
+        Some((start, end))
     })
 }
 
-fn put(
+/// Bytes of a run in a record.
+fn run_length(start: usize, end: usize) -> usize {
+    let bytes = end.saturating_sub(start).saturating_mul(4);
+    padded(bytes).saturating_mul(2).saturating_add(RUN_HEAD)
+}
+
+/// Puts the changes of a page into as many records as they take.
+fn put<'m>(
+    room: &mut Watched,
+    producer: &mut Producer<'m>,
+    number: u32,
+    at: &mut At,
+    reserve: &mut impl FnMut(&mut Producer<'m>, usize) -> Result<(), LossCause>,
+) {
+    let most = producer.largest().saturating_sub(PAGES_HEAD + 8);
+    let mut from = 0;
+    loop {
+        let (mut length, mut count, mut end) = (PAGES_HEAD + 8, 0_u16, from);
+        for run in runs(room, from, most) {
+            length = length.saturating_add(run_length(run.0, run.1));
+            count = count.saturating_add(1);
+            end = run.1;
+        }
+        if count == 0 {
+            break;
+        }
+        if reserve(producer, length).is_err() {
+            room.late = true;
+            return;
+        }
+        put_one(room, producer, number, at, count, runs(room, from, most));
+        at.look = 0;
+        // What was put is known now, also if there is no room for the rest.
+        if let (Some(known), Some(now)) = (room.known.get_mut(from..end), room.now.get(from..end)) {
+            known.copy_from_slice(now);
+        }
+        from = end;
+    }
+    room.late = false;
+}
+
+fn put_one(
     room: &Watched,
     producer: &mut Producer<'_>,
     number: u32,
-    ticks: u64,
-    point: Point,
-) -> Option<()> {
-    let mut length = PAGES_HEAD;
-    let mut count = 0_u16;
-    for (start, end) in runs(room) {
-        let bytes = end.saturating_sub(start).saturating_mul(4);
-        length = length
-            .saturating_add(8)
-            .saturating_add(padded(bytes).saturating_mul(2));
-        count = count.saturating_add(1);
-    }
-    producer.reserve(length).ok()?;
+    at: &At,
+    count: u16,
+    runs: impl Iterator<Item = (usize, usize)>,
+) {
+    let look = u8::try_from(at.look).unwrap_or(PAGES_MANY_LOOKS);
+    let late = if room.late { PAGES_LATE } else { 0 };
+    let point = (at.point as u8) | late;
     let mut record = producer.begin();
-    record.word(ticks);
-    record.word(u64::from(number) | (u64::from(point as u8) << 32) | (u64::from(count) << 48));
-    for (start, end) in runs(room) {
-        let offset = u32::try_from(start.saturating_mul(4)).ok()?;
-        let size = u32::try_from(end.saturating_sub(start).saturating_mul(4)).ok()?;
-        record.word(u64::from(offset) | (u64::from(size) << 32));
+    record.word(at.ticks.unwrap_or(0));
+    record.word(
+        u64::from(number)
+            | (u64::from(point) << 32)
+            | (u64::from(look) << 40)
+            | (u64::from(count) << 48),
+    );
+    if look == PAGES_MANY_LOOKS {
+        record.word(at.look);
+    }
+    for (start, end) in runs {
+        // Offsets and sizes within a page.
+        let bytes = |words: usize| words.saturating_mul(4) as u64;
+        record.word(bytes(start) | (bytes(end.saturating_sub(start)) << 32));
         for words in [&room.known, &room.now] {
             let (pairs, rest) = words.get(start..end).unwrap_or_default().as_chunks::<2>();
             for [low, high] in pairs {
@@ -150,5 +250,4 @@ fn put(
         }
     }
     record.publish(kind::PAGES);
-    Some(())
 }

@@ -17,8 +17,8 @@ use super::output;
 use super::pages::Wrong;
 use super::report::{Cause, Divergence};
 use super::run::OfLane;
-use super::tape::Tape;
-use crate::entry::{Call, Outcome, capture};
+use super::tape::{Found, Notes, Tape};
+use crate::entry::{Call, Outcome, PageChange, capture};
 use crate::schema::Schema;
 
 #[derive(Debug)]
@@ -69,6 +69,10 @@ impl Shared {
         info: &'static CallInfo,
         args: [Arg<'_>; 2],
     ) -> Result<i64, TransportError> {
+        // Whoever left the trace is told so, whatever is to be injected.
+        if let Some((_, error)) = &self.lock().poison {
+            return Err(*error);
+        }
         match &self.injector {
             Some(injector) => injector.call(info, args, std::thread::sleep, |args| {
                 self.answer(lane, info, args)
@@ -130,17 +134,37 @@ impl Shared {
         self.options.mode == Mode::Strict && !self.options.unchecked_pages && !tape.pool
     }
 
-    /// Writes what was noted next between two calls.
+    /// Writes what was noted next between two calls, whichever look of the program's found it.
     pub(super) fn note(&self, tape: &mut Tape) -> bool {
-        let Some(changes) = tape.next_notes().next() else {
-            return false;
-        };
-        if self.checks_pages(tape) {
-            tape.pages.show(&changes);
-        } else {
-            tape.pages.write(&changes);
+        match tape.next_notes().and_then(Notes::next) {
+            Some(changes) => {
+                self.show(tape, &changes);
+                true
+            }
+            None => false,
         }
-        true
+    }
+
+    /// The program looks: it finds what the recorded one found at its look of the same number.
+    pub(super) fn look(&self, tape: &mut Tape) {
+        if self.options.first_look {
+            self.note(tape);
+            return;
+        }
+        match tape.next_notes().and_then(Notes::look) {
+            Some(Found::Changes(changes)) => self.show(tape, &changes),
+            // What the pages hold is known here as well.
+            Some(Found::Nothing) => self.show(tape, &[]),
+            None => {}
+        }
+    }
+
+    fn show(&self, tape: &mut Tape, changes: &[PageChange]) {
+        if self.checks_pages(tape) {
+            tape.pages.show(changes);
+        } else {
+            tape.pages.write(changes);
+        }
     }
 
     /// A call that the trace knows by name under another number.
@@ -248,6 +272,7 @@ impl Shared {
         output::write(&call, args, &mut state.bindings, &seen);
         if let Some(tape) = state.tapes.get_mut(at_lane) {
             tape.used.push(at);
+            tape.left.remove(&at);
             let made = live.index;
             let exit = tape.record_mut(at).map(|record| {
                 record.used = Some(made);
@@ -273,6 +298,7 @@ fn skip(state: &mut State, at_lane: usize, before: usize) {
         return;
     };
     for at in tape.head..before {
+        tape.left.remove(&at);
         let passed = tape
             .record_mut(at)
             .filter(|record| record.is_open())

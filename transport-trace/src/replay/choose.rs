@@ -108,14 +108,14 @@ pub(crate) fn has_secret(call: &Call) -> bool {
         })
 }
 
-/// Chooses by the options. Gaps that may be crossed are crossed, also where nothing is found.
+/// Chooses by the options.
 pub(crate) fn choose(
     options: &Options,
     bindings: &Bindings,
     tape: &mut Tape,
     live: &Call,
 ) -> Result<Chosen, Nothing> {
-    cross(options, tape);
+    tape.advance();
     let mode = if tape.pool { Mode::Keyed } else { options.mode };
     let head = tape.head;
     let group = tape.record(head).and_then(|record| record.group);
@@ -124,18 +124,18 @@ pub(crate) fn choose(
     // taken before it.
     let mut renamed = None;
     let mut due = None;
-    for (at, item) in tape.items.iter().enumerate().skip(head) {
-        let record = match item {
-            Item::Missing { crossed: true, .. } => continue,
+    for at in tape.left.range(head..).copied() {
+        let record = match tape.items.get(at) {
+            None => continue,
             // What fits may be among those that are missing.
-            Item::Missing { count, why, .. } => {
+            Some(Item::Missing { count, why, .. }) => {
                 due = Some(Nothing::because(Cause::Missing {
                     count: *count,
                     why: why.clone(),
                 }));
                 break;
             }
-            Item::Record(record) => record,
+            Some(Item::Record(record)) => record,
         };
         let within = match mode {
             Mode::Strict => at == head || (group.is_some() && record.group == group),
@@ -144,9 +144,6 @@ pub(crate) fn choose(
         };
         if !within {
             break;
-        }
-        if !record.is_open() {
-            continue;
         }
         match try_record(options, bindings, &record.call, live) {
             Some(Ok(ties)) => {
@@ -168,17 +165,4 @@ pub(crate) fn choose(
         }
     }
     renamed.ok_or_else(|| due.unwrap_or_else(|| Nothing::because(Cause::End)))
-}
-
-/// Moves the head to what comes next, over gaps where that is allowed.
-fn cross(options: &Options, tape: &mut Tape) {
-    tape.advance();
-    if options.cross_losses {
-        for item in tape.items.iter_mut().skip(tape.head) {
-            if let Item::Missing { crossed, .. } = item {
-                *crossed = true;
-            }
-        }
-        tape.advance();
-    }
 }

@@ -15,11 +15,13 @@
 //! equal. Names that the hypervisor gave out (handles, such as a VM's id) and addresses are **tied**: the first sight of
 //! a pair ties the recorded value to the live one, later uses must agree, and recorded values in answers become the live
 //! ones. 0 and all ones stand for themselves. Counters and clocks (volatile) are not compared; secrets are where the
-//! recorder's key is [given](Options::secret_key).
+//! recorder's key is [given](Options::secret_key). A secret that came out of a call is in the trace as a hash, and that is
+//! what the program gets.
 //!
 //! # Memory that a hypervisor keeps
 //! What a hypervisor wrote into a shared page is written again at the points where the recorder saw it: at the enter and
-//! the exit of calls, and where the program [asked](ReplayLane::note_pages). What the program itself wrote is compared.
+//! the exit of calls, and where the program [looked](ReplayLane::note_pages). A program that polls finds a change at the
+//! same look as when it was recorded. What the program itself wrote is compared.
 //!
 //! # When a program leaves the trace
 //! The call is answered with [`Unexpected`](hypercall_core::TransportError::Unexpected) and a summary, and so is every
@@ -27,15 +29,40 @@
 //! missing is such an end too, unless the [options](Options::cross_losses) say otherwise, and so is a call that never
 //! returned. Recorded failures are answers, not divergences: they fail as they did.
 //!
-//! ```no_run
-//! use hypercall_core::{Client, acrn::{Hypervisor, HypervisorCalls, VmCreation}};
-//! use hypercall_trace::replay::Replayer;
+//! # Example
+//! ```
+//! use hypercall_core::{Client, Error, Gpa, acrn::{Hypervisor, HypervisorCalls, PcpuSet, VmCreation, server::AcrnServer}};
+//! use hypercall_mock::{fake::FakeAcrn, loopback::Loopback};
+//! use hypercall_trace::{record::{Recorder, Recording}, replay::Replayer};
 //!
-//! let replayer = Replayer::options().interface(HypervisorCalls::INTERFACE).open("boot.hct")?;
-//! let hypervisor = Client::new(replayer.lane("main"));
-//! let vm = hypervisor.create_vm(&mut VmCreation::new("POST_STD_VM1".try_into()?))?;
-//! hypervisor.start_vm(vm)?;
+//! fn program(hypervisor: &impl Hypervisor, name: &str) -> Result<(), Error> {
+//!     let name = name.try_into().expect("a name");
+//!     let vm = hypervisor.create_vm(&mut VmCreation::new(name).with_cpu_affinity(PcpuSet(1)))?;
+//!     hypervisor.pause_vm(vm)?;
+//!     hypervisor.destroy_vm(vm)
+//! }
+//!
+//! // On a machine, or here over a fake one.
+//! let machine = FakeAcrn::new();
+//! let transport = Loopback::new(AcrnServer::new(&machine), &machine, Gpa(0x100_0000), 0x1_0000);
+//! # let path = std::env::temp_dir().join(format!("hypercall-doc-replay-{}.hct", std::process::id()));
+//! let recording = Recording::options(&[HypervisorCalls::INTERFACE]).create(&path)?;
+//! let recorder = Recorder::new(transport, recording.lane("main")?);
+//! program(&Client::new(recorder), "demo")?;
+//! recording.finish();
+//!
+//! // On a laptop: the same answers.
+//! let replay = || Replayer::options().interface(HypervisorCalls::INTERFACE).open(&path);
+//! let replayer = replay()?;
+//! program(&Client::new(replayer.lane("main")), "demo")?;
 //! replayer.finish()?;
+//!
+//! // Another program is told where it leaves the trace.
+//! let replayer = replay()?;
+//! program(&Client::new(replayer.lane("main")), "other").unwrap_err();
+//! let told = replayer.divergence().expect("it left the trace");
+//! assert_eq!(told.differences[0].to_string(), r#"name: expected "demo", found "other""#);
+//! # std::fs::remove_file(&path)?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
@@ -43,11 +70,13 @@ mod answer;
 pub(crate) mod bind;
 mod choose;
 pub(crate) mod compare;
+mod continuity;
 mod difference;
 mod diverge;
 mod error;
 pub(crate) mod failure;
 mod handed;
+pub(crate) mod interface;
 pub(crate) mod leaf;
 mod options;
 mod output;

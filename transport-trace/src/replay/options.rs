@@ -6,7 +6,8 @@ use std::path::Path;
 use hypercall_core::call::InterfaceInfo;
 use hypercall_core::layer::fault::Plan;
 
-use super::error::{ReplayError, damage, same_interface};
+use super::error::{ReplayError, damage};
+use super::interface::same_interface;
 use super::recorded::Recorded;
 use super::replayer::Replayer;
 use crate::read::Trace;
@@ -38,6 +39,7 @@ pub struct Options {
     pub(crate) accept_damage: bool,
     pub(crate) unchecked_pages: bool,
     pub(crate) pages_ahead: bool,
+    pub(crate) first_look: bool,
     pub(crate) secret_key: Option<[u8; 16]>,
     pub(crate) interface: Option<&'static InterfaceInfo>,
     pub(crate) faults: Option<Plan<FAULTS>>,
@@ -129,6 +131,14 @@ impl Options {
         self
     }
 
+    /// Shows at the first look what the recorded program found after some looks that found nothing. For programs that look
+    /// less often than they did when they were recorded, such as those that give up by a clock.
+    #[must_use]
+    pub const fn at_first_look(mut self) -> Self {
+        self.first_look = true;
+        self
+    }
+
     /// The key that the recorder hashed secrets with. Without it a secret is not compared.
     #[must_use]
     pub const fn secret_key(mut self, key: [u8; 16]) -> Self {
@@ -136,7 +146,8 @@ impl Options {
         self
     }
 
-    /// The interface that the program was compiled with: a trace of another version of it is refused.
+    /// The interface that the program was compiled with: a trace of another version of it, whose calls carry other things,
+    /// is refused. Names, units and roles may differ.
     #[must_use]
     pub const fn interface(mut self, interface: &'static InterfaceInfo) -> Self {
         self.interface = Some(interface);

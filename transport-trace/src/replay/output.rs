@@ -1,7 +1,7 @@
 //! Writes what a recorded call wrote into the live call's memory, with the live names in place of the recorded ones.
 
 use hypercall_core::arg::{Arg, Linked, Target};
-use hypercall_core::schema::Role;
+use hypercall_core::call::Direction;
 
 use super::bind::{Bindings, Seen, Space};
 use super::leaf::{block_leaves, place_of, unsigned};
@@ -42,15 +42,16 @@ fn one(
         let Some(value) = leaf.of_mut(&mut bytes) else {
             continue;
         };
-        if let Some(space) = Space::of(&leaf) {
+        if block.direction == Direction::ReadWrite && leaf.of(&before) == Some(&*value) {
+            // What the hypervisor left alone stays the program's own: a secret of which the trace has a hash, a value that is
+            // not compared.
+            if let Some(own) = leaf.of(memory) {
+                value.copy_from_slice(own);
+            }
+        } else if let Some(space) = Space::of(&leaf) {
             let live = bindings.hand_out(&space, unsigned(value), leaf.size, seen);
             for (byte, live) in value.iter_mut().zip(live.to_le_bytes()) {
                 *byte = live;
-            }
-        } else if leaf.role == Role::Secret && leaf.of(&before) == Some(&*value) {
-            // A hash that did not change: the program's own secret is still there.
-            if let Some(own) = leaf.of(memory) {
-                value.copy_from_slice(own);
             }
         }
     }

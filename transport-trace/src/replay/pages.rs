@@ -255,7 +255,7 @@ impl Page {
 }
 
 /// The words of a change: offset, old, new.
-fn words(change: &PageChange) -> impl Iterator<Item = (usize, u32, u32)> {
+pub(super) fn words(change: &PageChange) -> impl Iterator<Item = (usize, u32, u32)> {
     change.runs.iter().flat_map(|run| {
         let start = usize::try_from(run.offset).unwrap_or(PAGE);
         let before = run.before.as_chunks::<4>().0.iter();

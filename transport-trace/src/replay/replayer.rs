@@ -217,8 +217,13 @@ impl ReplayLane {
         tape.pages.prepare(&changes);
     }
 
-    /// Writes into the shared pages what was noted next between two calls when this was recorded. A program calls it where
-    /// it called the recorder's, such as when an interrupt says that there is something to see.
+    /// The program looks at its shared pages, as it did by the recorder's [`note_pages`](crate::record::Lane::note_pages):
+    /// when an interrupt says that there is something to see, or again and again where it polls. What the recorded program
+    /// found at its third look between two calls is written into the pages at the third look; until then they stay as they
+    /// were.
+    ///
+    /// A program that polls a page has to look by this, or what it waits for never comes: a recorder cannot see a program
+    /// read memory.
     pub fn note_pages(&self) {
         let mut state = self.shared.lock();
         if state.poison.is_some() {
@@ -235,7 +240,7 @@ impl ReplayLane {
         if tape.ahead.take() == Some(tape.head) {
             return;
         }
-        self.shared.note(tape);
+        self.shared.look(tape);
     }
 }
 

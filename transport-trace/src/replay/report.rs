@@ -51,7 +51,7 @@ pub enum Cause {
     },
     /// Calls are missing from the trace here.
     Missing {
-        /// How many.
+        /// How many. 0 where only what a shared page held on the way is missing.
         count: u64,
         /// Why.
         why: String,
@@ -144,6 +144,12 @@ impl fmt::Display for Cause {
             Self::End => f.write_str("the trace has no further call in this lane"),
             Self::NoLane { lanes } => {
                 write!(f, "the trace has no such lane, only: {}", lanes.join(", "))
+            }
+            Self::Missing { count: 0, why } => {
+                write!(
+                    f,
+                    "what was seen in between is missing from the trace ({why})"
+                )
             }
             Self::Missing { count, why } => {
                 write!(f, "{count} calls are missing from the trace here ({why})")

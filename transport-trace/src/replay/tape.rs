@@ -1,5 +1,8 @@
 //! The records of one lane, in their order, each with what belongs to it.
 
+use std::collections::BTreeSet;
+
+use super::continuity::Continuity;
 use super::options::{Group, Options};
 use super::pages::Pages;
 use super::pool;
@@ -8,6 +11,10 @@ use crate::entry::{Call, Entry, PageChange, When};
 
 /// Why calls are missing that no record tells of.
 const DAMAGED: &str = "the trace is damaged";
+const GAP: &str = "a change of a shared page is not there: the next one starts from something else";
+/// Why nobody knows what a page held.
+const LATE: &str =
+    "the ring had no room for a change of a shared page, which stands later than it came";
 
 /// One lane of a trace that is replayed.
 #[derive(Debug, Default)]
@@ -18,6 +25,8 @@ pub(crate) struct Tape {
     pub(crate) items: Vec<Item>,
     /// The first item that was neither used nor passed.
     pub(crate) head: usize,
+    /// The items that are neither used nor passed: open records, and gaps that are not crossed.
+    pub(crate) left: BTreeSet<usize>,
     /// How many calls the live program made.
     pub(crate) made: u64,
     /// The items that were used, in the order of their use.
@@ -28,6 +37,8 @@ pub(crate) struct Tape {
     pub(crate) tail: Notes,
     /// The item whose notes were written ahead.
     pub(crate) ahead: Option<usize>,
+    /// Gaps are no ends.
+    pub(crate) crosses: bool,
     /// Calls overlapped when they were recorded: their order does not matter.
     pub(crate) pool: bool,
 }
@@ -44,21 +55,34 @@ pub(crate) fn tapes(recorded: &Recorded, options: &Options) -> Vec<Tape> {
         let Some((of, number)) = belongs else {
             tapes.push(Tape::new(
                 name,
-                recorded.of_lane(id).cloned(),
+                with_damage(recorded, id).cloned(),
                 &options.groups,
+                options.cross_losses,
             ));
             continue;
         };
-        let entries = recorded
-            .of_lane(id)
-            .map(|entry| pool::renumbered(entry, number));
-        let part = Tape::new(of.clone(), entries, &[]);
+        let entries = with_damage(recorded, id).map(|entry| pool::renumbered(entry, number));
+        let part = Tape::new(of.clone(), entries, &[], options.cross_losses);
         match tapes.iter_mut().find(|tape| tape.name == *of) {
             Some(tape) => pool::join(tape, part),
             None => tapes.push(Tape { pool: true, ..part }),
         }
     }
+    for tape in &mut tapes {
+        let items = tape.items.iter().enumerate();
+        let left = items.filter(|(_, item)| !matches!(item, Item::Missing { crossed: true, .. }));
+        tape.left = left.map(|(at, _)| at).collect();
+    }
     tapes
+}
+
+/// The entries of a lane, and the damage that may have held some.
+fn with_damage(recorded: &Recorded, lane: u32) -> impl Iterator<Item = &Entry> {
+    let entries = recorded.entries.iter();
+    entries.filter(move |entry| match entry {
+        Entry::Damaged(damaged) => damaged.lane.is_none_or(|of| of == lane),
+        entry => entry.lane() == Some(lane),
+    })
 }
 
 /// A record, or a place where some are missing.
@@ -90,38 +114,71 @@ pub(crate) struct Record {
     pub(crate) group: Option<usize>,
 }
 
-/// Changes of pages that were noted between two calls, one list for each time that the program asked.
+/// Changes of pages that were noted between two calls, one list for each time that the program asked and was shown
+/// something.
 #[derive(Debug, Default)]
 pub(crate) struct Notes {
-    groups: Vec<Vec<PageChange>>,
+    looks: Vec<Look>,
     done: usize,
+    /// Looks of the live program since the last one that was done.
+    made: u64,
+}
+
+/// What one look found.
+#[derive(Debug)]
+struct Look {
+    /// Which look since the last call or the last look that found something: 1 the first.
+    number: u64,
+    changes: Vec<PageChange>,
+}
+
+/// What a look of the live program finds.
+#[derive(Debug)]
+pub(crate) enum Found {
+    /// The pages, unchanged: the recorded program looked here, and later again.
+    Nothing,
+    /// Changes.
+    Changes(Vec<PageChange>),
 }
 
 impl Notes {
     fn push(&mut self, change: PageChange) {
-        // One look gives each page at most once, and all with one time.
-        match self.groups.last_mut() {
-            Some(group)
-                if group
-                    .last()
-                    .is_some_and(|last| last.ticks == change.ticks && last.page < change.page) =>
-            {
-                group.push(change);
-            }
-            _ => self.groups.push(vec![change]),
+        // All that one look finds has one time. A recorder that did not count its looks wrote each page at most once.
+        let same = self.looks.last().and_then(|look| look.changes.last());
+        let same = same.is_some_and(|last| {
+            change.look == 0 && last.ticks == change.ticks && last.page <= change.page
+        });
+        match self.looks.last_mut() {
+            Some(look) if same => look.changes.push(change),
+            _ => self.looks.push(Look {
+                number: change.look.max(1),
+                changes: vec![change],
+            }),
         }
     }
 
     /// What was not asked for yet.
     pub(crate) fn rest(&self) -> impl Iterator<Item = &PageChange> {
-        self.groups.iter().skip(self.done).flatten()
+        let rest = self.looks.iter().skip(self.done);
+        rest.flat_map(|look| &look.changes)
     }
 
-    /// The next list.
+    /// The next list, whenever the recorded program saw it.
     pub(crate) fn next(&mut self) -> Option<Vec<PageChange>> {
-        let group = self.groups.get_mut(self.done)?;
+        let look = self.looks.get_mut(self.done)?;
         self.done = self.done.saturating_add(1);
-        Some(core::mem::take(group))
+        self.made = 0;
+        Some(core::mem::take(&mut look.changes))
+    }
+
+    /// What the next look finds; `None` where the recorded program did not look any more, or found nothing more.
+    pub(crate) fn look(&mut self) -> Option<Found> {
+        let due = self.looks.get(self.done)?.number;
+        self.made = self.made.saturating_add(1);
+        if self.made < due {
+            return Some(Found::Nothing);
+        }
+        self.next().map(Found::Changes)
     }
 }
 
@@ -150,19 +207,29 @@ impl Tape {
         name: String,
         entries: impl Iterator<Item = Entry>,
         groups: &[Group],
+        crosses: bool,
     ) -> Self {
         let mut tape = Self {
             name,
+            crosses,
             ..Self::default()
         };
         let (mut notes, mut enter) = (Notes::default(), Vec::new());
         let mut expected: Option<u64> = None;
+        let mut continuity = Continuity::default();
+        let mut damaged: Option<u32> = None;
         for entry in entries {
             match entry {
                 Entry::Call(call) => {
-                    let missing = expected.and_then(|due| call.index.checked_sub(due));
-                    if let Some(count @ 1..) = missing {
-                        tape.missing(count, DAMAGED.to_owned());
+                    let damaged = damaged.take().is_some();
+                    // Where a trace begins is no gap, unless something stood before.
+                    let due = expected.or(damaged.then_some(0));
+                    let missing = due.and_then(|due| call.index.checked_sub(due));
+                    match missing {
+                        Some(count @ 1..) => tape.missing(count, DAMAGED.to_owned()),
+                        // Changes of pages, at the least.
+                        _ if damaged => tape.missing(0, DAMAGED.to_owned()),
+                        _ => {}
                     }
                     expected = Some(call.index.saturating_add(1));
                     let mut record = Record::new(call);
@@ -179,6 +246,12 @@ impl Tape {
                     tape.missing(lost.count, lost.cause.to_string());
                 }
                 Entry::Pages(change) => {
+                    let follows = continuity.follows(&change);
+                    if change.late {
+                        tape.missing(0, LATE.to_owned());
+                    } else if !follows && !matches!(tape.items.last(), Some(Item::Missing { .. })) {
+                        tape.missing(0, GAP.to_owned());
+                    }
                     if change.when != When::Enter {
                         tape.pages.learn(&change);
                     }
@@ -188,9 +261,13 @@ impl Tape {
                         (When::Note | When::Exit, _) => notes.push(change),
                     }
                 }
-                // The gap in the indices tells how many calls they had.
-                Entry::Damaged(_) | Entry::Unknown(_) => {}
+                // The gap in the indices tells how many calls it had.
+                Entry::Damaged(stretch) => damaged = Some(stretch.entries.unwrap_or(1)),
+                Entry::Unknown(_) => {}
             }
+        }
+        if let Some(count) = damaged {
+            tape.missing(u64::from(count.max(1)), DAMAGED.to_owned());
         }
         tape.tail = notes;
         tape.group(groups);
@@ -201,7 +278,7 @@ impl Tape {
         self.items.push(Item::Missing {
             count,
             why,
-            crossed: false,
+            crossed: self.crosses,
         });
     }
 
@@ -270,12 +347,13 @@ impl Tape {
         })
     }
 
-    /// The notes before the next call.
-    pub(crate) fn next_notes(&mut self) -> &mut Notes {
+    /// The notes before the next call; `None` where nobody knows what was seen here.
+    pub(crate) fn next_notes(&mut self) -> Option<&mut Notes> {
         self.advance();
         match self.items.get_mut(self.head) {
-            Some(Item::Record(record)) => &mut record.notes,
-            _ => &mut self.tail,
+            Some(Item::Record(record)) => Some(&mut record.notes),
+            Some(Item::Missing { .. }) => None,
+            None => Some(&mut self.tail),
         }
     }
 }

@@ -54,7 +54,14 @@ pub(crate) fn value(kind: &Kind, role: Role, bytes: &[u8]) -> String {
                 parts.join("|")
             }
         }
-        Kind::Id(name) => format!("{name}({})", number(role, unsigned(bytes))),
+        Kind::Id(name) => {
+            let role = if kind.is_address() {
+                Role::Address
+            } else {
+                role
+            };
+            format!("{name}({})", number(role, unsigned(bytes)))
+        }
         Kind::Array { .. } => hex(bytes),
         Kind::Struct(info) => {
             let parts = info.fields.iter().filter_map(|field| {

@@ -394,6 +394,11 @@ impl<'m> Producer<'m> {
         self.full
     }
 
+    /// The most bytes that a record may have.
+    pub(crate) const fn largest(&self) -> usize {
+        self.geometry.block_size.saturating_sub(LOST_LENGTH)
+    }
+
     /// Whether nobody empties the ring any more.
     pub(crate) fn is_closed(&self) -> bool {
         self.area.head(head::CLOSED).load(Ordering::Relaxed) != 0

@@ -290,6 +290,15 @@ pub enum Kind {
     },
 }
 
+impl Kind {
+    /// Whether it is one of the call model's addresses, guest or host physical, and is shown as one whatever its role: an
+    /// address that the program chose is compared as a plain value, and is an address all the same.
+    #[must_use]
+    pub fn is_address(&self) -> bool {
+        matches!(self, Self::Id(name) if name == "Gpa" || name == "Hpa")
+    }
+}
+
 /// A named integer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Name {

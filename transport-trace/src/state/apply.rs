@@ -2,13 +2,16 @@
 
 use super::devices;
 use super::field::{after, before, elements, text, value};
-use super::{AsyncIo, At, Machine, Memory, Region, Vm, VmState};
+use super::memory::{self, Change};
+use super::{AsyncIo, At, Machine, Memory, Vm, VmState};
 use crate::entry::{Argument, Block, Call, Link, Outcome, Place, Target};
 
 /// No VM.
 const INVALID: u64 = 0xffff;
 /// A processor of the VM did not come back; the VM changed its state all the same.
 const TIMED_OUT: i64 = -110;
+/// A region was refused: those before it are applied.
+const EINVAL: i64 = -22;
 
 /// The VM that a call is about.
 pub(crate) fn target(call: &Call) -> Option<u16> {
@@ -86,8 +89,14 @@ impl Machine {
                 self.vm(id).request_page = None;
             }
             ("set_memory_regions", 0) => {
+                let regions = &mut self.vm(id).regions;
+                elements(call, 0, |field| memory::change(regions, &Change::of(field)));
+            }
+            ("set_memory_regions", EINVAL) => {
+                let mut changes = Vec::new();
+                elements(call, 0, |field| changes.push(Change::of(field)));
                 let vm = self.vm(id);
-                elements(call, 0, |field| region(vm, field));
+                vm.regions_uncertain |= memory::change_until_refused(&mut vm.regions, &changes);
             }
             ("setup_sbuf", 0) => self.buffer(id, call, &at.lane),
             ("asyncio_assign" | "asyncio_deassign", 0) => {
@@ -159,77 +168,4 @@ impl Machine {
             self.buffers.insert((pcpu, id), memory);
         }
     }
-}
-
-/// Maps or unmaps a range. What is mapped already keeps its old translation, as ACRN has it.
-fn region(vm: &mut Vm, field: &dyn Fn(&str) -> u64) {
-    let (gpa, size) = (field("gpa"), field("size"));
-    let Some(end) = gpa.checked_add(size) else {
-        return;
-    };
-    if field("kind") != 0 {
-        unmap(&mut vm.regions, gpa, end);
-        return;
-    }
-    let service = field("service_vm_gpa");
-    let mut gaps = vec![(gpa, end)];
-    gaps.retain(|(start, end)| start < end);
-    for there in &vm.regions {
-        let there_end = there.gpa.saturating_add(there.size);
-        gaps = gaps
-            .into_iter()
-            .flat_map(|(start, end)| [(start, end.min(there.gpa)), (start.max(there_end), end)])
-            .filter(|(start, end)| start < end)
-            .collect();
-    }
-    for (start, end) in gaps {
-        vm.regions.push(Region {
-            gpa: start,
-            from: service.wrapping_add(start.saturating_sub(gpa)),
-            size: end.saturating_sub(start),
-            prot: field("prot"),
-        });
-    }
-    vm.regions.sort_by_key(|region| region.gpa);
-    join(&mut vm.regions);
-}
-
-/// Takes a range out.
-fn unmap(regions: &mut Vec<Region>, gpa: u64, end: u64) {
-    if gpa == end {
-        return;
-    }
-    let mut kept = Vec::with_capacity(regions.len());
-    for region in regions.drain(..) {
-        let region_end = region.gpa.saturating_add(region.size);
-        for (start, stop) in [
-            (region.gpa, region_end.min(gpa)),
-            (region.gpa.max(end), region_end),
-        ] {
-            if start < stop {
-                let from = region.from.wrapping_add(start.saturating_sub(region.gpa));
-                let size = stop.saturating_sub(start);
-                kept.push(Region {
-                    gpa: start,
-                    from,
-                    size,
-                    prot: region.prot,
-                });
-            }
-        }
-    }
-    *regions = kept;
-}
-
-/// Joins neighbours that go on where the other ends.
-fn join(regions: &mut Vec<Region>) {
-    regions.dedup_by(|next, region| {
-        let goes_on = region.gpa.checked_add(region.size) == Some(next.gpa)
-            && region.from.checked_add(region.size) == Some(next.from)
-            && region.prot == next.prot;
-        if goes_on {
-            region.size = region.size.saturating_add(next.size);
-        }
-        goes_on
-    });
 }

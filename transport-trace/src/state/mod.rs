@@ -4,10 +4,21 @@
 //! [`Recorded::in_time`](crate::replay::Recorded::in_time)). What a trace does not show is not known: a VM that was
 //! created before the recording began has the state [`Unknown`](VmState::Unknown) until a call tells, and calls that are
 //! missing make every VM's state unknown again.
+//!
+//! ```no_run
+//! use hypercall_trace::{read::Trace, replay::Recorded, state::{VmState, state_at}};
+//!
+//! let trace = Recorded::read(&Trace::open("boot.hct")?);
+//! let machine = state_at(&trace, 412);
+//! let running = machine.vms.values().filter(|vm| vm.state == VmState::Running);
+//! println!("{} VMs ran then; all that was known:\n{machine}", running.count());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod apply;
 mod devices;
 pub(crate) mod field;
+pub(crate) mod memory;
 mod show;
 
 pub(crate) use apply::{handed, target};
@@ -89,6 +100,8 @@ pub struct Vm {
     pub request_page: Option<Memory>,
     /// Its memory, in the order of addresses.
     pub regions: Vec<Region>,
+    /// A call failed in the middle of several regions, and nobody knows where: [`regions`](Self::regions) may be wrong.
+    pub regions_uncertain: bool,
     /// Devices that were passed through or added.
     pub devices: Vec<Device>,
     /// Interrupt pins that were connected.

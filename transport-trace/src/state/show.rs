@@ -85,6 +85,12 @@ impl fmt::Display for Vm {
                 "  memory {gpa:#x}, {size:#x} bytes, from {from:#x}, rights {prot:#x}"
             )?;
         }
+        if self.regions_uncertain {
+            writeln!(
+                f,
+                "  a call failed in the middle of several regions: the memory may be otherwise"
+            )?;
+        }
         for device in &self.devices {
             writeln!(f, "  {device}")?;
         }

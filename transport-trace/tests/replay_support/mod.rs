@@ -255,6 +255,109 @@ pub fn vm_life(world: &World) {
     hypervisor.destroy_vm(vm).unwrap();
 }
 
+/// A program that polls its request page: a request comes after some looks that found nothing, several come between two
+/// calls, and the program writes into the page itself in between. What it saw at each look.
+pub fn polled_life(world: &World) -> Vec<u32> {
+    const MARK: usize = 1000;
+    let page = fresh();
+    let port = world.lane("main");
+    port.watch(page);
+    let hypervisor = port.hypervisor();
+    let vm = hypervisor.create_vm(&mut creation("polled")).unwrap();
+    hypervisor.set_ioreq_buffer(vm, page.into()).unwrap();
+    hypervisor
+        .set_memory_regions(vm, &[ram(0, 0x10_0000)])
+        .unwrap();
+    hypervisor.start_vm(vm).unwrap();
+    let mut seen = Vec::new();
+    for round in 0..7_u32 {
+        let mut looks = 0;
+        let claimed = loop {
+            // Another vCPU's time, so to speak: nothing tells the program when.
+            if looks == [0, 1, 2, 5, 300, 0, 9][round as usize] {
+                world.guest(|machine| {
+                    let access = Access::PortWrite {
+                        port: 0x70,
+                        size: 4,
+                        value: 0x100 + round,
+                    };
+                    machine.guest_access(vm, VcpuId::BSP, access).unwrap();
+                });
+            }
+            looks += 1;
+            port.look();
+            seen.push(page.words()[34].load(Ordering::Acquire));
+            if let Some(claimed) = IoReqPage::new(page).claim() {
+                break claimed;
+            }
+            assert!(looks < 1000, "the request of round {round} never came");
+            // Where no request is; so the next look finds something, and not what is waited for.
+            if round == 3 && looks == 2 {
+                page.words()[MARK].store(0xabcd, Ordering::Release);
+            }
+        };
+        let Request::Pio(pio) = claimed.request() else {
+            panic!("no port")
+        };
+        seen.extend([looks, pio.value]);
+        // A look in the middle of the service finds the program's own writes.
+        if round == 2 {
+            port.look();
+        }
+        let completed = claimed.complete().unwrap();
+        hypervisor
+            .notify_request_finish(vm, completed.vcpu())
+            .unwrap();
+    }
+    seen.push(page.words()[MARK].load(Ordering::Acquire));
+    hypervisor.pause_vm(vm).unwrap();
+    hypervisor.destroy_vm(vm).unwrap();
+    seen
+}
+
+/// Two lanes that take turns; one polls its page, one is answered with failures.
+pub fn two_lanes(world: &World) {
+    let page = fresh();
+    let (boot, model) = (world.lane("boot"), world.lane("device-model"));
+    model.watch(page);
+    let (b, m) = (boot.hypervisor(), model.hypervisor());
+    let vm = b.create_vm(&mut creation("turns")).unwrap();
+    m.set_ioreq_buffer(vm, page.into()).unwrap();
+    b.set_memory_regions(vm, &[ram(0, 0x2000)]).unwrap();
+    b.start_vm(vm).unwrap();
+    for looks in [3, 1] {
+        for look in 1..=looks {
+            if look == looks {
+                world.guest(|machine| {
+                    let access = Access::PortRead {
+                        port: 0x71,
+                        size: 1,
+                    };
+                    machine.guest_access(vm, VcpuId::BSP, access).unwrap();
+                });
+            }
+            model.look();
+        }
+        let completed = IoReqPage::new(page)
+            .claim()
+            .expect("a request waits")
+            .complete_read(0x26)
+            .unwrap();
+        m.notify_request_finish(vm, completed.vcpu()).unwrap();
+        b.set_irqline(vm, IrqLine::new(Gsi(looks), IrqLineOp::LOW))
+            .unwrap();
+    }
+    let param = TrustyBootParam::new(Gpa(0x1000), Gpa(0x2000), 0x1000, [9; 64]);
+    b.initialize_trusty(&param).unwrap_err();
+    b.pause_vm(vm).unwrap();
+    b.destroy_vm(vm).unwrap();
+    m.notify_request_finish(vm, VcpuId::BSP).unwrap_err();
+    // The hypervisor does not survive this one.
+    m.asyncio_assign(vm, &AsyncIoInfo::port(0x600, 7))
+        .unwrap_err();
+    b.get_api_version().unwrap_err();
+}
+
 /// Errors of all kinds, results of all kinds.
 pub fn answers(world: &World) {
     let port = world.lane("main");
@@ -441,9 +544,14 @@ pub fn every_call(world: &World) {
     let _ = h.profiling_ops(ProfilingCommand(77), &mut []);
 }
 
-pub const CORPUS: &[(&str, fn(&World))] = &[
+/// A program without state of its own.
+pub type Run = fn(&World);
+
+pub const CORPUS: &[(&str, Run)] = &[
     ("vm_life", vm_life),
     ("answers", answers),
     ("every_call", every_call),
     ("threads", threads),
+    ("two_lanes", two_lanes),
+    ("polled_life", |world| drop(polled_life(world))),
 ];

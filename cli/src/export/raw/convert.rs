@@ -245,6 +245,8 @@ impl Pages {
             when: pages.when.into(),
             page: pages.page,
             ticks: pages.ticks,
+            look: pages.look,
+            late: pages.late,
             runs: pages
                 .runs
                 .iter()
@@ -265,6 +267,8 @@ impl From<Pages> for entry::PageChange {
             when: pages.when.into(),
             page: pages.page,
             ticks: pages.ticks,
+            look: pages.look,
+            late: pages.late,
             runs: pages
                 .runs
                 .into_iter()

@@ -124,7 +124,17 @@ pub struct Pages {
     when: When,
     page: u32,
     ticks: u64,
+    /// Which look found it; left out where it was a call's, or the look of the change before.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    look: u64,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    late: bool,
     runs: Vec<Run>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+const fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]

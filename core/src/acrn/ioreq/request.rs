@@ -78,6 +78,8 @@ pub struct MmioRequest {
     #[payload(reserved)]
     pub reserved: u32,
     /// Where, in the VM.
+    // A place in the layout that the program chose.
+    #[payload(plain)]
     pub address: Gpa,
     /// Width: 1, 2, 4 or 8.
     #[payload(units = "bytes")]

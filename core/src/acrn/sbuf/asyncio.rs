@@ -32,6 +32,8 @@ pub struct AsyncIoInfo {
     /// 0: every value that is written counts. Otherwise only [`data`](Self::data).
     pub match_data: u32,
     /// The port, or the address in the VM. 0 is refused in silence.
+    // A place in the layout that the program chose, or a port.
+    #[payload(plain)]
     pub addr: Gpa,
     /// What goes into the buffer: any number, which Linux takes for an event file.
     pub fd: u64,

@@ -1,0 +1,290 @@
+//! Shared pages from the recorder to the replayer: what one look finds, changes that are large, late or missing.
+
+mod replay_support;
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Condvar, Mutex};
+
+use hypercall_core::acrn::*;
+use hypercall_core::arg::Arg;
+use hypercall_core::call::CallInfo;
+use hypercall_core::{Client, SharedPage, Transport, TransportError};
+use hypercall_trace::entry::{Entry, PageChange, When};
+use hypercall_trace::read::Trace;
+use hypercall_trace::record::{Full, Recorder, Recording, Storage};
+use hypercall_trace::replay::{Cause, Recorded, Replayer};
+use replay_support::{fresh, polled_life, record};
+
+/// Answers every call with 0.
+struct Nobody;
+impl Transport for Nobody {
+    fn call<'a>(&self, _: &'static CallInfo, _: [Arg<'a>; 2]) -> Result<i64, TransportError> {
+        Ok(0)
+    }
+}
+
+/// A file in memory that can be held up.
+#[derive(Clone, Default)]
+struct Gate(Arc<(Mutex<bool>, Condvar)>, Arc<Mutex<Vec<u8>>>);
+impl Gate {
+    fn hold(&self, closed: bool) {
+        *self.0.0.lock().unwrap() = closed;
+        self.0.1.notify_all();
+    }
+    fn recorded(&self) -> Recorded {
+        Recorded::read(&Trace::from_bytes(self.1.lock().unwrap().clone()).unwrap())
+    }
+}
+impl std::io::Write for Gate {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let mut closed = self.0.0.lock().unwrap();
+        while *closed {
+            closed = self.0.1.wait(closed).unwrap();
+        }
+        self.1.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+impl Storage for Gate {
+    fn sync(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+fn recording(gate: &Gate, ring: (usize, usize), full: Full) -> Recording {
+    Recording::options(&[HypervisorCalls::INTERFACE])
+        .ring(ring.0, ring.1)
+        .full(full)
+        .start(gate.clone())
+        .unwrap()
+}
+
+fn word(page: &'static SharedPage, number: usize) -> u32 {
+    page.words()[number].load(Ordering::Acquire)
+}
+
+fn fill(page: &'static SharedPage, with: u32) {
+    for (word, number) in page.words().iter().zip(0..) {
+        word.store(with + number, Ordering::Release);
+    }
+}
+
+fn changes(recorded: &Recorded) -> Vec<&PageChange> {
+    let changes = recorded.entries.iter().filter_map(|entry| match entry {
+        Entry::Pages(change) => Some(change),
+        _ => None,
+    });
+    changes.collect()
+}
+
+/// A look finds what changed in all pages; the next look finds what changed after that.
+#[test]
+fn one_look_shows_all_pages() {
+    let gate = Gate::default();
+    let recording = recording(&gate, (1 << 16, 4), Full::Block);
+    let client = Client::new(Recorder::new(Nobody, recording.lane("main").unwrap()));
+    let pages = [fresh(), fresh()];
+    for page in pages {
+        client.transport().watch(page).unwrap();
+    }
+    client.get_api_version().unwrap();
+    for value in [1, 2] {
+        pages[0].words()[5].store(value, Ordering::Release);
+        pages[1].words()[6].store(value, Ordering::Release);
+        client.transport().note_pages();
+    }
+    client.get_api_version().unwrap();
+    recording.finish();
+    let recorded = gate.recorded();
+    let looks: Vec<_> = changes(&recorded)
+        .iter()
+        .map(|change| (change.page, change.look))
+        .collect();
+    assert_eq!(looks, [(0, 1), (1, 0), (0, 1), (1, 0)]);
+
+    let replayer = Replayer::options().recorded(recorded).unwrap();
+    let lane = replayer.lane("main");
+    let client = Client::new(&lane);
+    let pages = [fresh(), fresh()];
+    for page in pages {
+        lane.watch(page);
+    }
+    client.get_api_version().unwrap();
+    for value in [1, 2] {
+        lane.note_pages();
+        assert_eq!((word(pages[0], 5), word(pages[1], 6)), (value, value));
+    }
+    client.get_api_version().unwrap();
+    replayer.finish().unwrap();
+}
+
+/// A page that changes as a whole does not fit a small ring's block: it is several records, which one look shows.
+#[test]
+fn a_large_change_is_several_records_of_one_look() {
+    for blocks in [24, 16, 8, 2] {
+        let gate = Gate::default();
+        let recording = recording(&gate, (1 << 16, blocks), Full::Block);
+        let client = Client::new(Recorder::new(Nobody, recording.lane("main").unwrap()));
+        let page = fresh();
+        client.transport().watch(page).unwrap();
+        client.get_api_version().unwrap();
+        client.transport().note_pages();
+        for with in [1000, 5000] {
+            fill(page, with);
+            client.transport().note_pages();
+        }
+        client.get_api_version().unwrap();
+        recording.finish();
+        let recorded = gate.recorded();
+        let parts = changes(&recorded);
+        assert!(parts.iter().all(|part| !part.late));
+        assert_eq!(parts.len() > 2, blocks > 2, "{blocks}: {}", parts.len());
+        let bytes: usize = parts
+            .iter()
+            .flat_map(|part| &part.runs)
+            .map(|run| run.after.len())
+            .sum();
+        assert_eq!(bytes, 2 * 4096);
+
+        let replayer = Replayer::options().recorded(recorded).unwrap();
+        let lane = replayer.lane("main");
+        let client = Client::new(&lane);
+        let page = fresh();
+        lane.watch(page);
+        client.get_api_version().unwrap();
+        // The first look found nothing, and is recorded as that.
+        lane.note_pages();
+        assert_eq!(word(page, 7), 0);
+        for with in [1000, 5000] {
+            lane.note_pages();
+            assert!(
+                page.words()
+                    .iter()
+                    .zip(0..)
+                    .all(|(word, number)| word.load(Ordering::Acquire) == with + number)
+            );
+        }
+        client.get_api_version().unwrap();
+        replayer.finish().unwrap();
+    }
+}
+
+/// A change for which the ring had no room stands later than it came. That is a loss: replay does not cross it unless told.
+#[test]
+fn a_late_change_is_a_loss() {
+    let gate = Gate::default();
+    let recording = recording(&gate, (1 << 16, 4), Full::Drop);
+    let client = Client::new(Recorder::new(Nobody, recording.lane("main").unwrap()));
+    let page = fresh();
+    client.transport().watch(page).unwrap();
+    client.get_api_version().unwrap();
+    gate.hold(true);
+    for with in 0..20 {
+        fill(page, with * 10_000);
+        client.transport().note_pages();
+    }
+    gate.hold(false);
+    // Once more than a block was written there is room again.
+    while gate.1.lock().unwrap().len() < 20_000 {
+        std::thread::yield_now();
+    }
+    client.transport().note_pages();
+    client.get_api_version().unwrap();
+    recording.finish();
+    let recorded = gate.recorded();
+    let late: Vec<_> = changes(&recorded)
+        .iter()
+        .map(|change| change.late)
+        .collect();
+    assert_eq!(late.iter().filter(|late| **late).count(), 1, "{late:?}");
+    assert_eq!(late.last(), Some(&true));
+
+    let run = |options: hypercall_trace::replay::Options| {
+        let replayer = options.recorded(recorded.clone()).unwrap();
+        let lane = replayer.lane("main");
+        let client = Client::new(&lane);
+        client.get_api_version().unwrap();
+        let answer = client.get_api_version();
+        (answer, replayer.divergence())
+    };
+    let (answer, divergence) = run(Replayer::options());
+    answer.unwrap_err();
+    let divergence = divergence.unwrap();
+    assert!(
+        matches!(&divergence.cause, Cause::Missing { count: 0, why } if why.contains("no room")),
+        "{divergence}"
+    );
+    run(Replayer::options().cross_losses()).0.unwrap();
+}
+
+/// Where calls wait for room, changes do.
+#[test]
+fn a_change_waits_where_calls_do() {
+    let gate = Gate::default();
+    let recording = recording(&gate, (1 << 15, 8), Full::Block);
+    let client = Client::new(Recorder::new(Nobody, recording.lane("main").unwrap()));
+    let page = fresh();
+    client.transport().watch(page).unwrap();
+    gate.hold(true);
+    let opener = gate.clone();
+    let thread = std::thread::spawn(move || opener.hold(false));
+    for with in 0..50 {
+        fill(page, with * 10_000);
+        client.transport().note_pages();
+    }
+    thread.join().unwrap();
+    client.get_api_version().unwrap();
+    recording.finish();
+    let recorded = gate.recorded();
+    assert!(changes(&recorded).iter().all(|change| !change.late));
+    let looks = changes(&recorded)
+        .iter()
+        .filter(|change| change.look == 1)
+        .count();
+    assert_eq!(looks, 50, "every look found what was there");
+}
+
+/// A change that is not there is found by the one behind it.
+#[test]
+fn a_missing_change_is_found() {
+    let mut recorded = record(&|world| drop(polled_life(world)));
+    let notes: Vec<_> = recorded
+        .entries
+        .iter()
+        .enumerate()
+        .filter(|(_, entry)| matches!(entry, Entry::Pages(change) if change.when == When::Note))
+        .map(|(at, _)| at)
+        .collect();
+    recorded.entries.remove(notes[1]);
+    let replayer = Replayer::options().recorded(recorded).unwrap();
+    let lane = replayer.lane("main");
+    let client = Client::new(&lane);
+    let page = fresh();
+    lane.watch(page);
+    let vm = client
+        .create_vm(&mut replay_support::creation("polled"))
+        .unwrap();
+    client.set_ioreq_buffer(vm, page.into()).unwrap();
+    client
+        .set_memory_regions(vm, &[replay_support::ram(0, 0x10_0000)])
+        .unwrap();
+    client.start_vm(vm).unwrap();
+    lane.note_pages();
+    let completed = ioreq::IoReqPage::new(page)
+        .claim()
+        .unwrap()
+        .complete()
+        .unwrap();
+    client.notify_request_finish(vm, completed.vcpu()).unwrap();
+    client
+        .notify_request_finish(vm, completed.vcpu())
+        .unwrap_err();
+    let told = replayer.divergence().unwrap();
+    assert!(
+        matches!(&told.cause, Cause::Missing { count: 0, why } if why.contains("starts from something else")),
+        "{told}"
+    );
+}
