@@ -136,6 +136,9 @@ pub(crate) struct Diff {
     /// Leaves out what changed in shared pages.
     #[arg(long)]
     pub(crate) without_pages: bool,
+    /// Stops behind this many differences.
+    #[arg(short = 'n', long, value_name = "N")]
+    pub(crate) limit: Option<u64>,
     /// As JSON.
     #[arg(long)]
     pub(crate) json: bool,
@@ -145,7 +148,7 @@ pub(crate) struct Diff {
 pub(crate) struct Replay {
     /// The trace.
     pub(crate) trace: PathBuf,
-    /// Goes on behind an answer that differs.
+    /// Goes on behind an answer that differs, up to the end or to a call that brings the machine down.
     #[arg(long)]
     pub(crate) all: bool,
     /// As JSON.

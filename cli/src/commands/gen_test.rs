@@ -1,7 +1,6 @@
 //! `hcall gen-test`: a Rust test of a slice of a trace.
 
 use std::io::Write as _;
-use std::path::Path;
 use std::sync::Arc;
 
 use hypercall_trace::entry::Entry;
@@ -13,8 +12,9 @@ use crate::args::GenTest;
 use crate::failure::Failure;
 use crate::format::Context;
 use crate::input::{self, Losses};
-use crate::output::{self, Output};
+use crate::output::{Output, Progress};
 use crate::status::Status;
+use crate::target::Target;
 
 pub(crate) fn run(args: &GenTest, out: &mut Output) -> Result<Status, Failure> {
     let trace = input::open(&args.trace)?;
@@ -64,8 +64,17 @@ pub(crate) fn run(args: &GenTest, out: &mut Output) -> Result<Status, Failure> {
             "choose a slice with --lane, --from and --to; `hcall show` has the indices",
         )
     })?;
-    write(source, made.source.as_bytes(), args.force, &args.trace)?;
-    write(&slice_path, &made.trace, args.force, &args.trace)?;
+    // Both or none, as far as that can be had.
+    let mut files = Vec::new();
+    for (path, bytes) in [
+        (&slice_path, made.trace.as_slice()),
+        (source, made.source.as_bytes()),
+    ] {
+        let mut target = Target::at(path, args.force, &[&args.trace])?;
+        target.write_all(bytes).map_err(Target::failed(path))?;
+        files.push(target);
+    }
+    files.into_iter().try_for_each(Target::finish)?;
     out.line(&format!(
         "{}: {} and {}",
         super::count(made.calls, "call"),
@@ -85,6 +94,7 @@ fn slice(args: &GenTest, trace: &Trace, losses: &mut Losses) -> Recorded {
         entries: Vec::new(),
     };
     let last = args.to.unwrap_or(u64::MAX);
+    let progress = Progress::new("reading", trace.len());
     for lane in trace.lanes() {
         if !args.lane.is_empty() && !args.lane.contains(&lane.name) {
             continue;
@@ -100,16 +110,8 @@ fn slice(args: &GenTest, trace: &Trace, losses: &mut Losses) -> Recorded {
             }
             losses.note(&entry);
             recorded.entries.push(entry);
+            progress.at(u64::try_from(recorded.entries.len()).unwrap_or(u64::MAX));
         }
     }
     recorded
-}
-
-fn write(path: &Path, bytes: &[u8], force: bool, input: &Path) -> Result<(), Failure> {
-    output::create(path, force, Some(input))?
-        .write_all(bytes)
-        .map_err(|error| Failure::Write {
-            path: path.into(),
-            error,
-        })
 }

@@ -17,7 +17,9 @@ use crate::output::{Output, Progress};
 use crate::status::Status;
 
 /// Different calls that are counted on their own; a trace with more is a hostile one.
-const MAX_CALLS: usize = 4096;
+const MAX_CALLS: usize = 512;
+/// Different errors of a call that are counted on their own.
+const MAX_ERRORS: usize = 64;
 /// Digits of a latency that are kept.
 const DIGITS: u8 = 3;
 /// Where the calls beyond [`MAX_CALLS`] are counted.
@@ -136,7 +138,11 @@ impl Counts {
         };
         row.count = row.count.saturating_add(1);
         if !succeeded(call) {
-            let count = row.errors.entry(kind_of(call)).or_default();
+            let mut kind = kind_of(call);
+            if row.errors.len() >= MAX_ERRORS && !row.errors.contains_key(&kind) {
+                OTHERS.clone_into(&mut kind);
+            }
+            let count = row.errors.entry(kind).or_default();
             *count = count.saturating_add(1);
         }
         let Some(ticks) = call.duration else { return };

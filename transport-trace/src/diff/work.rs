@@ -12,8 +12,11 @@ use crate::replay::{Line, text};
 const WINDOW: usize = 512;
 
 /// A comparison under way.
-pub(super) struct Work {
+pub(super) struct Work<'s> {
     options: Options,
+    sink: &'s mut dyn FnMut(Vec<Difference>, u64) -> bool,
+    /// Calls of the first trace that were looked at.
+    seen: u64,
     bindings: Bindings,
     keys: (Keys, Keys),
     lane: String,
@@ -48,10 +51,15 @@ impl Window {
     }
 }
 
-impl Work {
-    pub(super) fn new(options: Options) -> Self {
+impl<'s> Work<'s> {
+    pub(super) fn new(
+        options: Options,
+        sink: &'s mut dyn FnMut(Vec<Difference>, u64) -> bool,
+    ) -> Self {
         Self {
             options,
+            sink,
+            seen: 0,
             bindings: Bindings::default(),
             keys: (Keys::default(), Keys::default()),
             lane: String::new(),
@@ -59,20 +67,25 @@ impl Work {
         }
     }
 
-    /// Compares one lane.
+    /// Hands out what was found. Whether to go on.
+    pub(super) fn hand_out(&mut self) -> bool {
+        (self.sink)(std::mem::take(&mut self.out.differences), self.seen)
+    }
+
+    /// Compares one lane. Whether to go on.
     pub(super) fn lanes(
         &mut self,
         name: &str,
         mut left: impl Iterator<Item = Unit>,
         mut right: impl Iterator<Item = Unit>,
-    ) {
+    ) -> bool {
         name.clone_into(&mut self.lane);
         let (mut ours, mut theirs) = (Window::default(), Window::default());
         loop {
             ours.fill(&mut left, &mut self.keys.0);
             theirs.fill(&mut right, &mut self.keys.1);
             if ours.units.is_empty() && theirs.units.is_empty() {
-                return;
+                return true;
             }
             let steps = align(&ours.keys, &theirs.keys);
             let ended = ours.ended && theirs.ended;
@@ -86,6 +99,9 @@ impl Work {
                 &mut ours,
                 &mut theirs,
             );
+            if !self.hand_out() {
+                return false;
+            }
         }
     }
 
@@ -104,6 +120,9 @@ impl Work {
                 ours.take(count(Step::Left)),
                 theirs.take(count(Step::Right)),
             );
+            self.seen = self
+                .seen
+                .saturating_add(u64::try_from(left.len()).unwrap_or(0));
             if both {
                 for (left, right) in left.iter().zip(&right) {
                     self.pair(left, right);
