@@ -97,7 +97,7 @@ fn packets(folder: &Folder, trace: &str) -> Vec<Value> {
 /// Compares every value that we print with tshark's. How many values were compared.
 fn compare(folder: &Folder, trace: &str) -> usize {
     let packets = packets(folder, trace);
-    let shown = output(&["show", trace, "--json", "--file-order"]);
+    let shown = output(&["show", trace, "--json"]);
     let ours: Vec<Value> = shown
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())

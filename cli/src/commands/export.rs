@@ -35,7 +35,7 @@ fn write(
     let mut losses = Losses::of(trace);
     let mut all = |exporter: &mut dyn Exporter| -> Result<(), Failure> {
         exporter.start(trace).map_err(failed)?;
-        for (position, entry) in (0..).zip(trace.entries()) {
+        for (position, entry) in (0..).zip(trace.merged()) {
             progress.at(position);
             losses.note(&entry);
             exporter.entry(&entry).map_err(failed)?;

@@ -402,9 +402,10 @@ impl Sample {
     pub fn every_call(schema: Schema, times: u64) -> Self {
         let mut numbers = Numbers::from(7);
         let mut entries = Vec::new();
-        for call in schema.calls().cycle().take(schema.calls().count() * usize::try_from(times).unwrap()) {
+        let calls: Vec<_> = (0..times).flat_map(|_| schema.calls()).collect();
+        for call in calls {
             let index = entries.len() as u64;
-            let args = std::array::from_fn(|register| match &call.registers[register] {
+            let args = [0, 1].map(|register| match &call.registers[register] {
                 Register::Unused => Argument::Unused,
                 Register::Value { kind, .. } => {
                     let mut value = numbers.value(kind, 8);
