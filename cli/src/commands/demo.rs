@@ -8,7 +8,6 @@ use hypercall_core::acrn::{HypervisorCalls, VcpuId, VmId};
 use hypercall_core::{Client, Gpa, SharedPage};
 use hypercall_mock::fake::{Access, FakeAcrn};
 use hypercall_mock::loopback::Loopback;
-use hypercall_trace::read::Trace;
 use hypercall_trace::record::{Lane, Recorder, Recording};
 use hypercall_trace::replay::{ReplayLane, Replayer};
 
@@ -63,7 +62,7 @@ pub(crate) fn run(args: &Demo, out: &mut Output) -> Result<Status, Failure> {
 
 /// Creates the file, or empties one that is a trace. Anything else stays as it is.
 fn create(path: &Path) -> Result<File, Failure> {
-    if path.exists() && Trace::open(path).is_err() {
+    if path.exists() && input::open(path).is_err() {
         return Err(Failure::usage(
             format!("{} is there already, and is no trace", path.display()),
             "say with --output where the trace should go",
