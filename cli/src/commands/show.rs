@@ -84,6 +84,7 @@ fn all(
             if view.passes(&entry) {
                 skip = skip.saturating_sub(1);
             }
+            view.lines.pass(&entry);
         } else if view.show(&entry, out)? {
             shown = shown.saturating_add(1);
             if shown >= limit {
@@ -198,6 +199,7 @@ impl View {
 
     fn passes(&mut self, entry: &Entry) -> bool {
         if !self.filter.passes(entry) {
+            self.plain.pass(entry);
             return false;
         }
         if self.filter.wants_text() {
@@ -211,6 +213,7 @@ impl View {
     /// Shows an entry if it passes. Whether it did.
     fn show(&mut self, entry: &Entry, out: &mut Output) -> Result<bool, Failure> {
         if !self.passes(entry) {
+            self.lines.pass(entry);
             return Ok(false);
         }
         if self.json {
