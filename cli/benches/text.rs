@@ -200,7 +200,10 @@ fn main() {
         .is_ok_and(|output| output.status.success());
     let views: [(&str, Vec<&str>); 7] = [
         ("show", vec!["show", trace]),
-        ("show --call start_vm", vec!["show", trace, "-c", "start_vm"]),
+        (
+            "show --call start_vm",
+            vec!["show", trace, "-c", "start_vm"],
+        ),
         ("show --result EPERM", vec!["show", trace, "-r", "EPERM"]),
         ("show --vm 2", vec!["show", trace, "--vm", "2"]),
         ("show --grep 0xfee03", vec!["show", trace, "-g", "0xfee03"]),
@@ -210,7 +213,11 @@ fn main() {
     assert_eq!(lines(hcall, &views[0].1), EVENTS as usize);
     let text = ["convert", &ctf];
     if babeltrace {
-        assert_eq!(lines("babeltrace2", &text), EVENTS as usize, "the same events");
+        assert_eq!(
+            lines("babeltrace2", &text),
+            EVENTS as usize,
+            "the same events"
+        );
     }
     let mut theirs = Vec::new();
     let mut ours: Vec<Vec<u64>> = vec![Vec::new(); views.len()];

@@ -24,8 +24,7 @@ impl<'t> ByTime<'t> {
         for block in trace.data() {
             let header = &block.header;
             let memory = largest.entry(header.lane).or_default();
-            *memory =
-                (*memory).max(u64::from(header.raw).saturating_add(u64::from(header.stored)));
+            *memory = (*memory).max(u64::from(header.raw).saturating_add(u64::from(header.stored)));
         }
         let wanted = largest.iter().filter(|(lane, _)| lanes.contains(lane));
         if wanted.fold(0_u64, |sum, (_, memory)| sum.saturating_add(*memory)) > BUDGET {

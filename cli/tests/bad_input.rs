@@ -51,7 +51,13 @@ fn what_cannot_be_read_at_all_is_said_by_every_subcommand() {
         folder.text(name)
     };
     let pipe = folder.text("pipe");
-    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    assert!(
+        Command::new("mkfifo")
+            .arg(&pipe)
+            .status()
+            .unwrap()
+            .success()
+    );
     std::fs::create_dir(folder.path("folder")).unwrap();
     let inputs = [
         ("missing", folder.text("none.hct")),
@@ -59,7 +65,10 @@ fn what_cannot_be_read_at_all_is_said_by_every_subcommand() {
         ("a folder", folder.text("folder")),
         ("a pipe that nobody writes", pipe),
         ("a device", "/dev/zero".to_owned()),
-        ("a letter", file("letter", &b"this is a letter, not a trace. ".repeat(9))),
+        (
+            "a letter",
+            file("letter", &b"this is a letter, not a trace. ".repeat(9)),
+        ),
         ("zeros", file("zeros", &[0; 4096])),
     ];
     let out = folder.text("out");
@@ -114,15 +123,25 @@ fn what_cannot_be_written_is_said_by_every_subcommand() {
             let arguments = arguments.iter().map(|word| word.replace("LINES", &lines));
             let output = hcall().args(arguments).output().unwrap();
             let errors = String::from_utf8_lossy(&output.stderr);
-            assert_eq!(output.status.code(), Some(*status), "{line} {out}: {errors}");
-            assert!(errors.contains(said) && errors.contains("help:"), "{line} {out}: {errors}");
+            assert_eq!(
+                output.status.code(),
+                Some(*status),
+                "{line} {out}: {errors}"
+            );
+            assert!(
+                errors.contains(said) && errors.contains("help:"),
+                "{line} {out}: {errors}"
+            );
         }
     }
     hcall()
         .args(["gen-test", &good, "-o", "/no/such/folder/test.rs"])
         .assert()
         .code(5);
-    hcall().args(["demo", "-o", "/no/such/folder/demo.hct"]).assert().code(5);
+    hcall()
+        .args(["demo", "-o", "/no/such/folder/demo.hct"])
+        .assert()
+        .code(5);
 }
 
 #[test]
@@ -130,13 +149,39 @@ fn a_full_disk_behind_the_standard_output_is_an_error_of_every_subcommand() {
     let folder = Folder::new();
     let good = folder.trace("good.hct", &Sample::life());
     for line in [
-        "show IN", "show IN --json", "stat IN", "stat IN --json", "stat IN IN", "diff IN IN", "diff IN IN --json", "replay IN",
-        "replay IN --json", "check IN", "check IN --json", "state IN", "state IN --json", "verify IN", "verify IN --json", "calls",
-        "calls --json", "explain start_vm", "explain start_vm --json", "export IN", "export IN --to pcapng",
-        "export IN --to dissector", "completions bash", "demo -o OUT", "pack IN -o OUT2", "redact IN -o OUT3", "recover IN -o OUT4",
+        "show IN",
+        "show IN --json",
+        "stat IN",
+        "stat IN --json",
+        "stat IN IN",
+        "diff IN IN",
+        "diff IN IN --json",
+        "replay IN",
+        "replay IN --json",
+        "check IN",
+        "check IN --json",
+        "state IN",
+        "state IN --json",
+        "verify IN",
+        "verify IN --json",
+        "calls",
+        "calls --json",
+        "explain start_vm",
+        "explain start_vm --json",
+        "export IN",
+        "export IN --to pcapng",
+        "export IN --to dissector",
+        "completions bash",
+        "demo -o OUT",
+        "pack IN -o OUT2",
+        "redact IN -o OUT3",
+        "recover IN -o OUT4",
         "gen-test IN -o OUT5.rs",
     ] {
-        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let full = std::fs::File::options()
+            .write(true)
+            .open("/dev/full")
+            .unwrap();
         let output = Command::new(assert_cmd::cargo::cargo_bin!("hcall"))
             .args(arguments(line, &good, "", &folder.text("out")))
             .stdout(full)
@@ -184,18 +229,32 @@ fn an_interrupted_run_leaves_what_was_there() {
         child.kill().unwrap();
         child.wait().unwrap();
         let mut said = String::new();
-        child.stdout.take().unwrap().read_to_string(&mut said).unwrap();
+        child
+            .stdout
+            .take()
+            .unwrap()
+            .read_to_string(&mut said)
+            .unwrap();
         assert_eq!(said, "");
         assert_eq!(std::fs::read_to_string(&old).unwrap(), "kept");
         assert!(!folder.path("new.hct").exists());
-        for name in names(&folder).iter().filter(|name| name.ends_with(".partial")) {
+        for name in names(&folder)
+            .iter()
+            .filter(|name| name.ends_with(".partial"))
+        {
             std::fs::remove_file(folder.path(name)).unwrap();
         }
     }
     // One that fails leaves nothing beside it either.
     std::fs::write(folder.path("broken.jsonl"), format!("{text}{{}}\n")).unwrap();
     hcall()
-        .args(["import", &folder.text("broken.jsonl"), "-o", &old, "--force"])
+        .args([
+            "import",
+            &folder.text("broken.jsonl"),
+            "-o",
+            &old,
+            "--force",
+        ])
         .assert()
         .code(3);
     assert_eq!(std::fs::read_to_string(&old).unwrap(), "kept");

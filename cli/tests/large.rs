@@ -37,9 +37,11 @@ fn write(path: &std::path::Path) {
     for lane in 0..LANES {
         writer.lane(&format!("vcpu{lane}")).unwrap();
     }
-    let Some(Entry::Call(model)) = Sample::life().entries.into_iter().find(
-        |entry| matches!(entry, Entry::Call(call) if call.name() == "profiling_ops"),
-    ) else {
+    let Some(Entry::Call(model)) = Sample::life()
+        .entries
+        .into_iter()
+        .find(|entry| matches!(entry, Entry::Call(call) if call.name() == "profiling_ops"))
+    else {
         panic!("no call");
     };
     let Argument::Block(small) = &model.args[1] else {
@@ -51,7 +53,10 @@ fn write(path: &std::path::Path) {
         ..small.clone()
     };
     for number in 0..CALLS {
-        let (index, lane) = (number / u64::from(LANES), u32::try_from(number).unwrap() % LANES);
+        let (index, lane) = (
+            number / u64::from(LANES),
+            u32::try_from(number).unwrap() % LANES,
+        );
         writer
             .push(&Entry::Call(Call {
                 lane,
@@ -84,7 +89,10 @@ fn a_page_reads_little_and_takes_little_memory() {
     let views: [(&str, &[&str]); 4] = [
         ("vcpu0#0 ", &["--full"]),
         ("vcpu0#15000 ", &["--full", "--since", "15s"]),
-        ("vcpu2#15000 ", &["--full", "--since", "15s", "--lane", "vcpu2"]),
+        (
+            "vcpu2#15000 ",
+            &["--full", "--since", "15s", "--lane", "vcpu2"],
+        ),
         ("#0 ", &["--full", "--file-order", "--skip", "60000"]),
     ];
     for (first, options) in views {
@@ -103,7 +111,10 @@ fn a_page_reads_little_and_takes_little_memory() {
         }
         // A page is there.
         assert_eq!(lines.by_ref().take(50).count(), 50);
-        let (read, peak) = (figure(&child, "io", "rchar"), figure(&child, "status", "VmHWM"));
+        let (read, peak) = (
+            figure(&child, "io", "rchar"),
+            figure(&child, "status", "VmHWM"),
+        );
         child.kill().unwrap();
         child.wait().unwrap();
         // The index, a block of 256 KiB for each lane, the program's own libraries; of 160 MB.

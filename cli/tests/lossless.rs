@@ -85,9 +85,18 @@ fn outcome() -> impl Strategy<Value = Outcome> {
 }
 
 fn call() -> impl Strategy<Value = Entry> {
-    let what = (proptest::option::weighted(0.9, any::<prop::sample::Index>()), any::<u64>());
-    (what, [argument(), argument()], any::<u64>(), any::<u64>(), outcome()).prop_map(
-        |((known, number), args, enter, duration, outcome)| {
+    let what = (
+        proptest::option::weighted(0.9, any::<prop::sample::Index>()),
+        any::<u64>(),
+    );
+    (
+        what,
+        [argument(), argument()],
+        any::<u64>(),
+        any::<u64>(),
+        outcome(),
+    )
+        .prop_map(|((known, number), args, enter, duration, outcome)| {
             let schema = schema();
             let calls: Vec<_> = schema.calls().map(Arc::clone).collect();
             let mut args = args;
@@ -105,15 +114,18 @@ fn call() -> impl Strategy<Value = Entry> {
                 duration: finished.then_some(duration),
                 outcome,
             })
-        },
-    )
+        })
 }
 
 /// A call that never returned does not say what became of its memory.
 fn unfinished(argument: &mut Argument) {
     fn block(of: &mut Block) {
         of.after = After::Unfinished;
-        if let Some(Link { target: Target::Block(nested), .. }) = &mut of.link {
+        if let Some(Link {
+            target: Target::Block(nested),
+            ..
+        }) = &mut of.link
+        {
             block(nested);
         }
     }
@@ -123,32 +135,54 @@ fn unfinished(argument: &mut Argument) {
 }
 
 fn entry() -> impl Strategy<Value = Entry> {
-    let lost = (1..1000_u64, 0..7_usize, any::<u64>(), any::<u64>()).prop_map(|(count, cause, first, last)| {
-        let causes = [
-            LossCause::RingFull,
-            LossCause::Overwritten,
-            LossCause::TooLarge,
-            LossCause::Busy,
-            LossCause::Sink,
-            LossCause::Damaged,
-            LossCause::Other(77),
-        ];
-        Entry::Lost(Lost { lane: 0, index: 0, count, cause: causes[cause], first, last })
-    });
+    let lost = (1..1000_u64, 0..7_usize, any::<u64>(), any::<u64>()).prop_map(
+        |(count, cause, first, last)| {
+            let causes = [
+                LossCause::RingFull,
+                LossCause::Overwritten,
+                LossCause::TooLarge,
+                LossCause::Busy,
+                LossCause::Sink,
+                LossCause::Damaged,
+                LossCause::Other(77),
+            ];
+            Entry::Lost(Lost {
+                lane: 0,
+                index: 0,
+                count,
+                cause: causes[cause],
+                first,
+                last,
+            })
+        },
+    );
     let run = (0..1000_u32, 1..9_usize, any::<u8>()).prop_map(|(word, words, fill)| Run {
         offset: word * 4,
         before: vec![0; words * 4],
         after: vec![fill; words * 4],
     });
-    let pages = (0..4_u32, any::<u64>(), 0..3_usize, vec(run, 0..4)).prop_map(|(page, ticks, when, runs)| {
-        let when = [When::Enter, When::Exit, When::Note][when];
-        Entry::Pages(PageChange { lane: 0, index: 0, when, page, ticks, runs })
-    });
+    let pages = (0..4_u32, any::<u64>(), 0..3_usize, vec(run, 0..4)).prop_map(
+        |(page, ticks, when, runs)| {
+            let when = [When::Enter, When::Exit, When::Note][when];
+            Entry::Pages(PageChange {
+                lane: 0,
+                index: 0,
+                when,
+                page,
+                ticks,
+                runs,
+            })
+        },
+    );
     // Of a later minor version. The first word is the record's checksum, length and kind.
     let unknown = (20..=255_u8, vec(any::<u8>(), 0..6)).prop_map(|(kind, words)| {
         let mut bytes = vec![0; 16];
         bytes.extend(words.iter().flat_map(|byte| [*byte; 8]));
-        Entry::Unknown(Unknown { lane: 0, kind, bytes })
+        Entry::Unknown(Unknown {
+            lane: 0,
+            kind,
+            bytes,
+        })
     });
     prop_oneof![8 => call(), 1 => lost, 2 => pages, 1 => unknown]
 }
@@ -156,7 +190,9 @@ fn entry() -> impl Strategy<Value = Entry> {
 /// CRC-32C, bit by bit.
 fn crc(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(!0_u32, |crc, byte| {
-        (0..8).fold(crc ^ u32::from(*byte), |crc, _| (crc >> 1) ^ (0x82f6_3b78 & (crc & 1).wrapping_neg()))
+        (0..8).fold(crc ^ u32::from(*byte), |crc, _| {
+            (crc >> 1) ^ (0x82f6_3b78 & (crc & 1).wrapping_neg())
+        })
     })
 }
 

@@ -20,7 +20,11 @@ fn flatten(prefix: &str, value: &Value, out: &mut BTreeMap<String, Vec<String>>)
                 flatten(&format!("{prefix}.{}", name.to_lowercase()), value, out);
             }
         }
-        Value::Array(list) if list.iter().any(|value| value.is_object() || value.is_number()) => {
+        Value::Array(list)
+            if list
+                .iter()
+                .any(|value| value.is_object() || value.is_number()) =>
+        {
             list.iter().for_each(|value| flatten(prefix, value, out));
         }
         // Flags, by their names.
@@ -82,10 +86,26 @@ fn fields(value: &Value, out: &mut BTreeMap<String, Vec<String>>) {
 fn packets(folder: &Folder, trace: &str) -> Vec<Value> {
     let (capture, script) = (folder.text("a.pcapng"), folder.text("a.lua"));
     output(&["export", trace, "--to", "pcapng", "-o", &capture, "--force"]);
-    output(&["export", trace, "--to", "dissector", "-o", &script, "--force"]);
+    output(&[
+        "export",
+        trace,
+        "--to",
+        "dissector",
+        "-o",
+        &script,
+        "--force",
+    ]);
     let lua = format!("lua_script:{script}");
     let run = Command::new("tshark")
-        .args(["-X", &lua, "-r", &capture, "-T", "json", "--no-duplicate-keys"])
+        .args([
+            "-X",
+            &lua,
+            "-r",
+            &capture,
+            "-T",
+            "json",
+            "--no-duplicate-keys",
+        ])
         .current_dir(folder.path(""))
         .output()
         .expect("tshark is needed: install the Debian package `tshark`");
@@ -128,7 +148,11 @@ fn values(ours: &Value, theirs: &BTreeMap<String, Vec<String>>) -> usize {
     let same = |name: &str, values: &[String]| {
         let found = all(name);
         assert!(
-            found.len() == values.len() && values.iter().zip(found).all(|(ours, theirs)| agree(ours, theirs)),
+            found.len() == values.len()
+                && values
+                    .iter()
+                    .zip(found)
+                    .all(|(ours, theirs)| agree(ours, theirs)),
             "{ours}\n{name}: {values:?} is {found:?} in tshark"
         );
         values.len()
@@ -137,11 +161,18 @@ fn values(ours: &Value, theirs: &BTreeMap<String, Vec<String>>) -> usize {
     let Some(call) = ours.get("call").and_then(Value::as_str) else {
         // What else there is has its place and its size.
         return if let Some(lost) = ours.get("lost") {
-            one("hypercall.count", &lost["count"].to_string()) + one("hypercall.index", &lost["index"].to_string())
+            one("hypercall.count", &lost["count"].to_string())
+                + one("hypercall.index", &lost["index"].to_string())
         } else if let Some(pages) = ours.get("pages") {
             let runs = pages["runs"].as_array().unwrap();
             let of = |key: &str| -> Vec<String> {
-                runs.iter().map(|run| run[key].as_str().map_or_else(|| run[key].to_string(), str::to_owned)).collect()
+                runs.iter()
+                    .map(|run| {
+                        run[key]
+                            .as_str()
+                            .map_or_else(|| run[key].to_string(), str::to_owned)
+                    })
+                    .collect()
             };
             one("hypercall.page", &pages["page"].to_string())
                 + same("hypercall.offset", &of("offset"))
@@ -152,7 +183,10 @@ fn values(ours: &Value, theirs: &BTreeMap<String, Vec<String>>) -> usize {
     };
     let mut compared = one("hypercall.index", &ours["index"].to_string())
         + one("hypercall.number", ours["number"].as_str().unwrap());
-    for (key, name) in [("rax", "hypercall.rax"), ("duration_ns", "hypercall.duration_ns")] {
+    for (key, name) in [
+        ("rax", "hypercall.rax"),
+        ("duration_ns", "hypercall.duration_ns"),
+    ] {
         if let Some(value) = ours.get(key).filter(|value| !value.is_null()) {
             compared += one(name, &value.to_string());
         }
@@ -181,16 +215,36 @@ fn values(ours: &Value, theirs: &BTreeMap<String, Vec<String>>) -> usize {
             compared += same("hypercall.page", &values);
         } else if undescribed && !theirs.contains_key(&name) {
             // In and out stand under one name.
-            let under = if values[0].starts_with("0x") { "hypercall.address" } else { "hypercall.bytes" };
+            let under = if values[0].starts_with("0x") {
+                "hypercall.address"
+            } else {
+                "hypercall.bytes"
+            };
             let found = all(under);
-            assert!(values.iter().all(|ours| found.iter().any(|theirs| agree(ours, theirs))), "{ours}: {found:?}");
+            assert!(
+                values
+                    .iter()
+                    .all(|ours| found.iter().any(|theirs| agree(ours, theirs))),
+                "{ours}: {found:?}"
+            );
             compared += values.len();
-        } else if let Some(names) = theirs.get(&format!("{name}.name")).filter(|_| values.iter().any(|value| number(value).is_none())) {
+        } else if let Some(names) = theirs
+            .get(&format!("{name}.name"))
+            .filter(|_| values.iter().any(|value| number(value).is_none()))
+        {
             // An enum: its names where it has one, its numbers where not.
-            let (named, numbers): (Vec<_>, Vec<_>) = values.iter().cloned().partition(|value| number(value).is_none());
+            let (named, numbers): (Vec<_>, Vec<_>) = values
+                .iter()
+                .cloned()
+                .partition(|value| number(value).is_none());
             assert_eq!(&named, names, "{ours}\n{name}");
             let found = all(&name);
-            assert!(numbers.iter().all(|ours| found.iter().any(|theirs| agree(ours, theirs))), "{ours}\n{name}: {found:?}");
+            assert!(
+                numbers
+                    .iter()
+                    .all(|ours| found.iter().any(|theirs| agree(ours, theirs))),
+                "{ours}\n{name}: {found:?}"
+            );
             compared += values.len();
         } else {
             compared += same(&name, &values);
@@ -209,7 +263,10 @@ fn tshark_prints_the_fields_that_we_print() {
 #[test]
 fn tshark_prints_every_field_of_every_call_of_the_interface() {
     let folder = Folder::new();
-    let compared = compare(&folder, &folder.trace("a.hct", &Sample::every_call(schema(), 4)));
+    let compared = compare(
+        &folder,
+        &folder.trace("a.hct", &Sample::every_call(schema(), 4)),
+    );
     assert!(compared > 2000, "{compared} values were compared");
 }
 
@@ -263,7 +320,11 @@ fn spoil(schema: &mut Schema) {
             _ => {}
         }
     }
-    for call in schema.interfaces.iter_mut().flat_map(|interface| &mut interface.calls) {
+    for call in schema
+        .interfaces
+        .iter_mut()
+        .flat_map(|interface| &mut interface.calls)
+    {
         let call = Arc::make_mut(call);
         let mut codes = call.codes.to_vec();
         codes.iter_mut().for_each(|code| other(&mut code.name));
@@ -276,7 +337,12 @@ fn spoil(schema: &mut Schema) {
                     kind(of, &mut other);
                 }
                 Register::Bytes { name, .. } => other(name),
-                Register::Block { name, kind: of, link, .. } => {
+                Register::Block {
+                    name,
+                    kind: of,
+                    link,
+                    ..
+                } => {
                     other(name);
                     kind(of, &mut other);
                     if let Some(link) = link {
@@ -302,18 +368,37 @@ fn hostile_names_stay_names() {
     assert_eq!(packets.len(), sample.entries.len());
     assert!(!folder.path("owned").exists(), "a name was run");
     for (packet, entry) in packets.iter().zip(&sample.entries) {
-        let Entry::Call(call) = entry else { panic!("{entry:?}") };
+        let Entry::Call(call) = entry else {
+            panic!("{entry:?}")
+        };
         let mut theirs = BTreeMap::new();
         fields(&packet["_source"]["layers"], &mut theirs);
-        assert!(!theirs.keys().any(|name| name.contains("lua_error")), "{theirs:?}");
+        assert!(
+            !theirs.keys().any(|name| name.contains("lua_error")),
+            "{theirs:?}"
+        );
         assert_eq!(theirs["hypercall.index"], [call.index.to_string()]);
         let plain = |text: &str| -> String {
-            text.chars().filter(|letter| letter.is_ascii_alphanumeric()).collect()
+            text.chars()
+                .filter(|letter| letter.is_ascii_alphanumeric())
+                .collect()
         };
-        assert_eq!(plain(&theirs["hypercall.call"][0]), plain(call.name()), "{theirs:?}");
+        assert_eq!(
+            plain(&theirs["hypercall.call"][0]),
+            plain(call.name()),
+            "{theirs:?}"
+        );
     }
     // Nor do they command a terminal, in any view.
-    for arguments in [&["show", &trace][..], &["stat", &trace], &["calls", &trace], &["show", &trace, "--hex"]] {
-        assert!(!output(arguments).contains(['\x1b', '\x07', '\u{202e}']), "{arguments:?}");
+    for arguments in [
+        &["show", &trace][..],
+        &["stat", &trace],
+        &["calls", &trace],
+        &["show", &trace, "--hex"],
+    ] {
+        assert!(
+            !output(arguments).contains(['\x1b', '\x07', '\u{202e}']),
+            "{arguments:?}"
+        );
     }
 }

@@ -16,10 +16,13 @@ use crate::output::{Output, Progress};
 use crate::status::Status;
 use crate::target::Target;
 
+/// Records of a slice at most: what a compiler takes in a minute, more or less.
+const MAX_ENTRIES: usize = 20_000;
+
 pub(crate) fn run(args: &GenTest, out: &mut Output) -> Result<Status, Failure> {
     let trace = input::open(&args.trace)?;
     let mut losses = Losses::of(&trace);
-    let recorded = slice(args, &trace, &mut losses);
+    let recorded = slice(args, &trace, &mut losses)?;
     let source = &args.output;
     let slice_path = source.with_extension("hct");
     let wrong_name = || {
@@ -87,7 +90,7 @@ pub(crate) fn run(args: &GenTest, out: &mut Output) -> Result<Status, Failure> {
 }
 
 /// The entries that are asked for, so that a part of a trace larger than memory can be had.
-fn slice(args: &GenTest, trace: &Trace, losses: &mut Losses) -> Recorded {
+fn slice(args: &GenTest, trace: &Trace, losses: &mut Losses) -> Result<Recorded, Failure> {
     let mut recorded = Recorded {
         schema: Arc::clone(trace.schema()),
         lanes: trace.lanes().to_vec(),
@@ -108,10 +111,18 @@ fn slice(args: &GenTest, trace: &Trace, losses: &mut Losses) -> Recorded {
             if behind {
                 break;
             }
+            if recorded.entries.len() >= MAX_ENTRIES {
+                return Err(Failure::usage(
+                    format!(
+                        "a test of more than {MAX_ENTRIES} records would be too long to compile"
+                    ),
+                    "choose a slice with --lane, --from and --to; `hcall show` has the indices",
+                ));
+            }
             losses.note(&entry);
             recorded.entries.push(entry);
             progress.at(u64::try_from(recorded.entries.len()).unwrap_or(u64::MAX));
         }
     }
-    recorded
+    Ok(recorded)
 }

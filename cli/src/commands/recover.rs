@@ -54,8 +54,10 @@ pub(crate) fn run(args: &Recover, out: &mut Output) -> Result<Status, Failure> {
     } = recovered;
     let paint = out.paint;
     out.line(&format!(
-        "{from_file} records from the file, {from_rings} from {} rings: {}",
-        rings.len(),
+        "{} from the file, {} from {}: {}",
+        super::count(from_file, "record"),
+        super::count(from_rings, "record"),
+        super::count(rings.len(), "ring"),
         path.display()
     ))?;
     if unfinished != 0 {

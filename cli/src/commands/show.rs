@@ -99,7 +99,11 @@ fn all(
 fn all_lanes(trace: &Trace) -> Vec<u32> {
     let named = trace.lanes().iter().map(|lane| lane.id);
     let used = trace.data().map(|block| block.header.lane);
-    named.chain(used).collect::<BTreeSet<_>>().into_iter().collect()
+    named
+        .chain(used)
+        .collect::<BTreeSet<_>>()
+        .into_iter()
+        .collect()
 }
 
 /// Opens a trace that may just have been begun.

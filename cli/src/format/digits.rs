@@ -27,9 +27,7 @@ pub(super) fn zeros(number: u64, width: usize, out: &mut String) {
 pub(super) fn hex(number: u64, out: &mut String) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let mut bytes = *b"0x0000000000000000";
-    let places = 16_u32
-        .saturating_sub(number.leading_zeros() / 4)
-        .max(1);
+    let places = 16_u32.saturating_sub(number.leading_zeros() / 4).max(1);
     let mut rest = number;
     let end = usize::try_from(places).unwrap_or(16).saturating_add(2);
     for byte in bytes.iter_mut().take(end).skip(2).rev() {

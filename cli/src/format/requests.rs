@@ -37,7 +37,11 @@ impl RequestPages {
         match entry {
             Entry::Pages(change) => {
                 if let Some(page) = self.page(change.lane, change.page) {
-                    put(&mut page.bytes, 0, change.runs.iter().map(|run| (run.offset, &run.after)));
+                    put(
+                        &mut page.bytes,
+                        0,
+                        change.runs.iter().map(|run| (run.offset, &run.after)),
+                    );
                 }
             }
             Entry::Call(call) => {
@@ -56,10 +60,14 @@ impl RequestPages {
         if full && !self.pages.contains_key(&(lane, number)) {
             return None;
         }
-        Some(self.pages.entry((lane, number)).or_insert_with(|| Followed {
-            bytes: vec![0; PAGE],
-            has_requests: false,
-        }))
+        Some(
+            self.pages
+                .entry((lane, number))
+                .or_insert_with(|| Followed {
+                    bytes: vec![0; PAGE],
+                    has_requests: false,
+                }),
+        )
     }
 
     /// What a change that was noted means. `None` where the page is not known to hold requests, or where the change says
@@ -74,7 +82,11 @@ impl RequestPages {
         for (slot, after) in page.bytes.chunks_exact(SLOT).enumerate() {
             let start = slot.saturating_mul(SLOT);
             let mut before = after.to_vec();
-            put(&mut before, start, change.runs.iter().map(|run| (run.offset, &run.before)));
+            put(
+                &mut before,
+                start,
+                change.runs.iter().map(|run| (run.offset, &run.before)),
+            );
             if before == after {
                 continue;
             }
@@ -84,7 +96,9 @@ impl RequestPages {
                 return None;
             }
             match told.last_mut() {
-                Some((_, last, same)) if *same == text && last.saturating_add(1) == slot => *last = slot,
+                Some((_, last, same)) if *same == text && last.saturating_add(1) == slot => {
+                    *last = slot
+                }
                 _ => told.push((slot, slot, text)),
             }
         }
@@ -124,13 +138,15 @@ fn given(call: &Call) -> Option<u32> {
     if schema.name != GIVES || *schema.interface != *HypervisorCalls::INTERFACE.name {
         return None;
     }
-    call.args.iter().find_map(|argument| match argument.block()?.link {
-        Some(Link {
-            target: Target::Pages { page, .. },
-            ..
-        }) => page,
-        _ => None,
-    })
+    call.args
+        .iter()
+        .find_map(|argument| match argument.block()?.link {
+            Some(Link {
+                target: Target::Pages { page, .. },
+                ..
+            }) => page,
+            _ => None,
+        })
 }
 
 fn slot_of(bytes: &[u8]) -> Option<IoRequest> {
@@ -155,7 +171,11 @@ fn describe(slot: &IoRequest) -> String {
     let size = request.size();
     let plural = if size == 1 { "" } else { "s" };
     let _ = match request {
-        Request::Pio(pio) => write!(out, "PIO {way} port {:#x}, {size} byte{plural}", pio.address),
+        Request::Pio(pio) => write!(
+            out,
+            "PIO {way} port {:#x}, {size} byte{plural}",
+            pio.address
+        ),
         Request::Mmio(mmio) => write!(out, "MMIO {way} {:#x}, {size} byte{plural}", mmio.address.0),
         Request::WriteProtected(mmio) => write!(
             out,

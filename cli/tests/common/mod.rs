@@ -343,7 +343,10 @@ impl Numbers {
         Self(seed)
     }
     pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         self.0 >> 20
     }
     fn bytes(&mut self, count: usize) -> Vec<u8> {
@@ -364,7 +367,10 @@ impl Numbers {
                 bytes.copy_from_slice(&name.value.to_le_bytes()[..size.min(8)]);
             }
             Kind::Flags(names) if self.next() % 3 != 0 => {
-                let bits = names.iter().filter(|_| self.next() % 2 == 0).fold(0, |bits, name| bits | name.value);
+                let bits = names
+                    .iter()
+                    .filter(|_| self.next() % 2 == 0)
+                    .fold(0, |bits, name| bits | name.value);
                 bytes.copy_from_slice(&bits.to_le_bytes()[..size.min(8)]);
             }
             Kind::Struct(info) => {
@@ -373,8 +379,14 @@ impl Numbers {
                     bytes[field.offset..field.offset + field.size].copy_from_slice(&value);
                 }
             }
-            Kind::Array { element, size, length } => {
-                bytes = (0..*length).flat_map(|_| self.value(element, *size)).collect();
+            Kind::Array {
+                element,
+                size,
+                length,
+            } => {
+                bytes = (0..*length)
+                    .flat_map(|_| self.value(element, *size))
+                    .collect();
             }
             _ => {}
         }
@@ -411,7 +423,9 @@ impl Sample {
                     let mut value = numbers.value(kind, 8);
                     if let (0, Some(selector)) = (register, call.selector) {
                         let other = u64::from_le_bytes(value.try_into().unwrap());
-                        value = (other & !selector.mask | selector.value).to_le_bytes().to_vec();
+                        value = (other & !selector.mask | selector.value)
+                            .to_le_bytes()
+                            .to_vec();
                     }
                     Argument::Value(u64::from_le_bytes(value.try_into().unwrap()))
                 }
@@ -419,25 +433,50 @@ impl Sample {
                     let size = 1 + usize::try_from(numbers.next()).unwrap() % 40;
                     Argument::Block(numbers.block(&Kind::Unsigned, size, *direction))
                 }
-                Register::Block { kind, size, direction, link, .. } => {
+                Register::Block {
+                    kind,
+                    size,
+                    direction,
+                    link,
+                    ..
+                } => {
                     let mut block = numbers.block(kind, *size, *direction);
                     block.link = link.as_ref().map(|link| {
                         // Where the address stands there are zeros: a trace holds none.
                         block.before[link.offset..link.offset + 8].fill(0);
                         let target = match &link.target {
-                            LinkTarget::Array { kind, size, direction, .. } => {
-                                let array = Kind::Array { element: Arc::new(kind.clone()), size: *size, length: 3 };
+                            LinkTarget::Array {
+                                kind,
+                                size,
+                                direction,
+                                ..
+                            } => {
+                                let array = Kind::Array {
+                                    element: Arc::new(kind.clone()),
+                                    size: *size,
+                                    length: 3,
+                                };
                                 Target::Block(Box::new(numbers.block(&array, 3 * size, *direction)))
                             }
                             LinkTarget::Shared if index % 2 == 0 => Target::Address(numbers.next()),
-                            LinkTarget::Shared => Target::Pages { count: 2, page: Some(0) },
+                            LinkTarget::Shared => Target::Pages {
+                                count: 2,
+                                page: Some(0),
+                            },
                         };
-                        EntryLink { offset: link.offset, target }
+                        EntryLink {
+                            offset: link.offset,
+                            target,
+                        }
                     });
                     Argument::Block(block)
                 }
             });
-            let rax = match (index % 3, call.codes.get(usize::try_from(index).unwrap() % call.codes.len().max(1))) {
+            let rax = match (
+                index % 3,
+                call.codes
+                    .get(usize::try_from(index).unwrap() % call.codes.len().max(1)),
+            ) {
                 (1, Some(code)) => code.code,
                 (2, _) => -4000 - index.cast_signed(),
                 _ => 0,
