@@ -187,18 +187,9 @@ fn entry() -> impl Strategy<Value = Entry> {
     prop_oneof![8 => call(), 1 => lost, 2 => pages, 1 => unknown]
 }
 
-/// CRC-32C, bit by bit.
-fn crc(bytes: &[u8]) -> u32 {
-    !bytes.iter().fold(!0_u32, |crc, byte| {
-        (0..8).fold(crc ^ u32::from(*byte), |crc, _| {
-            (crc >> 1) ^ (0x82f6_3b78 & (crc & 1).wrapping_neg())
-        })
-    })
-}
-
 /// Puts entries into lanes, with the indices that they have there.
 fn placed(entries: Vec<(u32, Entry)>, lanes: u32) -> Vec<Entry> {
-    let mut next = vec![0_u64; 8];
+    let mut next = [0_u64; 8];
     let mut out = Vec::new();
     for (lane, mut entry) in entries {
         let lane = lane % lanes;
@@ -228,7 +219,7 @@ fn placed(entries: Vec<(u32, Entry)>, lanes: u32) -> Vec<Entry> {
                 unknown.bytes[4..8].copy_from_slice(&second.to_le_bytes());
                 let mut covered = unknown.bytes[8..].to_vec();
                 covered.extend(second.to_le_bytes());
-                let crc = crc(&covered);
+                let crc = common::crc(&covered);
                 unknown.bytes[..4].copy_from_slice(&crc.to_le_bytes());
             }
             Entry::Damaged(_) => continue,
