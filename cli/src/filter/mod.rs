@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use hypercall_trace::clock::ClockInfo;
 use hypercall_trace::entry::{Call, Entry, Outcome};
+use hypercall_trace::explain::nearest;
 use hypercall_trace::read::Trace;
 
 use crate::args;
@@ -87,7 +88,10 @@ impl Filter {
                 }
                 None => Err(Failure::usage(
                     format!("the trace's interface has no call `{text}`"),
-                    "see `hcall calls`; a name may have * in it",
+                    match nearest(text, trace.schema()) {
+                        Some(near) => format!("`{}` comes nearest", crate::format::plain(near)),
+                        None => "see `hcall calls`; a name may have * in it".to_owned(),
+                    },
                 )),
             }
         };
