@@ -15,7 +15,7 @@ use crate::status::Status;
 #[non_exhaustive]
 pub enum Failure {
     /// A trace cannot be opened.
-    #[error("{}: {error}", path.display())]
+    #[error("{}", opened(path, error))]
     #[diagnostic(code(hcall::input))]
     Open {
         /// The file.
@@ -95,6 +95,14 @@ pub enum Failure {
         help("check where the output goes, and the space that is left there")
     )]
     Output(#[from] io::Error),
+}
+
+/// What opening says, with the file's name once.
+fn opened(path: &Path, error: &OpenError) -> String {
+    match error {
+        OpenError::NotFound(_) => error.to_string(),
+        _ => format!("{}: {error}", path.display()),
+    }
 }
 
 impl Failure {

@@ -13,13 +13,29 @@ const TOLD: usize = 10;
 
 /// Opens a trace.
 pub(crate) fn open(path: &Path) -> Result<Trace, Failure> {
-    if path.is_dir() {
+    regular(path)?;
+    Trace::open(path).map_err(|error| Failure::open(path, error))
+}
+
+/// Whether a name is of a file that can be read at any offset. One that is not there is left to who opens it.
+pub(crate) fn regular(path: &Path) -> Result<(), Failure> {
+    let Ok(data) = path.metadata() else {
+        return Ok(());
+    };
+    if data.is_dir() {
         return Err(Failure::input(
             format!("{} is a folder", path.display()),
             "name a trace; for a recording's rings see `hcall recover --help`",
         ));
     }
-    Trace::open(path).map_err(|error| Failure::open(path, error))
+    if !data.is_file() {
+        // To open a pipe would wait for a writer, perhaps for ever.
+        return Err(Failure::input(
+            format!("{} is a pipe or a device, not a file", path.display()),
+            "a trace is read at any offset: write it into a file first",
+        ));
+    }
+    Ok(())
 }
 
 /// Collects what could not be read of a trace, and what nobody recorded.

@@ -22,9 +22,11 @@ pub mod filter;
 pub mod format;
 mod input;
 mod life;
+mod order;
 mod output;
 mod redaction;
 mod status;
+mod target;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

@@ -1,10 +1,10 @@
-//! Where text goes: the standard output with or without colours, files, and a progress bar while it takes long.
+//! Where text goes: the standard output with or without colours, and a progress bar while it takes long.
 
 use std::fs::File;
-use std::io::{self, BufWriter, IsTerminal, Stdout, StdoutLock, Write};
-use std::path::Path;
+use std::io::{self, BufWriter, IsTerminal as _, StdoutLock, Write};
+use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::args::Colour;
 use crate::failure::Failure;
@@ -12,19 +12,51 @@ use crate::format::Paint;
 
 /// The standard output, buffered.
 pub(crate) struct Output {
-    to: BufWriter<StdoutLock<'static>>,
+    to: BufWriter<Screen>,
     /// How parts of the text look.
     pub(crate) paint: Paint,
 }
 
+/// The standard output, and a progress bar that may be on the same terminal.
+struct Screen {
+    to: StdoutLock<'static>,
+    bar: Option<ProgressBar>,
+}
+
+impl Write for Screen {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let Self { to, bar } = self;
+        match bar.as_ref().filter(|bar| !bar.is_finished()) {
+            Some(bar) => bar.suspend(|| {
+                let written = to.write(bytes);
+                // Else the terminal gets the last line behind the bar.
+                to.flush().and(written)
+            }),
+            None => to.write(bytes),
+        }
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        self.to.flush()
+    }
+}
+
 impl Output {
     pub(crate) fn new(colour: Colour) -> Self {
-        let stdout: Stdout = io::stdout();
+        let stdout = io::stdout();
         let paint = Paint::new(colour.on(&stdout));
+        let screen = Screen {
+            to: stdout.lock(),
+            bar: None,
+        };
         Self {
-            to: BufWriter::with_capacity(1 << 16, stdout.lock()),
+            to: BufWriter::with_capacity(1 << 16, screen),
             paint,
         }
+    }
+
+    /// Keeps what is written apart from a bar on the same terminal.
+    pub(crate) fn beside(&mut self, progress: &Progress) {
+        self.to.get_mut().bar = progress.bar.clone();
     }
 
     /// Writes text as it is.
@@ -36,6 +68,11 @@ impl Output {
     pub(crate) fn line(&mut self, text: &str) -> Result<(), Failure> {
         self.to.write_all(text.as_bytes())?;
         Ok(self.to.write_all(b"\n")?)
+    }
+
+    /// Writes a value as JSON, without a line's end.
+    pub(crate) fn value(&mut self, value: &impl serde::Serialize) -> Result<(), Failure> {
+        Ok(serde_json::to_writer(&mut self.to, value).map_err(io::Error::from)?)
     }
 
     /// Writes a value as one line of JSON.
@@ -74,86 +111,136 @@ macro_rules! tell {
 }
 pub(crate) use tell;
 
-/// Whether two names are of one file.
-fn same(first: &Path, second: &Path) -> bool {
-    match (first.canonicalize(), second.canonicalize()) {
-        (Ok(first), Ok(second)) => first == second,
-        _ => false,
+/// Whether the standard output is a terminal, a file, or something else such as a pipe to a pager.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Goes {
+    ToTerminal,
+    ToFile,
+    Elsewhere,
+}
+
+fn stdout_goes() -> Goes {
+    use std::os::fd::AsFd as _;
+    let stdout = io::stdout();
+    if stdout.is_terminal() {
+        return Goes::ToTerminal;
+    }
+    let file = stdout.as_fd().try_clone_to_owned().map(File::from);
+    match file.and_then(|file| file.metadata()) {
+        Ok(data) if data.is_file() => Goes::ToFile,
+        _ => Goes::Elsewhere,
     }
 }
 
-/// Creates a file for output. One that is there is not overwritten unless that was asked for, and the input never.
-pub(crate) fn create(path: &Path, force: bool, input: Option<&Path>) -> Result<File, Failure> {
-    if input.is_some_and(|input| same(input, path)) {
-        return Err(Failure::usage(
-            format!("{} is the input", path.display()),
-            "name another file for the output",
-        ));
-    }
-    let mut options = File::options();
-    options.write(true);
-    if force {
-        options.create(true).truncate(true);
-    } else {
-        options.create_new(true);
-    }
-    options.open(path).map_err(|error| {
-        if error.kind() == io::ErrorKind::AlreadyExists {
-            Failure::usage(
-                format!("{} is there already", path.display()),
-                "name another file, or overwrite it with --force",
-            )
-        } else {
-            Failure::Write {
-                path: path.into(),
-                error,
-            }
-        }
-    })
-}
+/// How long work takes before a bar is shown.
+const SOON: Duration = Duration::from_millis(400);
+/// Steps between two looks at the clock.
+const STEPS: u64 = 1024;
 
 /// A bar on the error output, only on a terminal, for work that takes longer than a moment.
-pub(crate) struct Progress(ProgressBar);
+pub(crate) struct Progress {
+    bar: Option<ProgressBar>,
+    since: Instant,
+}
 
 impl Progress {
+    /// Work of so many steps.
     pub(crate) fn new(what: &'static str, total: u64) -> Self {
-        if !io::stderr().is_terminal() {
-            return Self(ProgressBar::hidden());
+        let bar = io::stderr().is_terminal().then(|| {
+            let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
+            let style = ProgressStyle::with_template("{msg} [{bar:40}] {percent:>3} % {eta} left");
+            if let Ok(style) = style {
+                bar.set_style(style.progress_chars("=> "));
+            }
+            bar.with_message(what)
+        });
+        Self {
+            bar,
+            since: Instant::now(),
         }
-        let bar = ProgressBar::new(total).with_message(what);
-        if let Ok(style) =
-            ProgressStyle::with_template("{msg} [{bar:40}] {percent:>3} % {eta} left")
-        {
-            bar.set_style(style.progress_chars("=> "));
-        }
-        Self(bar)
     }
 
-    /// A bar for work whose output is not on the same terminal.
-    pub(crate) fn unless_shown(what: &'static str, total: u64) -> Self {
-        if io::stdout().is_terminal() {
-            Self(ProgressBar::hidden())
-        } else {
-            Self::new(what, total)
+    /// Work whose results come out while it goes on. Where they come in quick succession, they show how far it is; and
+    /// whoever reads a pipe may be a pager on this terminal.
+    pub(crate) fn streaming(what: &'static str, total: u64, rare: bool) -> Self {
+        match stdout_goes() {
+            Goes::ToFile => Self::new(what, total),
+            Goes::ToTerminal if rare => Self::new(what, total),
+            Goes::ToTerminal | Goes::Elsewhere => Self::none(),
+        }
+    }
+
+    /// No bar.
+    pub(crate) fn none() -> Self {
+        Self {
+            bar: None,
+            since: Instant::now(),
         }
     }
 
     /// This much is done. Cheap enough to be called for every entry.
     #[inline]
     pub(crate) fn at(&self, position: u64) {
-        if position.is_multiple_of(4096) {
-            self.0.set_position(position);
+        if position.is_multiple_of(STEPS) {
+            self.now(position);
         }
     }
 
-    /// So many bytes are done.
-    pub(crate) fn bytes(&self, position: u64) {
-        self.0.set_position(position);
+    /// This much is done: for steps that take a while each.
+    pub(crate) fn now(&self, position: u64) {
+        if let Some(bar) = &self.bar
+            && self.since.elapsed() > SOON
+        {
+            bar.set_position(position);
+        }
+    }
+
+    /// Whether there is one.
+    pub(crate) const fn is_shown(&self) -> bool {
+        self.bar.is_some()
+    }
+
+    /// Counts the bytes that go into a sink.
+    pub(crate) const fn counting<W>(&self, to: W) -> Counting<'_, W> {
+        Counting {
+            to,
+            done: 0,
+            progress: self,
+        }
     }
 }
 
 impl Drop for Progress {
     fn drop(&mut self) {
-        self.0.finish_and_clear();
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// A sink whose bytes are the progress.
+pub(crate) struct Counting<'p, W> {
+    to: W,
+    done: u64,
+    progress: &'p Progress,
+}
+
+impl<W> Counting<'_, W> {
+    pub(crate) fn into_inner(self) -> W {
+        self.to
+    }
+}
+
+impl<W: Write> Write for Counting<'_, W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.to.write(bytes)?;
+        self.done = self
+            .done
+            .saturating_add(u64::try_from(written).unwrap_or(u64::MAX));
+        self.progress.now(self.done);
+        Ok(written)
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        self.to.flush()
     }
 }

@@ -2,8 +2,108 @@
 
 mod common;
 
-use common::{Folder, Sample, hcall};
+use std::process::Command;
+
+use common::{Folder, Sample, arguments, hcall};
 use predicates::str::contains;
+
+/// Every way to read a trace: the command line, in which `IN`, `GOOD` and `OUT` stand for files.
+const READERS: [&str; 19] = [
+    "show IN",
+    "show IN --json",
+    "show IN --follow",
+    "stat IN",
+    "stat GOOD IN",
+    "diff IN GOOD",
+    "diff GOOD IN",
+    "replay IN",
+    "check IN",
+    "state IN --at 2",
+    "verify IN",
+    "calls IN",
+    "export IN",
+    "export IN --to pcapng -o OUT",
+    "pack IN -o OUT",
+    "redact IN -o OUT",
+    "recover IN -o OUT",
+    "recover --rings IN -o OUT",
+    "gen-test IN -o OUT.rs",
+];
+
+#[test]
+fn what_cannot_be_read_at_all_is_said_by_every_subcommand() {
+    let folder = Folder::new();
+    let good = folder.trace("good.hct", &Sample::life());
+    let file = |name: &str, bytes: &[u8]| {
+        std::fs::write(folder.path(name), bytes).unwrap();
+        folder.text(name)
+    };
+    let pipe = folder.text("pipe");
+    assert!(
+        Command::new("mkfifo")
+            .arg(&pipe)
+            .status()
+            .unwrap()
+            .success()
+    );
+    std::fs::create_dir(folder.path("folder")).unwrap();
+    let inputs = [
+        ("missing", folder.text("none.hct")),
+        ("below a file", format!("{good}/x.hct")),
+        ("a folder", folder.text("folder")),
+        ("a pipe that nobody writes", pipe),
+        ("a device", "/dev/zero".to_owned()),
+        (
+            "a letter",
+            file("letter", &b"this is a letter, not a trace. ".repeat(9)),
+        ),
+        ("zeros", file("zeros", &[0; 4096])),
+    ];
+    let out = folder.text("out");
+    for (what, input) in &inputs {
+        for line in READERS {
+            let arguments = arguments(line, input, &good, &out);
+            let output = hcall()
+                .args(&arguments)
+                .timeout(std::time::Duration::from_secs(60))
+                .output()
+                .unwrap();
+            let errors = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(3), "{what}: {line}: {errors}");
+            assert!(errors.contains("help:"), "{what}: {line}: {errors}");
+            assert!(output.stdout.is_empty(), "{what}: {line}");
+            let left: Vec<_> = std::fs::read_dir(folder.path(""))
+                .unwrap()
+                .map(|entry| entry.unwrap().file_name())
+                .filter(|name| name.to_string_lossy().contains("out"))
+                .collect();
+            assert!(left.is_empty(), "{what}: {line}: {left:?}");
+        }
+    }
+}
+
+#[test]
+fn a_later_minor_version_is_read_and_a_later_major_one_is_not() {
+    let folder = Folder::new();
+    let trace = |at: usize| {
+        let mut bytes = Sample::life().bytes();
+        bytes[at] = 9;
+        let crc = common::crc(&bytes[..28]);
+        bytes[28..32].copy_from_slice(&crc.to_le_bytes());
+        std::fs::write(folder.path("other.hct"), bytes).unwrap();
+        folder.text("other.hct")
+    };
+    common::output(&["show", &trace(10)]);
+    let newer = trace(8);
+    let good = folder.trace("good.hct", &Sample::life());
+    for line in READERS.iter().filter(|line| !line.contains("--rings")) {
+        hcall()
+            .args(arguments(line, &newer, &good, &folder.text("out")))
+            .assert()
+            .code(3)
+            .stderr(contains("version 9"));
+    }
+}
 
 /// Every subcommand that reads a trace, with one that is broken.
 fn all(path: &str, folder: &Folder) {

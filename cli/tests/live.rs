@@ -51,8 +51,80 @@ fn follow_shows_calls_as_they_come_and_ends_with_the_recording() {
     assert!(child.wait().unwrap().success());
 }
 
+/// Where the process that is killed records.
+const CHILD: &str = "HCALL_TEST_RECORDING";
+
+/// What the process that is killed does. Not a test of its own: without the folder it does nothing.
 #[test]
-fn a_killed_recording_is_recovered_from_its_rings() {
+fn child() {
+    use std::io::Write as _;
+    let Ok(folder) = std::env::var(CHILD) else {
+        return;
+    };
+    let folder = std::path::Path::new(&folder);
+    let recording = Recording::options(&[HypervisorCalls::INTERFACE])
+        .ring(1 << 20, 8)
+        .rings(folder.join("rings"))
+        .create(folder.join("dead.hct"))
+        .unwrap();
+    let machine = FakeAcrn::new();
+    let transport = Loopback::new(
+        AcrnServer::new(&machine),
+        &machine,
+        Gpa(0x100_0000),
+        0x1_0000,
+    );
+    let acrn = Client::new(Recorder::new(transport, recording.lane("main").unwrap()));
+    let mut returned = std::fs::File::create(folder.join("returned")).unwrap();
+    loop {
+        acrn.get_api_version().unwrap();
+        returned.write_all(b".").unwrap();
+    }
+}
+
+#[test]
+fn what_a_killed_process_recorded_is_recovered() {
+    for least in [1, 500] {
+        let folder = Folder::new();
+        let mut child = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "child"])
+            .env(CHILD, folder.path(""))
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        let returned = || std::fs::metadata(folder.path("returned")).map_or(0, |data| data.len());
+        while returned() < least {
+            assert!(child.try_wait().unwrap().is_none());
+            std::thread::yield_now();
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let (file, rings, whole) = (
+            folder.text("dead.hct"),
+            folder.text("rings"),
+            folder.text("whole.hct"),
+        );
+        let said = output(&["recover", &file, "--rings", &rings, "-o", &whole]);
+        assert!(said.contains("from 1 ring"), "{said}");
+        output(&["verify", &whole]);
+        let shown = output(&["show", &whole, "--json"]);
+        let came_back = shown
+            .lines()
+            .filter(|line| !line.contains("\"unfinished\":true"))
+            .count();
+        // One may have returned, and the process died before it could say so.
+        let returned = usize::try_from(returned()).unwrap();
+        assert!(
+            came_back == returned || came_back == returned + 1,
+            "{came_back} of {returned}"
+        );
+        // The file alone, as the kill left it, opens as well.
+        hcall().args(["show", &file]).assert().code(0);
+    }
+}
+
+#[test]
+fn a_recording_is_recovered_from_its_rings() {
     let folder = Folder::new();
     let (path, rings, whole) = (
         folder.text("dead.hct"),

@@ -115,9 +115,10 @@ fn filters_let_through_what_they_say() {
         .code(2)
         .stderr(predicates::str::contains("main, vcpu0"));
     hcall()
-        .args(["show", &trace, "-c", "start"])
+        .args(["show", &trace, "-c", "strat_vm"])
         .assert()
-        .code(2);
+        .code(2)
+        .stderr(predicates::str::contains("`start_vm` comes nearest"));
     hcall()
         .args(["show", &trace, "-r", "ENOTHING"])
         .assert()

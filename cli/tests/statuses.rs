@@ -77,7 +77,7 @@ fn what_is_no_trace_is_named() {
     };
     let mut newer = Sample::life().bytes();
     newer[8] = 9;
-    let crc = crc(&newer[..28]);
+    let crc = common::crc(&newer[..28]);
     newer[28..32].copy_from_slice(&crc.to_le_bytes());
     let cases = [
         (file("empty", b""), "empty"),
@@ -103,15 +103,6 @@ fn what_is_no_trace_is_named() {
                 .stderr(contains("help:"));
         }
     }
-}
-
-/// CRC-32C, bit by bit.
-fn crc(bytes: &[u8]) -> u32 {
-    !bytes.iter().fold(!0_u32, |crc, byte| {
-        (0..8).fold(crc ^ u32::from(*byte), |crc, _| {
-            (crc >> 1) ^ (0x82f6_3b78 & (crc & 1).wrapping_neg())
-        })
-    })
 }
 
 #[test]

@@ -79,7 +79,7 @@ fn a_start_too_early() {
     assert_eq!((finding.at.lane.as_str(), finding.at.index), ("main", 2));
     assert!(finding.advice.contains("set_ioreq_buffer"));
     assert!(
-        finding.to_string().starts_with("error at main 2"),
+        finding.to_string().starts_with("error at main#2"),
         "{finding}"
     );
     let json = serde_json::to_value(finding).unwrap();

@@ -136,6 +136,9 @@ pub(crate) struct Diff {
     /// Leaves out what changed in shared pages.
     #[arg(long)]
     pub(crate) without_pages: bool,
+    /// Stops behind this many differences.
+    #[arg(short = 'n', long, value_name = "N")]
+    pub(crate) limit: Option<u64>,
     /// As JSON.
     #[arg(long)]
     pub(crate) json: bool,
@@ -145,7 +148,7 @@ pub(crate) struct Diff {
 pub(crate) struct Replay {
     /// The trace.
     pub(crate) trace: PathBuf,
-    /// Goes on behind an answer that differs.
+    /// Goes on behind an answer that differs, up to the end or to a call that brings the machine down.
     #[arg(long)]
     pub(crate) all: bool,
     /// As JSON.
@@ -241,4 +244,82 @@ pub(crate) struct Import {
 pub(crate) struct Completions {
     /// The shell.
     pub(crate) shell: clap_complete::Shell,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::Cli;
+
+    const PAGE: &str = include_str!("../../../docs/hcall.md");
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    /// Every subcommand has a line of its own in the page's table of options, with every option that it takes, and the
+    /// page has none that is not there.
+    #[test]
+    fn the_page_has_every_subcommand_and_every_option() {
+        let mut command = Cli::command();
+        command.build();
+        let mut names = Vec::new();
+        for subcommand in command
+            .get_subcommands()
+            .filter(|command| command.get_name() != "help")
+        {
+            let name = subcommand.get_name();
+            names.push(name.to_owned());
+            let start = format!("| `{name}` |");
+            let line = PAGE
+                .lines()
+                .find(|line| line.starts_with(&start))
+                .unwrap_or_else(|| panic!("docs/hcall.md has no line `{start}`"));
+            let filters = if line.contains("filters") {
+                section("## Filters")
+            } else {
+                ""
+            };
+            let options: Vec<_> = subcommand
+                .get_arguments()
+                .filter_map(|argument| argument.get_long())
+                .filter(|long| !["help", "version", "colour"].contains(long))
+                .collect();
+            for long in &options {
+                let option = format!("`--{long}");
+                assert!(
+                    line.contains(&option) || filters.contains(&option),
+                    "docs/hcall.md: {name} takes --{long}"
+                );
+            }
+            for told in line.split('`').filter_map(|word| word.strip_prefix("--")) {
+                let told = told.split([' ', '[']).next().unwrap_or(told);
+                assert!(
+                    options.contains(&told),
+                    "docs/hcall.md: {name} does not take --{told}"
+                );
+            }
+        }
+        for line in section("## Options")
+            .lines()
+            .filter(|line| line.starts_with("| `"))
+        {
+            let name = line.split('`').nth(1).unwrap_or_default();
+            assert!(
+                names.iter().any(|known| known == name),
+                "docs/hcall.md has a subcommand {name}"
+            );
+        }
+    }
+
+    /// The page from a title to the next.
+    fn section(title: &str) -> &'static str {
+        let start = PAGE
+            .find(title)
+            .unwrap_or_else(|| panic!("docs/hcall.md has no {title}"));
+        let rest = &PAGE[start + title.len()..];
+        &rest[..rest.find("\n## ").unwrap_or(rest.len())]
+    }
 }

@@ -33,7 +33,7 @@ pub(crate) struct Show {
     /// In the order of the file, lane by lane, instead of by time.
     #[arg(long)]
     pub(crate) file_order: bool,
-    /// Starts behind this many entries.
+    /// Leaves out this many lines at the beginning.
     #[arg(long, default_value_t = 0, value_name = "N")]
     pub(crate) skip: u64,
     /// Shows this many lines, then stops.

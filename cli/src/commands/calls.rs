@@ -7,10 +7,13 @@ use serde_json::json;
 
 use crate::args::Calls;
 use crate::failure::Failure;
-use crate::format::{plain, yielded};
+use crate::format::{Part, plain, yielded};
 use crate::input;
 use crate::output::Output;
 use crate::status::Status;
+
+/// Columns of a terminal from which on there is room for what to check after an error.
+const WIDE: u16 = 150;
 
 pub(crate) fn run(args: &Calls, out: &mut Output) -> Result<Status, Failure> {
     let schema = match &args.trace {
@@ -47,23 +50,27 @@ pub(crate) fn run(args: &Calls, out: &mut Output) -> Result<Status, Failure> {
         }
     } else {
         let mut table = super::table();
-        table.set_header([
-            "number",
-            "call",
-            "arguments",
-            "result",
-            "after an error, check",
-        ]);
+        let wide = table.width().is_none_or(|width| width >= WIDE);
+        let mut header = vec!["number", "call", "arguments", "result"];
+        header.extend(wide.then_some("after an error, check"));
+        table.set_header(header);
         for call in schema.calls() {
-            table.add_row([
+            let mut row = vec![
                 plain(&number(call)),
                 plain(&call.name),
                 plain(&arguments(call).join(", ")),
                 plain(&result(call)),
-                plain(&errors(call)),
-            ]);
+            ];
+            row.extend(wide.then(|| plain(&errors(call))));
+            table.add_row(row);
         }
-        out.line(&table.to_string())?;
+        out.line(&super::table_text(&mut table, &[2, 4]))?;
+        if !wide {
+            out.line(&out.paint.string(
+                Part::Aside,
+                "what to check after an error: `hcall explain CALL`, or a wider terminal",
+            ))?;
+        }
     }
     Ok(Status::Done)
 }

@@ -13,7 +13,20 @@ pub(crate) fn run(args: &Check, out: &mut Output) -> Result<Status, Failure> {
     let trace = input::open(&args.trace)?;
     let mut losses = Losses::of(&trace);
     let mut checker = Checker::new();
-    let progress = Progress::new("checking", trace.len());
+    let progress = Progress::streaming("checking", trace.len(), true);
+    out.beside(&progress);
+    let mut count = 0_u64;
+    let mut tell = |findings: Vec<Finding>, out: &mut Output| -> Result<(), Failure> {
+        for finding in &findings {
+            count = count.saturating_add(1);
+            if args.json {
+                out.json(finding)?;
+            } else {
+                show(finding, out)?;
+            }
+        }
+        Ok(())
+    };
     for (position, entry) in (0..).zip(trace.merged()) {
         progress.at(position);
         losses.note(&entry);
@@ -22,25 +35,21 @@ pub(crate) fn run(args: &Check, out: &mut Output) -> Result<Status, Failure> {
             .map(|lane| trace.lane_name(lane))
             .unwrap_or_default();
         checker.take(position, &lane, &entry);
-    }
-    drop(progress);
-    let findings = checker.finish().findings;
-    for finding in &findings {
-        if args.json {
-            out.json(finding)?;
-        } else {
-            show(finding, out)?;
+        if !checker.findings().is_empty() {
+            tell(checker.take_findings(), out)?;
         }
     }
+    drop(progress);
+    tell(checker.finish().findings, out)?;
     if !args.json {
-        match findings.len() {
+        match count {
             0 => out.line(&out.paint.string(Part::Good, "no rule is broken"))?,
             many => out.line(&super::count(many, "finding"))?,
         }
     }
     out.flush()?;
     let damaged = losses.report(&Context::of(&trace));
-    Ok(if findings.is_empty() {
+    Ok(if count == 0 {
         Status::Done.or_partly(damaged)
     } else {
         Status::Found

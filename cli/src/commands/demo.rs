@@ -8,7 +8,6 @@ use hypercall_core::acrn::{HypervisorCalls, VcpuId, VmId};
 use hypercall_core::{Client, Gpa, SharedPage};
 use hypercall_mock::fake::{Access, FakeAcrn};
 use hypercall_mock::loopback::Loopback;
-use hypercall_trace::read::Trace;
 use hypercall_trace::record::{Lane, Recorder, Recording};
 use hypercall_trace::replay::{ReplayLane, Replayer};
 
@@ -30,40 +29,67 @@ const REPORT: &str = "this is a mistake in hcall: please report it";
 /// The lane's name.
 const LANE: &str = "main";
 
+/// How lines are read.
+const LEGEND: &str = "   Seconds, #index of the call, what went in = what came back, what the hypervisor wrote, <how long it took>.
+   Between ---: the page through which the guest's I/O requests come. #2 is too early on purpose, and refused.
+";
+
 /// What can be done with the trace next.
-const NEXT: [(&str, &str); 7] = [
-    ("show", "--hex --hints"),
-    ("stat", ""),
-    ("check", ""),
-    ("state", "--at 9"),
-    ("verify", ""),
-    ("gen-test", "-o demo_test.rs"),
-    ("export", "--to json"),
+const NEXT: [(&str, &str, &str); 8] = [
+    ("show", "--result error --hints", "only what failed"),
+    ("show", "--hex", "with the memory of each call"),
+    ("stat", "", "counts, errors, latencies"),
+    ("check", "", "the rules of a VM's life: finds #2"),
+    ("state", "--at '#5'", "what there was after call #5"),
+    ("replay", "", "does the fake still answer so?"),
+    ("gen-test", "-o demo_test.rs", "a Rust test of it"),
+    ("export", "--to json", "for other programs"),
 ];
 
 pub(crate) fn run(args: &Demo, out: &mut Output) -> Result<Status, Failure> {
     let path = args.output.as_path();
     let paint = out.paint;
-    out.line(&format!(
-        "A VM's life on a fake ACRN, recorded into {}:\n",
-        paint.string(Part::Title, &path.display().to_string())
-    ))?;
+    let file = path.display();
+    let title = |text: &str| paint.string(Part::Title, text);
+    out.line(&title(&format!(
+        "1. A device model drives a VM through its life, by typed hypercalls on a fake ACRN. Recorded into {file}:"
+    )))?;
+    out.line(&paint.string(Part::Aside, LEGEND))?;
     out.flush()?;
     record(path)?;
     show(path, out)?;
-    out.line("\nThe same program again, with the trace in the hypervisor's place:")?;
+    out.text("\n")?;
+    out.line(&title(
+        "2. The same program again, with no hypervisor: the trace answers in its place.",
+    ))?;
     let status = replay(path, out)?;
-    out.line("\nNext:")?;
-    for (command, options) in NEXT {
-        let line = format!("  hcall {command} {} {options}", path.display());
-        out.line(line.trim_end())?;
+    out.text("\n")?;
+    out.line(&title(&format!(
+        "3. {file} is yours to look at. What a field engineer would do next:"
+    )))?;
+    let program = program();
+    for (command, options, what) in NEXT {
+        let line = format!("{program} {command} {file} {options}");
+        let line = format!("   {:56}", line.trim_end());
+        out.text(&line)?;
+        out.line(&paint.string(Part::Aside, &format!(" # {what}")))?;
     }
     Ok(status)
 }
 
+/// How this program was started, so that what is printed can be typed: by cargo, or by its name.
+fn program() -> &'static str {
+    let by_cargo = std::env::var_os("CARGO_PKG_NAME").is_some_and(|name| name == "hypercall-cli");
+    if by_cargo {
+        "cargo run -qp hypercall-cli --"
+    } else {
+        "hcall"
+    }
+}
+
 /// Creates the file, or empties one that is a trace. Anything else stays as it is.
 fn create(path: &Path) -> Result<File, Failure> {
-    if path.exists() && Trace::open(path).is_err() {
+    if path.exists() && input::open(path).is_err() {
         return Err(Failure::usage(
             format!("{} is there already, and is no trace", path.display()),
             "say with --output where the trace should go",
@@ -168,14 +194,14 @@ fn replay(path: &Path, out: &mut Output) -> Result<Status, Failure> {
     match (report.is_clean(), lived) {
         (true, Ok(())) => {
             let text = format!(
-                "  {} calls, each answered as recorded, none left over",
+                "   {} calls, each answered as recorded, none left over",
                 report.answered
             );
             out.line(&out.paint.string(Part::Good, &text))?;
             Ok(Status::Done)
         }
         (_, lived) => {
-            out.text(&report.to_string())?;
+            out.text(&crate::format::plain_lines(&report.to_string()))?;
             if let Err(why) = lived {
                 out.line(&why)?;
             }

@@ -1,38 +1,41 @@
 //! `hcall export`: a trace in a form that other programs read.
 
-use std::io::{BufWriter, Write};
+use std::io::Write;
 
 use crate::args::{Export, Form};
 use crate::export::{Exporter, JsonLines, Pcapng, dissector};
 use crate::failure::Failure;
 use crate::format::Context;
 use crate::input::{self, Losses};
-use crate::output::{self, Output, Progress};
+use crate::output::{Output, Progress};
 use crate::status::Status;
+use crate::target::Target;
 
 pub(crate) fn run(args: &Export, out: &mut Output) -> Result<Status, Failure> {
     let trace = input::open(&args.trace)?;
     let Some(path) = &args.output else {
-        return write(args, &trace, out, &Failure::Output);
+        let progress = Progress::streaming("exporting", trace.len(), false);
+        return write(args, &trace, out, &progress, &Failure::Output);
     };
-    let mut file = BufWriter::new(output::create(path, args.force, Some(&args.trace))?);
-    write(args, &trace, &mut file, &|error| Failure::Write {
-        path: path.clone(),
-        error,
-    })
+    let mut target = Target::at(path, args.force, &[&args.trace])?;
+    let progress = Progress::new("exporting", trace.len());
+    let status = write(args, &trace, &mut target, &progress, &Target::failed(path))?;
+    drop(progress);
+    target.finish()?;
+    Ok(status)
 }
 
 fn write(
     args: &Export,
     trace: &hypercall_trace::read::Trace,
     to: &mut impl Write,
+    progress: &Progress,
     failed: &dyn Fn(std::io::Error) -> Failure,
 ) -> Result<Status, Failure> {
     let mut losses = Losses::of(trace);
-    let progress = Progress::new("exporting", trace.len());
     let mut all = |exporter: &mut dyn Exporter| -> Result<(), Failure> {
         exporter.start(trace).map_err(failed)?;
-        for (position, entry) in (0..).zip(trace.entries()) {
+        for (position, entry) in (0..).zip(trace.merged()) {
             progress.at(position);
             losses.note(&entry);
             exporter.entry(&entry).map_err(failed)?;
@@ -49,6 +52,5 @@ fn write(
                 .map_err(failed)?;
         }
     }
-    drop(progress);
     Ok(Status::Done.or_partly(losses.report(&Context::of(trace))))
 }

@@ -1,7 +1,6 @@
 //! `hcall gen-test`: a Rust test of a slice of a trace.
 
 use std::io::Write as _;
-use std::path::Path;
 use std::sync::Arc;
 
 use hypercall_trace::entry::Entry;
@@ -13,13 +12,17 @@ use crate::args::GenTest;
 use crate::failure::Failure;
 use crate::format::Context;
 use crate::input::{self, Losses};
-use crate::output::{self, Output};
+use crate::output::{Output, Progress};
 use crate::status::Status;
+use crate::target::Target;
+
+/// Records of a slice at most: what a compiler takes in a minute, more or less.
+const MAX_ENTRIES: usize = 20_000;
 
 pub(crate) fn run(args: &GenTest, out: &mut Output) -> Result<Status, Failure> {
     let trace = input::open(&args.trace)?;
     let mut losses = Losses::of(&trace);
-    let recorded = slice(args, &trace, &mut losses);
+    let recorded = slice(args, &trace, &mut losses)?;
     let source = &args.output;
     let slice_path = source.with_extension("hct");
     let wrong_name = || {
@@ -64,8 +67,17 @@ pub(crate) fn run(args: &GenTest, out: &mut Output) -> Result<Status, Failure> {
             "choose a slice with --lane, --from and --to; `hcall show` has the indices",
         )
     })?;
-    write(source, made.source.as_bytes(), args.force, &args.trace)?;
-    write(&slice_path, &made.trace, args.force, &args.trace)?;
+    // Both or none, as far as that can be had.
+    let mut files = Vec::new();
+    for (path, bytes) in [
+        (&slice_path, made.trace.as_slice()),
+        (source, made.source.as_bytes()),
+    ] {
+        let mut target = Target::at(path, args.force, &[&args.trace])?;
+        target.write_all(bytes).map_err(Target::failed(path))?;
+        files.push(target);
+    }
+    files.into_iter().try_for_each(Target::finish)?;
     out.line(&format!(
         "{}: {} and {}",
         super::count(made.calls, "call"),
@@ -78,13 +90,14 @@ pub(crate) fn run(args: &GenTest, out: &mut Output) -> Result<Status, Failure> {
 }
 
 /// The entries that are asked for, so that a part of a trace larger than memory can be had.
-fn slice(args: &GenTest, trace: &Trace, losses: &mut Losses) -> Recorded {
+fn slice(args: &GenTest, trace: &Trace, losses: &mut Losses) -> Result<Recorded, Failure> {
     let mut recorded = Recorded {
         schema: Arc::clone(trace.schema()),
         lanes: trace.lanes().to_vec(),
         entries: Vec::new(),
     };
     let last = args.to.unwrap_or(u64::MAX);
+    let progress = Progress::new("reading", trace.len());
     for lane in trace.lanes() {
         if !args.lane.is_empty() && !args.lane.contains(&lane.name) {
             continue;
@@ -98,18 +111,18 @@ fn slice(args: &GenTest, trace: &Trace, losses: &mut Losses) -> Recorded {
             if behind {
                 break;
             }
+            if recorded.entries.len() >= MAX_ENTRIES {
+                return Err(Failure::usage(
+                    format!(
+                        "a test of more than {MAX_ENTRIES} records would be too long to compile"
+                    ),
+                    "choose a slice with --lane, --from and --to; `hcall show` has the indices",
+                ));
+            }
             losses.note(&entry);
             recorded.entries.push(entry);
+            progress.at(u64::try_from(recorded.entries.len()).unwrap_or(u64::MAX));
         }
     }
-    recorded
-}
-
-fn write(path: &Path, bytes: &[u8], force: bool, input: &Path) -> Result<(), Failure> {
-    output::create(path, force, Some(input))?
-        .write_all(bytes)
-        .map_err(|error| Failure::Write {
-            path: path.into(),
-            error,
-        })
+    Ok(recorded)
 }

@@ -10,8 +10,9 @@ use hypercall_trace::write::{Options, Writer};
 use crate::args::Import;
 use crate::export::{Header, Line};
 use crate::failure::Failure;
-use crate::output::{self, Output, Progress};
+use crate::output::{Output, Progress};
 use crate::status::Status;
+use crate::target::Target;
 
 /// The longest line that is read: more than twice the largest block of a trace.
 const MAX_LINE: u64 = 160 << 20;
@@ -41,13 +42,10 @@ fn import(
     let (schema, clock, lanes, id) = header.into_parts().map_err(|why| lines.wrong(&why))?;
     let path = &args.target.output;
     let size = std::fs::metadata(&args.file).map_or(0, |data| data.len());
-    let failed = |error| Failure::Write {
-        path: path.clone(),
-        error,
-    };
-    let file = output::create(path, args.target.force, Some(&args.file))?;
+    let failed = Target::failed(path);
+    let target = Target::create(&args.target, &[&args.file])?;
     let mut writer = Writer::new(
-        io::BufWriter::new(file),
+        target,
         &schema,
         clock,
         Options {
@@ -55,48 +53,38 @@ fn import(
             ..Options::default()
         },
     )
-    .map_err(failed)?;
-    let result = (|| {
-        for (number, lane) in (0_u32..).zip(&lanes) {
-            // Lanes are numbered as they are named.
-            if lane.id != number {
-                return Err(lines.wrong(&format!(
-                    "the lanes are not numbered 0, 1, 2, … (`{}`)",
-                    lane.id
-                )));
-            }
-            writer.lane(&lane.name).map_err(failed)?;
+    .map_err(&failed)?;
+    for (number, lane) in (0_u32..).zip(&lanes) {
+        // Lanes are numbered as they are named.
+        if lane.id != number {
+            return Err(lines.wrong(&format!(
+                "the lanes are not numbered 0, 1, 2, … (`{}`)",
+                lane.id
+            )));
         }
-        let (mut entries, mut left_out) = (0_u64, 0_u64);
-        let progress = Progress::new("importing", size);
-        while let Some(line) = lines.next()? {
-            let line: Line = serde_json::from_slice(line).map_err(|error| lines.wrong(&error))?;
-            match line.into_entry(&schema).map_err(|why| lines.wrong(&why))? {
-                None => left_out = left_out.saturating_add(1),
-                Some(entry) => {
-                    sane(&entry).map_err(|why| lines.wrong(&why))?;
-                    writer.push(&entry).map_err(|error| match error.kind() {
-                        io::ErrorKind::InvalidInput => lines.wrong(&error),
-                        _ => failed(error),
-                    })?;
-                    entries = entries.saturating_add(1);
-                    if entries.is_multiple_of(1024) {
-                        progress.bytes(lines.next);
-                    }
+        writer.lane(&lane.name).map_err(&failed)?;
+    }
+    let (mut entries, mut left_out) = (0_u64, 0_u64);
+    let progress = Progress::new("importing", size);
+    while let Some(line) = lines.next()? {
+        let line: Line = serde_json::from_slice(line).map_err(|error| lines.wrong(&error))?;
+        match line.into_entry(&schema).map_err(|why| lines.wrong(&why))? {
+            None => left_out = left_out.saturating_add(1),
+            Some(entry) => {
+                sane(&entry).map_err(|why| lines.wrong(&why))?;
+                writer.push(&entry).map_err(|error| match error.kind() {
+                    io::ErrorKind::InvalidInput => lines.wrong(&error),
+                    _ => failed(error),
+                })?;
+                entries = entries.saturating_add(1);
+                if entries.is_multiple_of(1024) {
+                    progress.now(lines.next);
                 }
             }
         }
-        Ok((entries, left_out))
-    })();
-    let (entries, left_out) = match result {
-        Ok(counts) => counts,
-        Err(failure) => {
-            // Half a trace is worse than none.
-            let _ = std::fs::remove_file(path);
-            return Err(failure);
-        }
-    };
-    writer.finish().map_err(failed)?;
+    }
+    drop(progress);
+    writer.finish().map_err(&failed)?.finish()?;
     out.line(&format!(
         "{} in {}",
         super::count(entries, "record"),

@@ -84,6 +84,20 @@ pub(crate) fn table() -> comfy_table::Table {
     table
 }
 
+/// The table's text. Only these columns are broken into lines where the terminal is narrow: names and numbers stay whole.
+pub(crate) fn table_text(table: &mut comfy_table::Table, breakable: &[usize]) -> String {
+    for (number, column) in table.column_iter_mut().enumerate() {
+        column.set_padding((0, 1));
+        if !breakable.contains(&number) {
+            column.set_constraint(comfy_table::ColumnConstraint::ContentWidth);
+        }
+    }
+    // Where nothing is behind it, a space says nothing.
+    let text = table.to_string();
+    let lines: Vec<_> = text.lines().map(str::trim_end).collect();
+    lines.join("\n")
+}
+
 /// `1 call`, `2 calls`.
 pub(crate) fn count(number: impl TryInto<u64>, what: &str) -> String {
     match number.try_into().unwrap_or(u64::MAX) {

@@ -1,37 +1,28 @@
 //! `hcall pack`: the same trace, smaller.
 
-use std::io::BufWriter;
-
 use hypercall_trace::write::{Compression, Options, Writer};
 
 use crate::args::Pack;
 use crate::failure::Failure;
 use crate::format::Context;
 use crate::input::{self, Losses};
-use crate::output::{self, Output, Progress};
+use crate::output::{Output, Progress};
 use crate::status::Status;
+use crate::target::Target;
 
 pub(crate) fn run(args: &Pack, out: &mut Output) -> Result<Status, Failure> {
     let trace = input::open(&args.trace)?;
     let path = &args.target.output;
-    let failed = |error| Failure::Write {
-        path: path.clone(),
-        error,
-    };
-    let file = output::create(path, args.target.force, Some(&args.trace))?;
+    let failed = Target::failed(path);
+    let target = Target::create(&args.target, &[&args.trace])?;
     let options = Options {
         compression: Compression::Zstd(args.level),
         id: trace.header().id,
         ..Options::packed()
     };
     let mut losses = Losses::of(&trace);
-    let written = (|| {
-        let mut writer = Writer::new(
-            BufWriter::new(file),
-            trace.schema(),
-            *trace.clock(),
-            options,
-        )?;
+    let written = || -> std::io::Result<Target> {
+        let mut writer = Writer::new(target, trace.schema(), *trace.clock(), options)?;
         super::name_lanes(&trace, &mut writer)?;
         let progress = Progress::new("packing", trace.len());
         for (position, entry) in (0..).zip(trace.entries()) {
@@ -39,13 +30,9 @@ pub(crate) fn run(args: &Pack, out: &mut Output) -> Result<Status, Failure> {
             losses.note(&entry);
             writer.push(&entry)?;
         }
-        writer.finish()?;
-        Ok(())
-    })();
-    if let Err(error) = written {
-        let _ = std::fs::remove_file(path);
-        return Err(failed(error));
-    }
+        writer.finish()
+    };
+    written().map_err(failed)?.finish()?;
     let size = |path: &std::path::Path| std::fs::metadata(path).map_or(0, |data| data.len());
     let (before, after) = (size(&args.trace), size(path));
     let percent = after.saturating_mul(100).checked_div(before).unwrap_or(100);

@@ -1,7 +1,6 @@
 //! `hcall recover`: what a killed recording left, joined to a whole trace.
 
-use std::io::BufWriter;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use hypercall_trace::read::recover::{RecoverError, Recovered, Ring, RingError, find, recover};
 use hypercall_trace::write::Options;
@@ -10,8 +9,9 @@ use crate::args::Recover;
 use crate::failure::Failure;
 use crate::format::Part;
 use crate::input;
-use crate::output::{self, Output};
+use crate::output::{Output, Progress};
 use crate::status::Status;
+use crate::target::Target;
 
 const HELP: &str = "the rings are in the folder that the recording was given, else in /dev/shm/hypercall-PID-ID; see `ls /dev/shm`";
 
@@ -22,22 +22,29 @@ pub(crate) fn run(args: &Recover, out: &mut Output) -> Result<Status, Failure> {
         return Err(Failure::input("none of the rings can be read", HELP));
     }
     let path = &args.target.output;
-    let file = BufWriter::new(output::create(
-        path,
-        args.target.force,
-        args.trace.as_deref(),
-    )?);
-    let (_, recovered) =
-        recover(trace.as_ref(), &rings, file, Options::default()).map_err(|error| {
-            let _ = std::fs::remove_file(path);
-            match error {
-                RecoverError::Io(error) => Failure::Write {
-                    path: path.clone(),
-                    error,
-                },
-                other => Failure::input(other.to_string(), HELP),
-            }
-        })?;
+    let inputs: Vec<&Path> = args
+        .trace
+        .iter()
+        .map(PathBuf::as_path)
+        .chain(rings.iter().map(|ring| ring.path.as_path()))
+        .collect();
+    let target = Target::create(&args.target, &inputs)?;
+    // What comes out is about as long as what goes in.
+    let size = |path: &&Path| path.metadata().map_or(0, |data| data.len());
+    let progress = Progress::new("recovering", inputs.iter().map(size).sum());
+    let (target, recovered) = recover(
+        trace.as_ref(),
+        &rings,
+        progress.counting(target),
+        Options::default(),
+    )
+    .map_err(|error| match error {
+        RecoverError::Io(error) => Target::failed(path)(error),
+        other => Failure::input(other.to_string(), HELP),
+    })?;
+    let target = target.into_inner();
+    drop(progress);
+    target.finish()?;
     let Recovered {
         from_file,
         from_rings,
@@ -47,8 +54,10 @@ pub(crate) fn run(args: &Recover, out: &mut Output) -> Result<Status, Failure> {
     } = recovered;
     let paint = out.paint;
     out.line(&format!(
-        "{from_file} records from the file, {from_rings} from {} rings: {}",
-        rings.len(),
+        "{} from the file, {} from {}: {}",
+        super::count(from_file, "record"),
+        super::count(from_rings, "record"),
+        super::count(rings.len(), "ring"),
         path.display()
     ))?;
     if unfinished != 0 {
@@ -90,6 +99,7 @@ fn rings(paths: &[PathBuf]) -> Result<(Vec<Ring>, usize), Failure> {
             vec![path.clone()]
         };
         for file in files {
+            input::regular(&file)?;
             match Ring::open(file) {
                 Ok(ring) => rings.push(ring),
                 Err(RingError::Io { path, error }) => return Err(Failure::Read { path, error }),

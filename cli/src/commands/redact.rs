@@ -1,6 +1,6 @@
 //! `hcall redact`: a trace without what must not leave the house.
 
-use std::io::{BufWriter, Write};
+use std::io::Write;
 
 use hypercall_trace::entry::Entry;
 use hypercall_trace::read::Trace;
@@ -10,9 +10,10 @@ use crate::args::Redact;
 use crate::failure::Failure;
 use crate::format::Context;
 use crate::input::{self, Losses};
-use crate::output::{self, Output, Progress};
+use crate::output::{Output, Progress};
 use crate::redaction::{Redaction, What};
 use crate::status::Status;
+use crate::target::Target;
 
 pub(crate) fn run(args: &Redact, out: &mut Output) -> Result<Status, Failure> {
     let trace = input::open(&args.trace)?;
@@ -37,15 +38,11 @@ pub(crate) fn run(args: &Redact, out: &mut Output) -> Result<Status, Failure> {
     };
     let redaction = Redaction::new(what, key);
     let path = &args.target.output;
-    let file = output::create(path, args.target.force, Some(&args.trace))?;
+    let target = Target::create(&args.target, &[&args.trace])?;
     let mut losses = Losses::of(&trace);
-    let replaced = write(&trace, file, redaction, &mut losses).map_err(|error| {
-        let _ = std::fs::remove_file(path);
-        Failure::Write {
-            path: path.clone(),
-            error,
-        }
-    })?;
+    let (target, replaced) =
+        write(&trace, target, redaction, &mut losses).map_err(Target::failed(path))?;
+    target.finish()?;
     out.line(&format!(
         "{} replaced: {}",
         super::count(replaced, "value"),
@@ -66,17 +63,17 @@ fn random() -> Result<[u8; 16], Failure> {
     Ok(key)
 }
 
-fn write(
+fn write<W: Write>(
     trace: &Trace,
-    to: impl Write,
+    to: W,
     mut redaction: Redaction,
     losses: &mut Losses,
-) -> std::io::Result<u64> {
+) -> std::io::Result<(W, u64)> {
     let options = Options {
         id: trace.header().id,
         ..Options::default()
     };
-    let mut writer = Writer::new(BufWriter::new(to), trace.schema(), *trace.clock(), options)?;
+    let mut writer = Writer::new(to, trace.schema(), *trace.clock(), options)?;
     super::name_lanes(trace, &mut writer)?;
     let progress = Progress::new("redacting", trace.len());
     for (position, mut entry) in (0..).zip(trace.entries()) {
@@ -91,6 +88,5 @@ fn write(
         }
         writer.push(&entry)?;
     }
-    writer.finish()?;
-    Ok(redaction.replaced())
+    Ok((writer.finish()?, redaction.replaced()))
 }

@@ -6,20 +6,17 @@ use hypercall_core::acrn::server::AcrnServer;
 use hypercall_mock::fake::FakeAcrn;
 use hypercall_mock::loopback::Loopback;
 use hypercall_trace::drive::Driver;
-use hypercall_trace::replay::Recorded;
 
 use crate::args::Replay;
 use crate::failure::Failure;
 use crate::format::{Context, Part, plain_lines};
 use crate::input::{self, Losses};
-use crate::output::Output;
+use crate::output::{Output, Progress};
 use crate::status::Status;
 
 pub(crate) fn run(args: &Replay, out: &mut Output) -> Result<Status, Failure> {
     let trace = input::open(&args.trace)?;
     let mut losses = Losses::of(&trace);
-    let recorded = Recorded::read(&trace);
-    recorded.entries.iter().for_each(|entry| losses.note(entry));
     let machine = FakeAcrn::new();
     let server = AcrnServer::new(&machine);
     let transport = Loopback::new(server, &machine, Gpa(0x100_0000), 0x1_0000);
@@ -27,7 +24,14 @@ pub(crate) fn run(args: &Replay, out: &mut Output) -> Result<Status, Failure> {
     if args.all {
         driver = driver.all();
     }
-    let driven = driver.drive(&recorded, &transport);
+    let progress = Progress::new("replaying", trace.len());
+    let entries = (0..).zip(trace.merged()).map(|(position, entry)| {
+        progress.at(position);
+        losses.note(&entry);
+        entry
+    });
+    let driven = driver.drive_entries(entries, |lane| trace.lane_name(lane), &transport);
+    drop(progress);
     if args.json {
         out.pretty(&driven)?;
     } else {

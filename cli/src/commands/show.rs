@@ -1,5 +1,6 @@
 //! `hcall show`: calls, one a line.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use hypercall_trace::entry::Entry;
@@ -11,9 +12,12 @@ use crate::failure::Failure;
 use crate::filter::Filter;
 use crate::format::{Columns, Context, Detail, JsonEntry, Lines, Paint, Values};
 use crate::input::{self, Losses};
+use crate::order::ByTime;
 use crate::output::{Output, Progress};
 use crate::status::Status;
 
+/// Entries after which what was found is on the terminal, where a bar is.
+const PROMPT: u64 = 1 << 14;
 /// How often a growing file is looked at.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -39,62 +43,72 @@ fn all(
     losses: &mut Losses,
     out: &mut Output,
 ) -> Result<bool, Failure> {
-    let lanes = view.filter.lanes().map(<[u32]>::to_vec);
     let limit = args.limit.unwrap_or(u64::MAX);
-    let progress = Progress::unless_shown("reading", trace.len());
-    let one_lane = trace.lanes().len() <= 1;
-    let first = view.filter.first_position(trace);
+    let progress = Progress::streaming("reading", trace.len(), view.filter.is_choosy());
+    out.beside(&progress);
+    let all = all_lanes(trace);
+    let lanes = view.filter.lanes().unwrap_or(&all).to_vec();
+    let since = view.filter.first_blocks(trace, &all);
+    let file_order = args.file_order || all.len() <= 1 && since.is_empty();
+    let mut skip = args.skip;
+    // Few blocks are looked at where a page of a large trace is asked for.
+    let entries: Box<dyn Iterator<Item = Entry> + '_> = if file_order {
+        let from = if view.filter.is_empty() {
+            std::mem::take(&mut skip)
+        } else {
+            0
+        };
+        Box::new(trace.entries_from(from))
+    } else if let [lane] = lanes.as_slice() {
+        let from = since.get(lane).copied().unwrap_or(0);
+        Box::new(trace.lane_entries_from(*lane, from))
+    } else if since.is_empty() && view.filter.lanes().is_none() {
+        Box::new(trace.merged())
+    } else {
+        match ByTime::new(trace, &lanes, &since) {
+            Some(entries) => Box::new(entries),
+            None => Box::new(trace.merged()),
+        }
+    };
     let mut shown = 0_u64;
-    let mut each = |position: u64, entry: &Entry| -> Result<bool, Failure> {
-        progress.at(position);
-        if shown >= limit || one_lane && view.filter.is_past(entry) {
-            return Ok(false);
-        }
-        losses.note(entry);
-        if view.show(entry, out)? {
-            shown = shown.saturating_add(1);
-        }
-        Ok(shown < limit)
-    };
-    let start = if one_lane {
-        args.skip.max(first)
-    } else {
-        args.skip
-    };
-    if let Some([lane]) = lanes.as_deref() {
-        visit(
-            trace
-                .lane_entries(*lane)
-                .skip(usize::try_from(start).unwrap_or(usize::MAX)),
-            &mut each,
-        )
-    } else if args.file_order || one_lane {
-        visit(trace.entries_from(start), &mut each)
-    } else {
-        visit(
-            trace
-                .merged()
-                .skip(usize::try_from(start).unwrap_or(usize::MAX)),
-            &mut each,
-        )
-    }
-}
-
-/// Calls `each` until it says no. Whether it never did.
-fn visit(
-    entries: impl Iterator<Item = Entry>,
-    each: &mut impl FnMut(u64, &Entry) -> Result<bool, Failure>,
-) -> Result<bool, Failure> {
     for (position, entry) in (0..).zip(entries) {
-        if !each(position, &entry)? {
+        progress.at(position);
+        if progress.is_shown() && position.is_multiple_of(PROMPT) {
+            out.flush()?;
+        }
+        if shown >= limit || !args.file_order && view.filter.is_past(&entry) {
             return Ok(false);
+        }
+        losses.note(&entry);
+        if skip != 0 {
+            if view.passes(&entry) {
+                skip = skip.saturating_sub(1);
+            }
+            view.lines.pass(&entry);
+        } else if view.show(&entry, out)? {
+            shown = shown.saturating_add(1);
+            if shown >= limit {
+                return Ok(false);
+            }
         }
     }
     Ok(true)
 }
 
+/// The lanes that are named, and those that have entries without a name.
+fn all_lanes(trace: &Trace) -> Vec<u32> {
+    let named = trace.lanes().iter().map(|lane| lane.id);
+    let used = trace.data().map(|block| block.header.lane);
+    named
+        .chain(used)
+        .collect::<BTreeSet<_>>()
+        .into_iter()
+        .collect()
+}
+
 /// Opens a trace that may just have been begun.
 fn open_growing(args: &Show) -> Result<Trace, Failure> {
+    input::regular(&args.trace)?;
     loop {
         match Trace::open(&args.trace) {
             Err(OpenError::Empty | OpenError::CutHeader(_)) => std::thread::sleep(PAUSE),
@@ -187,17 +201,24 @@ impl View {
         }
     }
 
-    /// Shows an entry if it passes. Whether it did.
-    fn show(&mut self, entry: &Entry, out: &mut Output) -> Result<bool, Failure> {
+    fn passes(&mut self, entry: &Entry) -> bool {
         if !self.filter.passes(entry) {
-            return Ok(false);
+            self.plain.pass(entry);
+            return false;
         }
         if self.filter.wants_text() {
             self.text.clear();
             self.plain.entry(entry, &mut self.text);
-            if !self.filter.passes_text(&self.text) {
-                return Ok(false);
-            }
+            return self.filter.passes_text(&self.text);
+        }
+        true
+    }
+
+    /// Shows an entry if it passes. Whether it did.
+    fn show(&mut self, entry: &Entry, out: &mut Output) -> Result<bool, Failure> {
+        if !self.passes(entry) {
+            self.lines.pass(entry);
+            return Ok(false);
         }
         if self.json {
             let context = &self.lines.context;

@@ -17,7 +17,9 @@ use crate::output::{Output, Progress};
 use crate::status::Status;
 
 /// Different calls that are counted on their own; a trace with more is a hostile one.
-const MAX_CALLS: usize = 4096;
+const MAX_CALLS: usize = 512;
+/// Different errors of a call that are counted on their own.
+const MAX_ERRORS: usize = 64;
 /// Digits of a latency that are kept.
 const DIGITS: u8 = 3;
 /// Where the calls beyond [`MAX_CALLS`] are counted.
@@ -62,11 +64,13 @@ pub(crate) fn run(args: &Stat, out: &mut Output) -> Result<Status, Failure> {
     };
     match (&second, args.json) {
         (None, true) => out.pretty(&first.json())?,
-        (None, false) => out.line(&first.table().to_string())?,
+        (None, false) => out.line(&super::table_text(&mut first.table(), &[]))?,
         (Some(second), true) => {
             out.pretty(&json!({ "first": first.json(), "second": second.json() }))?;
         }
-        (Some(second), false) => out.line(&compare(&first, second).to_string())?,
+        (Some(second), false) => {
+            out.line(&super::table_text(&mut compare(&first, second), &[]))?;
+        }
     }
     out.flush()?;
     Ok(Status::Done.or_partly(damaged))
@@ -136,7 +140,11 @@ impl Counts {
         };
         row.count = row.count.saturating_add(1);
         if !succeeded(call) {
-            let count = row.errors.entry(kind_of(call)).or_default();
+            let mut kind = kind_of(call);
+            if row.errors.len() >= MAX_ERRORS && !row.errors.contains_key(&kind) {
+                OTHERS.clone_into(&mut kind);
+            }
+            let count = row.errors.entry(kind).or_default();
             *count = count.saturating_add(1);
         }
         let Some(ticks) = call.duration else { return };
@@ -169,7 +177,7 @@ impl Counts {
         header.extend(QUANTILES.map(|(name, _)| name));
         table.set_header(header);
         for (name, row) in &self.rows {
-            let mut cells = vec![plain(name), row.count.to_string(), row.error_text()];
+            let mut cells = vec![plain(name), row.count.to_string(), row.error_text("\n")];
             cells.extend(
                 QUANTILES.map(|(_, at)| row.at(at).map_or_else(String::new, |t| self.time(t))),
             );
@@ -217,12 +225,12 @@ impl Row {
         self.errors.values().copied().fold(0, u64::saturating_add)
     }
 
-    fn error_text(&self) -> String {
+    fn error_text(&self, between: &str) -> String {
         let kinds = self
             .errors
             .iter()
             .map(|(kind, count)| format!("{kind}×{count}"));
-        kinds.collect::<Vec<_>>().join(" ")
+        kinds.collect::<Vec<_>>().join(between)
     }
 }
 
@@ -254,6 +262,13 @@ fn compare(first: &Counts, second: &Counts) -> Table {
     let names: std::collections::BTreeSet<_> =
         first.rows.keys().chain(second.rows.keys()).collect();
     let none = Row::default();
+    // A terminal may be narrow; a program reads a row as one line.
+    let (arrow, between) = if table.is_tty() {
+        ("\n→ ", "\n")
+    } else {
+        (" → ", " ")
+    };
+    let both = |left: &str, right: &str| both(left, right, arrow);
     for name in names {
         let left = first.rows.get(name).unwrap_or(&none);
         let right = second.rows.get(name).unwrap_or(&none);
@@ -273,7 +288,7 @@ fn compare(first: &Counts, second: &Counts) -> Table {
         table.add_row([
             plain(name),
             both(&left.count.to_string(), &right.count.to_string()),
-            both(&left.error_text(), &right.error_text()),
+            both(&left.error_text(between), &right.error_text(between)),
             pair(0.5),
             pair(0.99),
             pair(1.0),
@@ -285,11 +300,11 @@ fn compare(first: &Counts, second: &Counts) -> Table {
 }
 
 /// `old → new`, or one of them where they are the same.
-fn both(left: &str, right: &str) -> String {
+fn both(left: &str, right: &str, arrow: &str) -> String {
     match (left, right) {
         (left, right) if left == right => left.to_owned(),
-        ("", right) => format!("0 → {right}"),
-        (left, "") => format!("{left} → 0"),
-        (left, right) => format!("{left} → {right}"),
+        ("", right) => format!("0{arrow}{right}"),
+        (left, "") => format!("{left}{arrow}0"),
+        (left, right) => format!("{left}{arrow}{right}"),
     }
 }

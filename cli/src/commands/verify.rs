@@ -9,7 +9,7 @@ use crate::args::Verify;
 use crate::failure::Failure;
 use crate::format::{Context, Part, damage};
 use crate::input;
-use crate::output::Output;
+use crate::output::{Output, Progress};
 use crate::status::Status;
 
 /// Findings that are listed one by one.
@@ -17,10 +17,15 @@ const LISTED: usize = 100;
 
 pub(crate) fn run(args: &Verify, out: &mut Output) -> Result<Status, Failure> {
     let trace = input::open(&args.trace)?;
-    let report = trace.verify().map_err(|error| Failure::Read {
+    let failed = |error| Failure::Read {
         path: args.trace.clone(),
         error,
-    })?;
+    };
+    let progress = Progress::new("verifying", trace.source().length().map_err(failed)?);
+    let report = trace
+        .verify_with(&mut |bytes| progress.now(bytes))
+        .map_err(failed)?;
+    drop(progress);
     let context = Context::of(&trace);
     if args.json {
         out.pretty(&as_json(&report))?;

@@ -187,7 +187,13 @@ fn put_leaf(at: &At<'_>, kind: &Kind, role: Role, depth: usize, lua: &mut String
         Kind::Flags(_) if integer => "f",
         _ => "b",
     };
-    let last = at.path.rsplit('.').next().unwrap_or(at.path);
+    // Wireshark takes no empty name.
+    let last = at
+        .path
+        .rsplit('.')
+        .next()
+        .filter(|name| !name.is_empty())
+        .unwrap_or("_");
     let _ = write!(
         lua,
         "    {{ kind = \"{letter}\", abbr = {}, name = {}, offset = {}, size = {}",

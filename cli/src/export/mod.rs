@@ -27,7 +27,7 @@ pub trait Exporter {
     /// As the sink says.
     fn start(&mut self, trace: &Trace) -> io::Result<()>;
 
-    /// The next entry, in the order of the file.
+    /// The next entry, in the order of time: however lanes stand in the file, what comes out is the same.
     ///
     /// # Errors
     /// As the sink says.

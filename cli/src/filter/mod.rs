@@ -2,9 +2,12 @@
 
 mod call;
 
+use std::collections::BTreeMap;
+
 use hypercall_trace::clock::ClockInfo;
 use hypercall_trace::entry::{Call, Entry, Outcome};
-use hypercall_trace::read::{BlockEntry, Trace};
+use hypercall_trace::explain::nearest;
+use hypercall_trace::read::Trace;
 
 use crate::args;
 use crate::failure::Failure;
@@ -85,7 +88,10 @@ impl Filter {
                 }
                 None => Err(Failure::usage(
                     format!("the trace's interface has no call `{text}`"),
-                    "see `hcall calls`; a name may have * in it",
+                    match nearest(text, trace.schema()) {
+                        Some(near) => format!("`{}` comes nearest", crate::format::plain(near)),
+                        None => "see `hcall calls`; a name may have * in it".to_owned(),
+                    },
                 )),
             }
         };
@@ -149,20 +155,34 @@ impl Filter {
         }
     }
 
-    /// The position from which on a trace of one lane has what passes: blocks that end before `--since` need not be read.
+    /// For each lane the index of the call from which on entries pass `--since`: blocks that end before need not be read.
+    /// Empty where no such time was given.
     #[must_use]
-    pub fn first_position(&self, trace: &Trace) -> u64 {
+    pub fn first_blocks(&self, trace: &Trace, lanes: &[u32]) -> BTreeMap<u32, u64> {
+        let mut first = BTreeMap::new();
         let Some(since) = self.since else {
-            return 0;
+            return first;
         };
-        let reached = |block: &&BlockEntry| since.reached(&self.clock, block.header.last_ticks);
-        trace
-            .data()
-            .find(reached)
-            .map_or(trace.len(), |block| block.first_position)
+        for block in trace.data() {
+            let lane = block.header.lane;
+            if !first.contains_key(&lane) && since.reached(&self.clock, block.header.last_ticks) {
+                first.insert(lane, block.header.first_index);
+            }
+        }
+        // A lane that ends before has nothing.
+        for lane in lanes {
+            first.entry(*lane).or_insert(u64::MAX);
+        }
+        first
     }
 
-    /// Whether nothing behind this entry passes, because all that is behind it in its lane is later.
+    /// Whether it asks for something that few calls may have.
+    #[must_use]
+    pub const fn is_choosy(&self) -> bool {
+        !self.only_time_and_lanes()
+    }
+
+    /// Whether nothing behind this entry passes in the order of time, because all that is behind it is later.
     #[must_use]
     pub fn is_past(&self, entry: &Entry) -> bool {
         match (self.until, entry) {

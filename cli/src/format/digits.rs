@@ -1,51 +1,42 @@
 //! Integers as text, straight into a string: most of what a line is made of, so it does without the formatter.
 
-/// Digits of the largest integer, in any base from 10 on.
-const MOST: usize = 20;
-
-/// Puts a number behind `out`, in a base up to 16, in at least `width` places filled with `fill`.
-fn push<const BASE: u64>(mut number: u64, width: usize, fill: u8, out: &mut String) {
-    let mut bytes = [fill; MOST];
-    let mut used = 0_usize;
-    for byte in bytes.iter_mut().rev() {
-        let digit = u8::try_from(number.checked_rem(BASE).unwrap_or(0)).unwrap_or_default();
-        *byte = if digit < 10 {
-            b'0'.saturating_add(digit)
-        } else {
-            b'a'.saturating_add(digit.saturating_sub(10))
-        };
-        used = used.saturating_add(1);
-        number = number.checked_div(BASE).unwrap_or(0);
-        if number == 0 {
-            break;
-        }
-    }
-    let start = MOST.saturating_sub(used.max(width));
-    let text = bytes
-        .get(start..)
-        .and_then(|bytes| std::str::from_utf8(bytes).ok());
-    out.push_str(text.unwrap_or_default());
-}
-
 /// `1234`
 pub(super) fn decimal(number: u64, out: &mut String) {
-    push::<10>(number, 1, b'0', out);
+    out.push_str(itoa::Buffer::new().format(number));
 }
 
-/// `  12`
+fn filled(number: u64, width: usize, fill: &'static str, out: &mut String) {
+    let mut buffer = itoa::Buffer::new();
+    let digits = buffer.format(number);
+    let missing = width.saturating_sub(digits.len());
+    out.push_str(fill.get(..missing).unwrap_or(fill));
+    out.push_str(digits);
+}
+
+/// `  12`, in up to 20 places.
 pub(super) fn right(number: u64, width: usize, out: &mut String) {
-    push::<10>(number, width, b' ', out);
+    filled(number, width, "                    ", out);
 }
 
-/// `0012`
+/// `0012`, in up to 20 places.
 pub(super) fn zeros(number: u64, width: usize, out: &mut String) {
-    push::<10>(number, width, b'0', out);
+    filled(number, width, "00000000000000000000", out);
 }
 
 /// `0x4d2`
 pub(super) fn hex(number: u64, out: &mut String) {
-    out.push_str("0x");
-    push::<16>(number, 1, b'0', out);
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut bytes = *b"0x0000000000000000";
+    let places = 16_u32.saturating_sub(number.leading_zeros() / 4).max(1);
+    let mut rest = number;
+    let end = usize::try_from(places).unwrap_or(16).saturating_add(2);
+    for byte in bytes.iter_mut().take(end).skip(2).rev() {
+        let digit = usize::try_from(rest & 15).unwrap_or(0);
+        *byte = DIGITS.get(digit).copied().unwrap_or(b'?');
+        rest >>= 4;
+    }
+    let text = bytes.get(..end).map(std::str::from_utf8);
+    out.push_str(text.and_then(Result::ok).unwrap_or_default());
 }
 
 /// `-22`

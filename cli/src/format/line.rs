@@ -11,6 +11,7 @@ use hypercall_trace::entry::{After, Call, Damaged, Entry, Lost, PageChange, When
 
 use super::context::{Context, damage, plain_lines};
 use super::paint::{Paint, Part};
+use super::requests::RequestPages;
 use super::secret::has_secret;
 use super::time::{self, Times};
 use super::value::Values;
@@ -40,18 +41,25 @@ pub struct Lines {
     pub values: Values,
     /// The time of the line before.
     last: Option<u64>,
+    requests: RequestPages,
 }
 
 impl Lines {
     /// With these columns and colours.
     #[must_use]
-    pub const fn new(context: Context, columns: Columns, values: Values) -> Self {
+    pub fn new(context: Context, columns: Columns, values: Values) -> Self {
         Self {
             context,
             columns,
             values,
             last: None,
+            requests: RequestPages::default(),
         }
+    }
+
+    /// Notes an entry that is not shown. What later lines say of pages may depend on it.
+    pub fn pass(&mut self, entry: &Entry) {
+        self.requests.note(entry);
     }
 
     pub(super) const fn paint(&self) -> Paint {
@@ -60,6 +68,7 @@ impl Lines {
 
     /// Puts an entry's line or lines behind `out`, each with its end.
     pub fn entry(&mut self, entry: &Entry, out: &mut String) {
+        self.requests.note(entry);
         if self.context.hostile {
             let paint = std::mem::take(&mut self.values.paint);
             let mut line = String::new();
@@ -221,7 +230,13 @@ impl Lines {
             When::Exit => write!(text, "page {page} changed during {lane}#{index}:"),
             When::Note => write!(text, "page {page} seen changed before {lane}#{index}:"),
         };
-        for (number, run) in change.runs.iter().enumerate() {
+        let requests = self.requests.text(change);
+        if let Some(requests) = &requests {
+            text.push(' ');
+            text.push_str(requests);
+        }
+        let runs = change.runs.iter().enumerate();
+        for (number, run) in runs.take_while(|_| requests.is_none()) {
             let end = run
                 .offset
                 .saturating_add(u32::try_from(run.after.len()).unwrap_or(0));

@@ -14,6 +14,7 @@ mod json_value;
 mod line;
 mod paint;
 mod request;
+mod requests;
 mod secret;
 mod time;
 mod value;

@@ -64,7 +64,7 @@ impl Paint {
     #[inline]
     pub fn start(self, part: Part, out: &mut String) {
         if self.on {
-            out.push_str(&Self::style(part).render().to_string());
+            Self::put_start(part, out);
         }
     }
 
@@ -72,8 +72,18 @@ impl Paint {
     #[inline]
     pub fn end(self, part: Part, out: &mut String) {
         if self.on {
-            out.push_str(&Self::style(part).render_reset().to_string());
+            Self::put_end(part, out);
         }
+    }
+
+    #[cold]
+    fn put_start(part: Part, out: &mut String) {
+        out.push_str(&Self::style(part).render().to_string());
+    }
+
+    #[cold]
+    fn put_end(part: Part, out: &mut String) {
+        out.push_str(&Self::style(part).render_reset().to_string());
     }
 
     /// A whole part.

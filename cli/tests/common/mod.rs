@@ -1,6 +1,8 @@
 //! Traces with times that are the same in every run, and the program under test.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+mod every_call;
+
 use std::cell::{Cell, RefCell};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -143,6 +145,7 @@ impl<T: Transport> Transport for Tape<T> {
 /// A trace in memory.
 #[derive(Clone)]
 pub struct Sample {
+    pub schema: Schema,
     pub lanes: Vec<String>,
     pub entries: Vec<Entry>,
     pub block: usize,
@@ -167,7 +170,7 @@ impl Sample {
             ..Options::default()
         };
         let mut writer =
-            Writer::new(Vec::new(), &schema(), ClockInfo { first, last }, options).unwrap();
+            Writer::new(Vec::new(), &self.schema, ClockInfo { first, last }, options).unwrap();
         for lane in &self.lanes {
             writer.lane(lane).unwrap();
         }
@@ -227,6 +230,7 @@ impl Sample {
         acrn.destroy_vm(vm).unwrap();
         let entries = tape.entries.take();
         Self {
+            schema: schema(),
             lanes: vec!["main".into()],
             entries,
             block: 1 << 16,
@@ -326,11 +330,32 @@ impl Sample {
             })
             .collect();
         Self {
+            schema: schema(),
             lanes: sample.lanes,
             entries,
             block: 1 << 16,
         }
     }
+}
+
+/// Fills in a command line: `IN`, `GOOD` and `OUT` stand for files.
+pub fn arguments(line: &str, input: &str, good: &str, out: &str) -> Vec<String> {
+    line.split(' ')
+        .map(|word| match word {
+            "IN" => input.to_owned(),
+            "GOOD" => good.to_owned(),
+            word => word.replace("OUT", out),
+        })
+        .collect()
+}
+
+/// CRC-32C, bit by bit.
+pub fn crc(bytes: &[u8]) -> u32 {
+    !bytes.iter().fold(!0_u32, |crc, byte| {
+        (0..8).fold(crc ^ u32::from(*byte), |crc, _| {
+            (crc >> 1) ^ (0x82f6_3b78 & (crc & 1).wrapping_neg())
+        })
+    })
 }
 
 /// The file of a snapshot.

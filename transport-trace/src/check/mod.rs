@@ -107,6 +107,12 @@ impl Checker {
         &self.findings
     }
 
+    /// What was found since this was last asked, in the order of time: of a trace with more findings than memory has room
+    /// for.
+    pub fn take_findings(&mut self) -> Vec<Finding> {
+        std::mem::take(&mut self.findings)
+    }
+
     /// Ends the check: what is still there was never given back.
     #[must_use]
     pub fn finish(mut self) -> Checked {

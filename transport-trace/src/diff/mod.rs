@@ -173,6 +173,32 @@ pub fn diff_traces(left: &Trace, right: &Trace, options: Options) -> Diff {
     )
 }
 
+/// Compares two opened traces, and hands out what differs as it is found: for traces with more differences than memory has
+/// room for. `found` gets the next differences, which may be none, and how many calls of the first trace were looked at;
+/// where it says no, the comparison ends. The result has the count of the calls that are the same, and no differences.
+pub fn diff_traces_to(
+    left: &Trace,
+    right: &Trace,
+    options: Options,
+    found: &mut dyn FnMut(Vec<Difference>, u64) -> bool,
+) -> Diff {
+    let lanes = |trace: &Trace| -> Vec<(u32, String)> {
+        trace
+            .lanes()
+            .iter()
+            .map(|lane| (lane.id, lane.name.clone()))
+            .collect()
+    };
+    compare_to(
+        &lanes(left),
+        &lanes(right),
+        |id| left.lane_entries(id),
+        |id| right.lane_entries(id),
+        options,
+        found,
+    )
+}
+
 fn compare<L: Iterator<Item = Entry>, R: Iterator<Item = Entry>>(
     left: &[(u32, String)],
     right: &[(u32, String)],
@@ -180,12 +206,40 @@ fn compare<L: Iterator<Item = Entry>, R: Iterator<Item = Entry>>(
     entries_right: impl Fn(u32) -> R,
     options: Options,
 ) -> Diff {
-    let mut work = Work::new(options);
+    let mut differences = Vec::new();
+    let diff = compare_to(
+        left,
+        right,
+        entries_left,
+        entries_right,
+        options,
+        &mut |more, _| {
+            differences.extend(more);
+            true
+        },
+    );
+    Diff {
+        differences,
+        ..diff
+    }
+}
+
+fn compare_to<L: Iterator<Item = Entry>, R: Iterator<Item = Entry>>(
+    left: &[(u32, String)],
+    right: &[(u32, String)],
+    entries_left: impl Fn(u32) -> L,
+    entries_right: impl Fn(u32) -> R,
+    options: Options,
+    found: &mut dyn FnMut(Vec<Difference>, u64) -> bool,
+) -> Diff {
+    let mut work = Work::new(options, found);
     for (id, name) in left {
         match right.iter().find(|(_, other)| other == name) {
             Some((other, _)) => {
                 let (ours, theirs) = (entries_left(*id), entries_right(*other));
-                work.lanes(name, Units::new(ours), Units::new(theirs));
+                if !work.lanes(name, Units::new(ours), Units::new(theirs)) {
+                    return work.out;
+                }
             }
             None => work
                 .out
@@ -200,6 +254,7 @@ fn compare<L: Iterator<Item = Entry>, R: Iterator<Item = Entry>>(
                 .push(Difference::LaneOnlyRight { lane: name.clone() });
         }
     }
+    work.hand_out();
     work.out
 }
 

@@ -16,8 +16,11 @@ const WINDOW: usize = 512;
 const FAR: usize = 16 * WINDOW;
 
 /// A comparison under way.
-pub(super) struct Work {
+pub(super) struct Work<'s> {
     options: Options,
+    sink: &'s mut dyn FnMut(Vec<Difference>, u64) -> bool,
+    /// Calls of the first trace that were looked at.
+    seen: u64,
     bindings: Bindings,
     keys: (Keys, Keys),
     lane: String,
@@ -62,10 +65,15 @@ impl Window {
     }
 }
 
-impl Work {
-    pub(super) fn new(options: Options) -> Self {
+impl<'s> Work<'s> {
+    pub(super) fn new(
+        options: Options,
+        sink: &'s mut dyn FnMut(Vec<Difference>, u64) -> bool,
+    ) -> Self {
         Self {
             options,
+            sink,
+            seen: 0,
             bindings: Bindings::default(),
             keys: (Keys::default(), Keys::default()),
             lane: String::new(),
@@ -73,20 +81,25 @@ impl Work {
         }
     }
 
-    /// Compares one lane.
+    /// Hands out what was found. Whether to go on.
+    pub(super) fn hand_out(&mut self) -> bool {
+        (self.sink)(std::mem::take(&mut self.out.differences), self.seen)
+    }
+
+    /// Compares one lane. Whether to go on.
     pub(super) fn lanes(
         &mut self,
         name: &str,
         mut left: impl Iterator<Item = Unit>,
         mut right: impl Iterator<Item = Unit>,
-    ) {
+    ) -> bool {
         name.clone_into(&mut self.lane);
         let (mut ours, mut theirs) = (Window::default(), Window::default());
         loop {
             ours.fill(&mut left, &mut self.keys.0, WINDOW);
             theirs.fill(&mut right, &mut self.keys.1, WINDOW);
             if ours.units.is_empty() && theirs.units.is_empty() {
-                return;
+                return true;
             }
             let steps = align(ours.near(), theirs.near());
             let certain = if ours.is_last() && theirs.is_last() {
@@ -97,15 +110,18 @@ impl Work {
             if let Some(certain) = certain {
                 let steps = steps.get(..certain).unwrap_or_default();
                 self.steps(steps, &mut ours, &mut theirs);
-                continue;
+            } else {
+                // Nothing in common: many calls were inserted or taken out, or all of them have other values.
+                ours.fill(&mut left, &mut self.keys.0, FAR);
+                theirs.fill(&mut right, &mut self.keys.1, FAR);
+                let next = next_common(&ours.keys, &theirs.keys);
+                let (left, right) = next.unwrap_or((WINDOW / 2, WINDOW / 2));
+                let (left, right) = (ours.take(left), theirs.take(right));
+                self.between(&left, &right);
             }
-            // Nothing in common: many calls were inserted or taken out, or all of them have other values.
-            ours.fill(&mut left, &mut self.keys.0, FAR);
-            theirs.fill(&mut right, &mut self.keys.1, FAR);
-            let next = next_common(&ours.keys, &theirs.keys);
-            let (left, right) = next.unwrap_or((WINDOW / 2, WINDOW / 2));
-            let (left, right) = (ours.take(left), theirs.take(right));
-            self.between(&left, &right);
+            if !self.hand_out() {
+                return false;
+            }
         }
     }
 
@@ -124,6 +140,9 @@ impl Work {
                 ours.take(count(Step::Left)),
                 theirs.take(count(Step::Right)),
             );
+            self.seen = self
+                .seen
+                .saturating_add(u64::try_from(left.len()).unwrap_or(0));
             if both {
                 for (left, right) in left.iter().zip(&right) {
                     self.pair(left, right);

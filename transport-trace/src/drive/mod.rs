@@ -104,6 +104,20 @@ impl Driver {
 
     /// Makes the calls.
     pub fn drive(&self, recorded: &Recorded, transport: &(impl Transport + ?Sized)) -> Driven {
+        self.drive_entries(
+            recorded.in_time(),
+            |lane| recorded.lane_name(lane),
+            transport,
+        )
+    }
+
+    /// Makes the calls among entries that come one by one, in the order of time: of a trace larger than memory.
+    pub fn drive_entries(
+        &self,
+        entries: impl IntoIterator<Item = impl std::borrow::Borrow<Entry>>,
+        lane_name: impl Fn(u32) -> String,
+        transport: &(impl Transport + ?Sized),
+    ) -> Driven {
         let mut run = Run {
             driver: self,
             transport,
@@ -112,11 +126,9 @@ impl Driver {
             build: Build::new(self.pages.clone()),
             out: Driven::default(),
         };
-        for entry in recorded.in_time() {
-            let lane = entry
-                .lane()
-                .map(|lane| recorded.lane_name(lane))
-                .unwrap_or_default();
+        for entry in entries {
+            let entry = entry.borrow();
+            let lane = entry.lane().map(&lane_name).unwrap_or_default();
             let go_on = match entry {
                 Entry::Call(call) => run.call(&lane, call),
                 Entry::Pages(change) => {

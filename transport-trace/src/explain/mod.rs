@@ -21,6 +21,7 @@ use serde::Serialize;
 
 use crate::schema::{Call, Schema};
 use describe::describe;
+pub use question::nearest;
 use question::{Question, same_name};
 
 /// What is known about a number, a name or a line.

@@ -126,7 +126,8 @@ pub(super) fn same_name(call: &Call, name: &str) -> bool {
 }
 
 /// The call whose name comes nearest, where one is near.
-pub(super) fn nearest<'s>(name: &str, schema: &'s Schema) -> Option<&'s str> {
+#[must_use]
+pub fn nearest<'s>(name: &str, schema: &'s Schema) -> Option<&'s str> {
     let name = plain(name);
     let near = schema
         .calls()

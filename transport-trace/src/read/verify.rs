@@ -49,6 +49,14 @@ impl Trace {
     /// # Errors
     /// As the storage says.
     pub fn verify(&self) -> io::Result<Report> {
+        self.verify_with(&mut |_| {})
+    }
+
+    /// The same, and tells `progress` at each block how many bytes of the file are behind it.
+    ///
+    /// # Errors
+    /// As the storage says.
+    pub fn verify_with(&self, progress: &mut dyn FnMut(u64)) -> io::Result<Report> {
         let mut report = Report {
             bytes: self.source().length()?,
             ..Report::default()
@@ -65,6 +73,7 @@ impl Trace {
         let mut buffer = Buffer::default();
         let mut expected: HashMap<u32, u64> = HashMap::new();
         for block in &found.blocks {
+            progress(block.offset);
             report.blocks = report.blocks.saturating_add(1);
             if let Err(defect) = padding(self, block.offset, block.header.stored) {
                 report.damaged.push(block.damaged(defect));

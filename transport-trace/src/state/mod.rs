@@ -43,7 +43,7 @@ pub struct At {
 
 impl std::fmt::Display for At {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} {} (entry {})", self.lane, self.index, self.position)
+        write!(f, "{}#{} (entry {})", self.lane, self.index, self.position)
     }
 }
 

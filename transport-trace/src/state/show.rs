@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use hypercall_core::acrn::MemoryProt;
+
 use super::{Device, Machine, Memory, Region, Vm, VmState};
 
 impl fmt::Display for VmState {
@@ -35,6 +37,29 @@ impl fmt::Display for Bdf {
     }
 }
 
+/// `READ|WRITE|WB`, bits without a name as a number.
+struct Rights(u64);
+
+impl fmt::Display for Rights {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut rest = self.0;
+        let mut bar = "";
+        for (name, right) in MemoryProt::all().iter_names() {
+            let bits = u64::from(right.bits());
+            if rest & bits != 0 {
+                rest &= !bits;
+                write!(f, "{bar}{name}")?;
+                bar = "|";
+            }
+        }
+        match (rest, bar) {
+            (0, "") => f.write_str("no rights"),
+            (0, _) => Ok(()),
+            (rest, bar) => write!(f, "{bar}{rest:#x}"),
+        }
+    }
+}
+
 impl fmt::Display for Device {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -64,7 +89,8 @@ impl fmt::Display for Vm {
             None => write!(f, "created before the recording began, {}", self.state)?,
         }
         if let Some(vcpus) = self.vcpus {
-            write!(f, ", {vcpus} vCPUs")?;
+            let plural = if vcpus == 1 { "" } else { "s" };
+            write!(f, ", {vcpus} vCPU{plural}")?;
         }
         writeln!(f)?;
         if let Some(at) = &self.created {
@@ -82,7 +108,8 @@ impl fmt::Display for Vm {
         {
             writeln!(
                 f,
-                "  memory {gpa:#x}, {size:#x} bytes, from {from:#x}, rights {prot:#x}"
+                "  memory {gpa:#x}, {size:#x} bytes, from {from:#x}, {}",
+                Rights(*prot)
             )?;
         }
         if self.regions_uncertain {

@@ -1,0 +1,73 @@
+//! The entries of some lanes by time, from a call of each lane on.
+
+use std::collections::BTreeMap;
+
+use hypercall_trace::entry::{Damaged, Defect, Entry};
+use hypercall_trace::read::{Entries, Trace};
+
+/// Memory that the blocks of all lanes may take.
+const BUDGET: u64 = 48 << 20;
+
+/// One block of each lane is in memory.
+#[derive(Debug)]
+pub(crate) struct ByTime<'t> {
+    /// What could not be read and belongs to no lane, first.
+    holes: std::vec::IntoIter<Entry>,
+    lanes: Vec<(Entry, Entries<'t>)>,
+}
+
+impl<'t> ByTime<'t> {
+    /// Of these lanes, each from the call on whose index is given for it. `None` where the blocks of so many lanes would
+    /// take too much memory.
+    pub(crate) fn new(trace: &'t Trace, lanes: &[u32], from: &BTreeMap<u32, u64>) -> Option<Self> {
+        let mut largest: BTreeMap<u32, u64> = BTreeMap::new();
+        for block in trace.data() {
+            let header = &block.header;
+            let memory = largest.entry(header.lane).or_default();
+            *memory = (*memory).max(u64::from(header.raw).saturating_add(u64::from(header.stored)));
+        }
+        let wanted = largest.iter().filter(|(lane, _)| lanes.contains(lane));
+        if wanted.fold(0_u64, |sum, (_, memory)| sum.saturating_add(*memory)) > BUDGET {
+            return None;
+        }
+        let of_no_lane = |damaged: &&Damaged| {
+            damaged.lane.is_none() && damaged.defect != Defect::Description && damaged.offset != 0
+        };
+        let holes: Vec<_> = trace
+            .damage()
+            .filter(of_no_lane)
+            .map(|damaged| Entry::Damaged(damaged.clone()))
+            .collect();
+        let started = lanes.iter().filter_map(|lane| {
+            let start = from.get(lane).copied().unwrap_or(0);
+            let mut entries = trace.lane_entries_from(*lane, start);
+            next_of(&mut entries).map(|first| (first, entries))
+        });
+        Some(Self {
+            lanes: started.collect(),
+            holes: holes.into_iter(),
+        })
+    }
+}
+
+/// The next entry that belongs to the lane itself.
+fn next_of(entries: &mut Entries<'_>) -> Option<Entry> {
+    entries.find(|entry| entry.lane().is_some())
+}
+
+impl Iterator for ByTime<'_> {
+    type Item = Entry;
+
+    fn next(&mut self) -> Option<Entry> {
+        if let Some(hole) = self.holes.next() {
+            return Some(hole);
+        }
+        let earliest = self.lanes.iter().enumerate();
+        let (place, _) = earliest.min_by_key(|(_, (entry, _))| entry.ticks())?;
+        let (entry, entries) = self.lanes.get_mut(place)?;
+        match next_of(entries) {
+            Some(next) => Some(std::mem::replace(entry, next)),
+            None => Some(self.lanes.remove(place).0),
+        }
+    }
+}
