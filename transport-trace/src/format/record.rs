@@ -48,6 +48,9 @@ pub(crate) mod shape {
     pub(crate) const LINKED_READ_WRITE: u8 = 6;
     pub(crate) const LINKED_PAGES: u8 = 7;
     pub(crate) const LINKED_ADDRESS: u8 = 8;
+    /// The last one that this version knows.
+    #[cfg(feature = "std")]
+    pub(crate) const LAST: u8 = LINKED_ADDRESS;
 
     /// Whether the hypervisor may write a block of an argument of this shape.
     pub(crate) const fn written(shape: u8) -> bool {
@@ -76,6 +79,9 @@ pub(crate) const EXIT_HEAD: usize = 16;
 pub(crate) const LOST_LENGTH: usize = 40;
 /// Bytes of a page record before its runs.
 pub(crate) const PAGES_HEAD: usize = 24;
+/// Bytes of a page.
+#[cfg(feature = "std")]
+pub(crate) const PAGE: usize = 4096;
 /// The most words that a record may have.
 pub(crate) const MAX_WORDS: usize = 0x00ff_ffff;
 /// The most bytes of each text of a failure.

@@ -1,17 +1,22 @@
 //! Finds the blocks of a file: from its index, or from the blocks' headers, past whatever is broken.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 
 use super::block::{BlockEntry, Buffer};
+use super::order;
 use super::source::{Source, read_full};
 use crate::entry::{Damaged, Defect};
 use crate::format::{
-    BLOCK_HEADER, BLOCK_MAGIC, BlockHeader, BlockKind, FILE_HEADER, INDEX_MAGIC, MAX_BLOCK, u64_at,
+    BLOCK_HEADER, BLOCK_MAGIC, BlockHeader, BlockKind, FILE_HEADER, FileHeader, INDEX_MAGIC,
+    MAX_BLOCK, u64_at,
 };
 
 /// Bytes that are looked through at once for the next block.
 const WINDOW: usize = 1 << 16;
+/// The most blocks and damaged stretches that are kept track of. A file of nothing but headers would take more memory than
+/// it has bytes.
+const MAX_FOUND: usize = 1 << 24;
 /// Bytes of an entry of the index.
 const INDEX_ENTRY: usize = 8 + BLOCK_HEADER;
 
@@ -26,6 +31,12 @@ pub(crate) struct Found {
     pub(crate) entries: u64,
     /// Whether the last block is an index: the recording was finished.
     pub(crate) finished: bool,
+    /// The places of each lane's blocks in `blocks`, of those whose entries are shown.
+    pub(crate) of_lane: HashMap<u32, Vec<usize>>,
+    /// Where lanes start.
+    pub(crate) starts: order::Starts,
+    /// Whether the last damaged stretch is the file's end, where the rest of a block may follow.
+    open_end: bool,
 }
 
 impl Found {
@@ -44,29 +55,37 @@ impl Found {
             header,
             first_position: 0,
             superseded: false,
+            misplaced: None,
+            section: 0,
         });
     }
 
-    /// Numbers the entries, and hides announcements whose call stands in a later block.
-    pub(crate) fn number(&mut self) {
-        let mut later: HashMap<u32, ()> = HashMap::new();
+    /// Finds blocks in wrong places, hides announcements whose call stands in a later block, and numbers the entries.
+    pub(crate) fn number(&mut self, header: &FileHeader) {
+        self.starts = order::place(&mut self.blocks, header);
+        let mut later: HashSet<(u32, u32)> = HashSet::new();
         for block in self.blocks.iter_mut().rev() {
+            let lane = (block.section, block.header.lane);
             match block.header.kind {
+                _ if block.misplaced.is_some() => {}
                 BlockKind::Data if block.header.calls != 0 => {
-                    later.insert(block.header.lane, ());
+                    later.insert(lane);
                 }
-                BlockKind::Announce => {
-                    // Only the last announcement of a lane can be of a call that never returned.
-                    block.superseded = later.insert(block.header.lane, ()).is_some();
-                }
+                // Only the last announcement of a lane can be of a call that never returned.
+                BlockKind::Announce => block.superseded = !later.insert(lane),
                 _ => {}
             }
         }
         self.entries = 0;
-        for block in &mut self.blocks {
+        self.of_lane.clear();
+        for (place, block) in self.blocks.iter_mut().enumerate() {
             block.first_position = self.entries;
             if has_entries(block) {
                 self.entries = self.entries.saturating_add(u64::from(block.header.entries));
+                self.of_lane
+                    .entry(block.header.lane)
+                    .or_default()
+                    .push(place);
             }
         }
     }
@@ -81,8 +100,25 @@ pub(crate) const fn has_entries(block: &BlockEntry) -> bool {
 /// there only in part is damage then.
 pub(crate) fn scan(source: &dyn Source, found: &mut Found, last: bool) -> io::Result<()> {
     let length = source.length()?;
+    if std::mem::take(&mut found.open_end)
+        && let Some(end) = found.damage.pop()
+    {
+        found.end = end.offset;
+    }
     while found.end < length {
         let offset = found.end;
+        if found.blocks.len().saturating_add(found.damage.len()) >= MAX_FOUND {
+            found.damage.push(Damaged {
+                offset,
+                length: length.saturating_sub(offset),
+                defect: Defect::TooMany,
+                lane: None,
+                entries: None,
+            });
+            found.finished = false;
+            found.end = length;
+            break;
+        }
         match header_at(source, offset, length)? {
             Some(header) if complete(offset, &header, length) => found.push(offset, header),
             cut => {
@@ -90,6 +126,7 @@ pub(crate) fn scan(source: &dyn Source, found: &mut Found, last: bool) -> io::Re
                 if next.is_none() && !last {
                     break;
                 }
+                found.open_end = next.is_none();
                 let until = next.unwrap_or(length);
                 let cut = cut.filter(fits);
                 found.damage.push(Damaged {
@@ -163,6 +200,23 @@ pub(crate) fn resync(source: &dyn Source, from: u64, length: u64) -> io::Result<
     Ok(None)
 }
 
+/// The entries of an index's body: offsets and headers. `None` where it is not one.
+pub(crate) fn decode_index(
+    body: &[u8],
+) -> Option<impl Iterator<Item = (u64, Option<BlockHeader>)>> {
+    let (entries, footer) = body.as_chunks::<INDEX_ENTRY>();
+    if footer.len() != 16 || footer.get(8..) != Some(&INDEX_MAGIC) {
+        return None;
+    }
+    Some(entries.iter().map(|entry| {
+        let header = entry
+            .get(8..)
+            .and_then(|header| header.first_chunk())
+            .and_then(BlockHeader::decode);
+        (u64_at(entry, 0), header)
+    }))
+}
+
 /// The body of an index over these blocks, to be written at `offset`.
 pub(crate) fn encode_index(blocks: &[(u64, BlockHeader)], offset: u64) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(blocks.len().saturating_mul(INDEX_ENTRY).saturating_add(16));
@@ -189,15 +243,9 @@ pub(crate) fn from_index(source: &dyn Source, buffer: &mut Buffer) -> Option<Fou
         return None;
     }
     let body = buffer.load(source, offset, &header).ok()?;
-    let (entries, rest) = body.as_chunks::<INDEX_ENTRY>();
-    if rest.len() != 16 {
-        return None;
-    }
     let mut found = Found::new();
-    for entry in entries {
-        let (offset, header) = entry.split_first_chunk::<8>()?;
-        let offset = u64::from_le_bytes(*offset);
-        let header = BlockHeader::decode(header.first_chunk()?)?;
+    for (offset, header) in decode_index(body)? {
+        let header = header?;
         // An index that leaves something out is of no use.
         if offset != found.end || !fits(&header) {
             return None;
