@@ -14,6 +14,8 @@ use crate::format::{
 
 /// Bytes that are looked through at once for the next block.
 const WINDOW: usize = 1 << 16;
+/// How many times the file's length is summed at most, to find out where blocks start.
+const SUMMED: u64 = 4;
 /// The most blocks and damaged stretches that are kept track of. A file of nothing but headers would take more memory than
 /// it has bytes.
 const MAX_FOUND: usize = 1 << 24;
@@ -100,6 +102,7 @@ pub(crate) const fn has_entries(block: &BlockEntry) -> bool {
 /// there only in part is damage then.
 pub(crate) fn scan(source: &dyn Source, found: &mut Found, last: bool) -> io::Result<()> {
     let length = source.length()?;
+    let mut summed = 0;
     if std::mem::take(&mut found.open_end)
         && let Some(end) = found.damage.pop()
     {
@@ -122,7 +125,7 @@ pub(crate) fn scan(source: &dyn Source, found: &mut Found, last: bool) -> io::Re
         match header_at(source, offset, length)? {
             Some(header) if complete(offset, &header, length) => found.push(offset, header),
             cut => {
-                let next = resync(source, offset.saturating_add(1), length)?;
+                let next = resync(source, offset.saturating_add(1), length, &mut summed)?;
                 if next.is_none() && !last {
                     break;
                 }
@@ -172,8 +175,17 @@ fn header_at(source: &dyn Source, offset: u64, length: u64) -> io::Result<Option
         .flatten())
 }
 
-/// The next offset at which a whole block starts. Any offset will do: a serial line may have lost an odd number of bytes.
-pub(crate) fn resync(source: &dyn Source, from: u64, length: u64) -> io::Result<Option<u64>> {
+/// Looks for the next offset at which a whole block starts. Any offset will do: a serial line may have lost an odd number of
+/// bytes.
+///
+/// A block is believed there when its bytes have the right checksum too: an index is full of headers of blocks, and memory
+/// of a call may hold a trace. That takes no longer than reading the file a few times; behind that the header is enough.
+fn resync(
+    source: &dyn Source,
+    from: u64,
+    length: u64,
+    summed: &mut u64,
+) -> io::Result<Option<u64>> {
     let left = usize::try_from(length.saturating_sub(from)).unwrap_or(WINDOW);
     let mut window = vec![0; left.min(WINDOW)];
     let mut base = from;
@@ -185,6 +197,10 @@ pub(crate) fn resync(source: &dyn Source, from: u64, length: u64) -> io::Result<
                 let at = base.saturating_add(u64::try_from(step).unwrap_or(0));
                 if let Some(header) = header_at(source, at, length)?
                     && complete(at, &header, length)
+                    && (*summed > length.saturating_mul(SUMMED) || {
+                        *summed = summed.saturating_add(header.span());
+                        body_is_right(source, at, &header)?
+                    })
                 {
                     return Ok(Some(at));
                 }
@@ -198,6 +214,25 @@ pub(crate) fn resync(source: &dyn Source, from: u64, length: u64) -> io::Result<
         base = base.saturating_add(u64::try_from(step).unwrap_or(u64::MAX));
     }
     Ok(None)
+}
+
+/// Whether the bytes behind a header have its checksum.
+fn body_is_right(source: &dyn Source, at: u64, header: &BlockHeader) -> io::Result<bool> {
+    let mut at = at.saturating_add(BLOCK_HEADER as u64);
+    let mut left = usize::try_from(header.stored).unwrap_or(usize::MAX);
+    let mut bytes = vec![0; left.min(WINDOW)];
+    let mut crc = 0;
+    while left != 0 {
+        let part = bytes.get_mut(..left.min(WINDOW)).unwrap_or_default();
+        let count = read_full(source, at, part)?;
+        if count != part.len() {
+            return Ok(false);
+        }
+        crc = crate::checksum::append(crc, part);
+        left = left.saturating_sub(count);
+        at = at.saturating_add(u64::try_from(count).unwrap_or(u64::MAX));
+    }
+    Ok(crc == header.crc)
 }
 
 /// The entries of an index's body: offsets and headers. `None` where it is not one.

@@ -186,7 +186,7 @@ fn index_is_right(body: &[u8], before: &[BlockEntry]) -> bool {
     let starts = moved == 0
         || told
             .first()
-            .is_some_and(|first| first.header.kind == BlockKind::Schema);
+            .is_some_and(|first| first.header.kind == BlockKind::Schema && first.section != 0);
     starts
         && decode_index(body).is_some_and(|mut entries| {
             told.iter().all(|block| {
