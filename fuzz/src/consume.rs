@@ -114,7 +114,7 @@ fn rewrite(trace: &Trace, entries: &[Entry]) {
         return;
     }
     let options = Options {
-        compression: Compression::Zstd(1),
+        compression: Compression::Lz4,
         block: 1024,
         id: 5,
     };

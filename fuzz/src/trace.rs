@@ -1,6 +1,8 @@
 //! Traces to begin with, and what can be done to them: bytes that change, blocks that change places, and checksums made
 //! right again, so that what stands behind them is reached.
 
+use std::sync::OnceLock;
+
 use arbitrary::Arbitrary;
 use hypercall_core::acrn::VmId;
 use hypercall_core::call::Direction;
@@ -162,24 +164,21 @@ pub fn entries() -> Vec<Entry> {
 
 /// A trace of [`entries`].
 pub fn base(codec: u8) -> Vec<u8> {
-    let compression = [
-        Compression::None,
-        Compression::None,
-        Compression::Lz4,
-        Compression::Zstd(1),
-    ][usize::from(codec % 4)];
+    static MADE: [OnceLock<Vec<u8>>; 3] = [const { OnceLock::new() }; 3];
+    let codec = usize::from(codec % 3);
+    MADE[codec].get_or_init(|| make(codec)).clone()
+}
+
+fn make(codec: usize) -> Vec<u8> {
+    let compression = [Compression::None, Compression::Lz4, Compression::Zstd(1)][codec];
     let options = Options {
         compression,
         block: 1024,
         id: 77,
     };
-    let mut writer = Writer::new(
-        Vec::new(),
-        &schema(),
-        ClockInfo::with_frequency(1_000_000),
-        options,
-    )
-    .expect("a vector takes all");
+    let clock = ClockInfo::with_frequency(1_000_000);
+    let mut writer =
+        Writer::new(Vec::new(), &schema(), clock, options).expect("a vector takes all");
     for name in ["main", "second"] {
         writer.lane(name).expect("a vector takes all");
     }

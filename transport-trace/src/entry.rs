@@ -500,7 +500,7 @@ pub enum Defect {
     UnknownCodec,
     /// The storage failed to give the bytes.
     Unreadable,
-    /// The block's calls, or later ones of its lane, stand before it already.
+    /// The block's calls, or later ones of its lane, stand before it already; or a later point of the clock does.
     Order,
     /// The block is of another recording.
     Foreign,
@@ -524,7 +524,7 @@ impl fmt::Display for Defect {
             Self::Description => "a description is not well formed",
             Self::UnknownCodec => "compressed in a way that this version does not know",
             Self::Unreadable => "the storage failed to give the bytes",
-            Self::Order => "the block's calls, or later ones of its lane, stand before it already",
+            Self::Order => "what the block holds, or something later, stands before it already",
             Self::Foreign => "the block is of another recording",
             Self::Summary => "the block's header does not say what its records are",
             Self::Index => "the index tells of other blocks than there are",

@@ -27,7 +27,11 @@ use std::fmt::Write as _;
 fn crc(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(!0, |crc, byte| {
         (0..8).fold(crc ^ u32::from(*byte), |crc, _| {
-            if crc & 1 == 1 { (crc >> 1) ^ 0x82F6_3B78 } else { crc >> 1 }
+            if crc & 1 == 1 {
+                (crc >> 1) ^ 0x82F6_3B78
+            } else {
+                crc >> 1
+            }
         })
     })
 }
@@ -88,7 +92,11 @@ struct Decoder {
 impl Decoder {
     fn file(bytes: &[u8]) -> Self {
         assert_eq!(bytes[..8], *b"\x89HCT\r\n\x1a\n");
-        assert_eq!(u16_at(bytes, 8), 1, "a reader refuses another major version");
+        assert_eq!(
+            u16_at(bytes, 8),
+            1,
+            "a reader refuses another major version"
+        );
         assert_eq!(u32_at(bytes, 28), crc(&bytes[..28]) as usize);
         let mut decoder = Self::default();
         let mut at = 32;
@@ -110,7 +118,9 @@ impl Decoder {
             decoder.block(header, &body);
             at += 64 + stored.next_multiple_of(8);
         }
-        decoder.lines.extend(std::mem::take(&mut decoder.announced).into_values());
+        decoder
+            .lines
+            .extend(std::mem::take(&mut decoder.announced).into_values());
         decoder
     }
 
@@ -161,7 +171,11 @@ impl Decoder {
             16 => {
                 *index += u64_at(record, 24);
                 let (first, last) = (u64_at(record, 8), u64_at(record, 16));
-                format!("{lane}/{own} lost {} because {}, {first} to {last}", u64_at(record, 24), record[32])
+                format!(
+                    "{lane}/{own} lost {} because {}, {first} to {last}",
+                    u64_at(record, 24),
+                    record[32]
+                )
             }
             17 => {
                 let mut line = format!(
@@ -208,7 +222,11 @@ impl Decoder {
                 end = format!(" for {duration}: failed {} {}", answer[0], answer[1]);
                 texts = [u16_at(&answer, 4).into(), u16_at(&answer, 6).into()];
             }
-            changed = Some(if shapes.iter().any(|shape| matches!(shape, 3 | 4 | 6)) { exit.u64() } else { 0 });
+            changed = Some(if shapes.iter().any(|shape| matches!(shape, 3 | 4 | 6)) {
+                exit.u64()
+            } else {
+                0
+            });
         }
         for (register, shape) in shapes.into_iter().enumerate() {
             let slot = &record[16 + register * 8..];
@@ -227,7 +245,8 @@ impl Decoder {
                         5 | 6 => {
                             let length = enter.u64() as usize;
                             let direction = if shape == 5 { 1 } else { 3 };
-                            line += &memory(direction, length, bit + 1, changed, &mut enter, &mut exit);
+                            line +=
+                                &memory(direction, length, bit + 1, changed, &mut enter, &mut exit);
                         }
                         7 => write!(line, " pages {} {}", enter.u32(), enter.u32()).unwrap(),
                         _ => write!(line, " address {}", enter.u64()).unwrap(),
@@ -293,10 +312,16 @@ fn memory(
     enter: &mut Bytes<'_>,
     exit: &mut Bytes<'_>,
 ) -> String {
-    let before = if direction == 2 { &[] } else { enter.padded(length) };
+    let before = if direction == 2 {
+        &[]
+    } else {
+        enter.padded(length)
+    };
     let after = match changed {
         None => "?".to_owned(),
-        Some(bits) if direction != 1 && bits >> bit & 1 == 1 => format!("{:02x?}", exit.padded(length)),
+        Some(bits) if direction != 1 && bits >> bit & 1 == 1 => {
+            format!("{:02x?}", exit.padded(length))
+        }
         Some(_) => "=".to_owned(),
     };
     format!(" {direction}[{length}] {before:02x?} {after}")
@@ -427,17 +452,32 @@ fn line(entry: &Entry) -> String {
                             match &link.target {
                                 Target::Block(block) => line += &of_block(block),
                                 Target::Pages { count, page } => {
-                                    write!(line, " pages {count} {}", page.map_or(0, |page| page + 1)).unwrap();
+                                    write!(
+                                        line,
+                                        " pages {count} {}",
+                                        page.map_or(0, |page| page + 1)
+                                    )
+                                    .unwrap();
                                 }
-                                Target::Address(address) => write!(line, " address {address}").unwrap(),
+                                Target::Address(address) => {
+                                    write!(line, " address {address}").unwrap()
+                                }
                             }
                         }
                     }
                 }
             }
-            assert_eq!(call.blocks().count(), Place::ALL.iter().filter(|place| call.block(**place).is_some()).count());
+            assert_eq!(
+                call.blocks().count(),
+                Place::ALL
+                    .iter()
+                    .filter(|place| call.block(**place).is_some())
+                    .count()
+            );
             match (&call.outcome, call.duration) {
-                (Outcome::Returned(rax), Some(duration)) => write!(line, " for {duration}: {rax}").unwrap(),
+                (Outcome::Returned(rax), Some(duration)) => {
+                    write!(line, " for {duration}: {rax}").unwrap()
+                }
                 (Outcome::Failed(failure), Some(duration)) => {
                     write!(line, " for {duration}: failed {}", of_failure(failure)).unwrap();
                 }
@@ -456,7 +496,10 @@ fn line(entry: &Entry) -> String {
                 Damaged => 6,
                 Other(cause) => cause,
             };
-            format!("{}/{} lost {} because {cause}, {} to {}", lost.lane, lost.index, lost.count, lost.first, lost.last)
+            format!(
+                "{}/{} lost {} because {cause}, {} to {}",
+                lost.lane, lost.index, lost.count, lost.first, lost.last
+            )
         }
         Entry::Pages(change) => {
             let when = match change.when {
@@ -464,14 +507,25 @@ fn line(entry: &Entry) -> String {
                 When::Exit => 1,
                 When::Note => 2,
             };
-            let mut line = format!("{}/{} page {} at {} when {when}:", change.lane, change.index, change.page, change.ticks);
+            let mut line = format!(
+                "{}/{} page {} at {} when {when}:",
+                change.lane, change.index, change.page, change.ticks
+            );
             for run in &change.runs {
-                write!(line, " {} {:02x?} {:02x?}", run.offset, run.before, run.after).unwrap();
+                write!(
+                    line,
+                    " {} {:02x?} {:02x?}",
+                    run.offset, run.before, run.after
+                )
+                .unwrap();
             }
             line
         }
         Entry::Unknown(unknown) => {
-            format!("{}/{} unknown {} {:02x?}", unknown.lane, unknown.index, unknown.kind, unknown.bytes)
+            format!(
+                "{}/{} unknown {} {:02x?}",
+                unknown.lane, unknown.index, unknown.kind, unknown.bytes
+            )
         }
         Entry::Damaged(damaged) => panic!("{damaged:?}"),
     }
@@ -489,12 +543,17 @@ fn of_block(block: &Block) -> String {
         After::Unchanged => "=".to_owned(),
         After::Changed(bytes) => format!("{bytes:02x?}"),
     };
-    format!(" {direction}[{}] {:02x?} {after}", block.length, block.before)
+    format!(
+        " {direction}[{}] {:02x?} {after}",
+        block.length, block.before
+    )
 }
 
 fn of_failure(failure: &Failure) -> String {
     let (code, detail, first, second) = match failure {
-        Failure::Untranslatable { register, nested } => (1, register | u8::from(*nested) << 1, "", ""),
+        Failure::Untranslatable { register, nested } => {
+            (1, register | u8::from(*nested) << 1, "", "")
+        }
         Failure::Layer { layer, reason } => (2, 0, layer.as_str(), reason.as_str()),
         Failure::Crashed(why) => (3, 0, why.as_str(), ""),
         Failure::Hung(why) => (4, 0, why.as_str(), ""),
@@ -502,7 +561,12 @@ fn of_failure(failure: &Failure) -> String {
         Failure::Unsupported(why) => (6, 0, why.as_str(), ""),
         Failure::Unexpected(why) => (7, 0, why.as_str(), ""),
         Failure::Lost(why) => (8, 0, why.as_str(), ""),
-        Failure::Other { code, detail, text, more } => (*code, *detail, text.as_str(), more.as_str()),
+        Failure::Other {
+            code,
+            detail,
+            text,
+            more,
+        } => (*code, *detail, text.as_str(), more.as_str()),
     };
     format!("{code} {detail} {first:?} {second:?}")
 }
@@ -513,10 +577,16 @@ fn compare(bytes: &[u8], least: usize) {
     let ours: BTreeSet<String> = decoder.lines.iter().cloned().collect();
     assert_eq!(ours, lines(&trace));
     assert!(ours.len() >= least, "{}", ours.len());
-    let names: Vec<_> = trace.lanes().iter().map(|lane| (lane.id as usize, lane.name.clone())).collect();
+    let names: Vec<_> = trace
+        .lanes()
+        .iter()
+        .map(|lane| (lane.id as usize, lane.name.clone()))
+        .collect();
     assert_eq!(decoder.lanes.into_iter().collect::<Vec<_>>(), names);
     let clock = trace.clock();
-    let point = |point: &hypercall_trace::clock::ClockPoint| (point.frequency, point.ticks, point.unix_nanoseconds);
+    let point = |point: &hypercall_trace::clock::ClockPoint| {
+        (point.frequency, point.ticks, point.unix_nanoseconds)
+    };
     assert_eq!(decoder.clock.first(), Some(&point(&clock.first)));
     assert_eq!(decoder.clock.last(), Some(&point(&clock.last)));
     let calls: Vec<_> = trace
@@ -530,7 +600,14 @@ fn compare(bytes: &[u8], least: usize) {
 #[test]
 fn the_page_is_enough_to_read_the_files_of_every_version() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
-    for name in ["v1-plain.hct", "v1-lz4.hct", "v1-zstd.hct", "vm_life.hct", "every_call.hct", "answers.hct"] {
+    for name in [
+        "v1-plain.hct",
+        "v1-lz4.hct",
+        "v1-zstd.hct",
+        "vm_life.hct",
+        "every_call.hct",
+        "answers.hct",
+    ] {
         compare(&std::fs::read(folder.join(name)).unwrap(), 10);
     }
 }

@@ -10,7 +10,7 @@ use super::trace::Trace;
 use super::view::View;
 use crate::entry::{Damaged, Defect, Lost};
 use crate::format::record::checks;
-use crate::format::{ALIGN, BLOCK_HEADER, BlockKind, FILE_HEADER};
+use crate::format::{ALIGN, BLOCK_HEADER, BlockKind, FILE_HEADER, u64_at};
 
 /// What is in a trace, and what is wrong with it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -66,6 +66,7 @@ impl Trace {
         let mut gaps = found.damage.iter().peekable();
         let mut buffer = Buffer::default();
         let mut order = Order::from_the_start();
+        let mut clock = (0_u32, 0_u64);
         for (place, block) in found.blocks.iter().enumerate() {
             while let Some(gap) = gaps.next_if(|gap| gap.offset < block.offset) {
                 order.forget(gap.lane);
@@ -86,6 +87,13 @@ impl Trace {
                     continue;
                 }
             };
+            if header.kind == BlockKind::Clock {
+                let now = (block.section, u64_at(views.bytes(), 8));
+                if now < clock {
+                    report.damaged.push(block.damaged(Defect::Order));
+                }
+                clock = now;
+            }
             if header.kind == BlockKind::Index
                 && !index_is_right(views.bytes(), found.blocks.get(..place).unwrap_or_default())
             {
