@@ -209,7 +209,8 @@ fn says_so(bytes: Vec<u8>, whole: &Trace, entries: &[Entry], what: &str) -> bool
     };
     assert!(is_part(&read, &written), "{what}: {read:#?}");
     let report = trace.verify().unwrap();
-    let same = by_lane(&read) == by_lane(&written) && (trace.clock() == whole.clock() || !whole.is_finished());
+    let same = by_lane(&read) == by_lane(&written)
+        && (trace.clock() == whole.clock() || !whole.is_finished());
     let told = !report.is_clean() || report.finished != whole.is_finished();
     assert!(
         same || told || !whole.is_finished() && read.len() < entries.len() && !report.finished,

@@ -61,10 +61,12 @@ impl<'t> Entries<'t> {
     /// Starts in front of the block at this place, of all or of those of the lane.
     fn starting_at(mut self, next: usize) -> Self {
         self.next_block = next;
-        let offset = self.peek().map_or(u64::MAX, |block| block.offset);
+        let (offset, section) = self
+            .peek()
+            .map_or((u64::MAX, 0), |block| (block.offset, block.section));
         self.next_gap = self.trace.gaps().partition_point(|gap| gap.offset < offset);
         if next != 0 {
-            self.order = Order::from_the_middle();
+            self.order = Order::from_the_middle(section);
         }
         self
     }

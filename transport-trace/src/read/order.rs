@@ -82,8 +82,10 @@ impl Order {
         }
     }
 
-    pub(crate) fn from_the_middle() -> Self {
+    /// From somewhere in a recording of the file.
+    pub(crate) fn from_the_middle(section: u32) -> Self {
         Self {
+            section,
             others: None,
             ..Self::from_the_start()
         }

@@ -191,7 +191,8 @@ fn index_is_right(body: &[u8], before: &[BlockEntry]) -> bool {
     let moved = told
         .first()
         .map_or(0, |first| first.offset.wrapping_sub(FILE_HEADER as u64));
-    let starts = moved == 0
+    let starts = (moved == 0 && !told.is_empty())
+        || before.is_empty()
         || told
             .first()
             .is_some_and(|first| first.header.kind == BlockKind::Schema && first.section != 0);
