@@ -75,7 +75,14 @@ fn outcome() -> impl Strategy<Value = Outcome> {
         text().prop_map(Failure::Unsupported),
         text().prop_map(Failure::Unexpected),
         text().prop_map(Failure::Lost),
-        (9..=255_u8, text()).prop_map(|(code, text)| Failure::Other { code, text }),
+        (9..=255_u8, any::<u8>(), text(), text()).prop_map(|(code, detail, text, more)| {
+            Failure::Other {
+                code,
+                detail,
+                text,
+                more,
+            }
+        }),
     ];
     prop_oneof![
         3 => any::<i64>().prop_map(Outcome::Returned),
@@ -183,6 +190,7 @@ fn entry() -> impl Strategy<Value = Entry> {
         bytes.extend(words.iter().flat_map(|byte| [*byte; 8]));
         Entry::Unknown(Unknown {
             lane: 0,
+            index: 0,
             kind,
             bytes,
         })
@@ -216,7 +224,7 @@ fn placed(entries: Vec<(u32, Entry)>, lanes: u32) -> Vec<Entry> {
                 }
             }
             Entry::Unknown(unknown) => {
-                unknown.lane = lane;
+                (unknown.lane, unknown.index) = (lane, *index);
                 let words = u32::try_from(unknown.bytes.len() / 8).unwrap();
                 let second = words | u32::from(unknown.kind) << 24;
                 unknown.bytes[4..8].copy_from_slice(&second.to_le_bytes());

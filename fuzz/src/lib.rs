@@ -6,6 +6,7 @@
 
 pub mod allowed;
 pub mod block;
+pub mod consume;
 pub mod device;
 pub mod guest;
 pub mod input;
@@ -14,3 +15,4 @@ pub mod own;
 pub mod program;
 pub mod ram;
 pub mod recorder;
+pub mod trace;

@@ -28,7 +28,7 @@ pub enum Entry {
     Pages(PageChange),
     /// A stretch of the file that could not be read.
     Damaged(Damaged),
-    /// An entry of a kind that a newer minor version has and this one does not know.
+    /// An entry that a newer minor version has and this one does not know.
     Unknown(Unknown),
 }
 
@@ -319,8 +319,12 @@ pub enum Failure {
     Other {
         /// Its code in the file.
         code: u8,
-        /// Its text.
+        /// Its detail in the file.
+        detail: u8,
+        /// Its first text.
         text: String,
+        /// Its second text.
+        more: String,
     },
 }
 
@@ -353,7 +357,9 @@ impl From<TransportError> for Failure {
             TransportError::Lost(why) => Self::Lost(why.into()),
             other => Self::Other {
                 code: 0xff,
+                detail: 0,
                 text: other.to_string(),
+                more: String::new(),
             },
         }
     }
@@ -381,7 +387,23 @@ impl fmt::Display for Failure {
                     "the answer was lost, and the hypervisor may have acted: {why}"
                 )
             }
-            Self::Other { code, text } => write!(f, "failure {code}: {text}"),
+            Self::Other {
+                code,
+                detail,
+                text,
+                more,
+            } => {
+                write!(f, "failure {code}")?;
+                if *detail != 0 {
+                    write!(f, " ({detail:#x})")?;
+                }
+                for text in [text, more] {
+                    if !text.is_empty() {
+                        write!(f, ": {text}")?;
+                    }
+                }
+                Ok(())
+            }
         }
     }
 }
@@ -486,6 +508,16 @@ pub enum Defect {
     UnknownCodec,
     /// The storage failed to give the bytes.
     Unreadable,
+    /// The block's calls, or later ones of its lane, stand before it already; or a later point of the clock does.
+    Order,
+    /// The block is of another recording.
+    Foreign,
+    /// The block's records are right, and its header says something else of them.
+    Summary,
+    /// The index is not one of the blocks before it: some are missing, or do not belong there.
+    Index,
+    /// There are more blocks than a reader keeps track of.
+    TooMany,
 }
 
 impl fmt::Display for Defect {
@@ -500,15 +532,23 @@ impl fmt::Display for Defect {
             Self::Description => "a description is not well formed",
             Self::UnknownCodec => "compressed in a way that this version does not know",
             Self::Unreadable => "the storage failed to give the bytes",
+            Self::Order => "what the block holds, or something later, stands before it already",
+            Self::Foreign => "the block is of another recording",
+            Self::Summary => "the block's header does not say what its records are",
+            Self::Index => "the index tells of other blocks than there are",
+            Self::TooMany => "there are more blocks than a reader keeps track of",
         })
     }
 }
 
-/// An entry of a kind that this version does not know.
+/// An entry that this version does not know: of another kind, or with something in it that decides where the rest of it
+/// stands. It is kept as it is, and written again as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unknown {
     /// The lane.
     pub lane: u32,
+    /// The index in its lane: of the call, where it is one (kinds below 16); else of the next call.
+    pub index: u64,
     /// The kind.
     pub kind: u8,
     /// The record, its header included.

@@ -1,13 +1,25 @@
 //! Takes little-endian integers and texts off bytes, and says `None` at their end.
 
+/// The most bytes of a name.
+const MAX_NAME: usize = 256;
+
 /// Bytes that are being read.
 pub(crate) struct Get<'b> {
     rest: &'b [u8],
+    /// Whether something was read that this version does not know, and passed over.
+    pub(crate) strange: bool,
 }
 
 impl<'b> Get<'b> {
     pub(crate) const fn new(bytes: &'b [u8]) -> Self {
-        Self { rest: bytes }
+        Self {
+            rest: bytes,
+            strange: false,
+        }
+    }
+
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.rest.is_empty()
     }
 
     pub(crate) fn take(&mut self, length: usize) -> Option<&'b [u8]> {
@@ -37,6 +49,11 @@ impl<'b> Get<'b> {
     pub(crate) fn i64(&mut self) -> Option<i64> {
         self.array().map(i64::from_le_bytes)
     }
+    /// A name, of at most 256 bytes: it is repeated for each element of an array.
+    pub(crate) fn name(&mut self) -> Option<String> {
+        self.text().filter(|name| name.len() <= MAX_NAME)
+    }
+
     /// A text. Bytes that are not UTF-8 are replaced: a name is for people.
     pub(crate) fn text(&mut self) -> Option<String> {
         let length = usize::from(self.u16()?);

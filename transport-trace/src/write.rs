@@ -2,21 +2,22 @@
 //!
 //! A recording is not made this way; see [`record`](crate::record).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 use std::vec::Vec;
 
 use crate::clock::{ClockInfo, ClockPoint};
 use crate::entry::{
-    After, Argument, Block, Call, Entry, Failure, Lost, Outcome, PageChange, Target, When,
+    After, Argument, Block, Call, Entry, Failure, Lost, Outcome, PageChange, Place, Target, When,
 };
 pub use crate::format::out::Compression;
 use crate::format::out::Out;
 use crate::format::record::{
-    CALL_HEAD, MAX_TEXT, MAX_WORDS, PAGES_LATE, PAGES_MANY_LOOKS, failure, kind, padded, shape,
+    CALL_HEAD, MAX_WORDS, PAGE, PAGES_LATE, PAGES_MANY_LOOKS, checks, failure, kind, padded, shape,
     word,
 };
-use crate::format::{BlockHeader, BlockKind, MAX_BLOCK, UNKNOWN_CALL, put};
+use crate::format::{BlockHeader, BlockKind, MAX_BLOCK, UNKNOWN_CALL, put, u16_at, u64_at};
+use crate::read::split;
 use crate::schema::Schema;
 use crate::wire::Put as _;
 use hypercall_core::call::Direction;
@@ -64,6 +65,8 @@ pub struct Writer<W: Write> {
     lanes: Vec<String>,
     open: BTreeMap<u32, Open>,
     block: usize,
+    /// Lanes that entries were written of, since the last schema.
+    started: BTreeSet<u32>,
 }
 
 /// The block of a lane that is being filled.
@@ -90,6 +93,7 @@ impl<W: Write> Writer<W> {
             clock,
             lanes: Vec::new(),
             open: BTreeMap::new(),
+            started: BTreeSet::new(),
             block: options.block.clamp(1 << 10, MAX_BLOCK / 4),
         })
     }
@@ -107,12 +111,15 @@ impl<W: Write> Writer<W> {
         Ok(id)
     }
 
-    /// Writes an entry. Its lane is one that [`lane`](Self::lane) gave; the entries of a lane come in their order.
+    /// Writes an entry. Its lane is one that [`lane`](Self::lane) gave; the entries of a lane come in their order. Indices
+    /// may be missing. Where they begin again, as in a trace that was joined from two, a second recording begins.
     ///
     /// A [`Damaged`](Entry::Damaged) entry is left out: the reader sees from the indices which calls are missing.
     ///
     /// # Errors
-    /// `InvalidInput` for an entry that cannot be expressed: too large, or of a lane that was not named; else as the sink says.
+    /// `InvalidInput` for an entry that cannot be expressed: too large, of a lane that was not named, an unknown one whose
+    /// bytes are not a record, or one whose parts contradict each other (a block that has not as many bytes as it says, a
+    /// call with a duration that never returned); else as the sink says.
     pub fn push(&mut self, entry: &Entry) -> io::Result<()> {
         let (lane, index, indices, ticks, id) = match entry {
             Entry::Call(call) => (call.lane, Some(call.index), 1, call.enter, self.id_of(call)),
@@ -129,9 +136,9 @@ impl<W: Write> Writer<W> {
             ),
             Entry::Unknown(unknown) => (
                 unknown.lane,
-                None,
+                Some(unknown.index),
                 u64::from(unknown.kind < kind::OTHERS),
-                0,
+                u64_at(&unknown.bytes, 8),
                 None,
             ),
             Entry::Damaged(_) => return Ok(()),
@@ -143,10 +150,17 @@ impl<W: Write> Writer<W> {
             Entry::Call(call) => encode_call(call, id.unwrap_or(UNKNOWN_CALL)),
             Entry::Lost(lost) => Some(encode_lost(lost)),
             Entry::Pages(pages) => encode_pages(pages),
-            Entry::Unknown(unknown) => Some(unknown.bytes.clone()),
+            Entry::Unknown(unknown) => whole(&unknown.bytes),
             Entry::Damaged(_) => None,
         };
-        let record = record.ok_or_else(|| invalid("the entry is larger than a record can be"))?;
+        let record = record.ok_or_else(|| {
+            invalid(
+                "the entry is no record: it is larger than one can be, or its parts contradict each other",
+            )
+        })?;
+        if let Some(index) = index {
+            self.goes_on(lane, index)?;
+        }
         let full = self.open.get(&lane).is_some_and(|open| {
             open.bytes.len().saturating_add(record.len()) > self.block
                 || index.is_some_and(|index| index != open.next_index)
@@ -171,9 +185,16 @@ impl<W: Write> Writer<W> {
         }
         let header = &mut open.header;
         header.entries = header.entries.saturating_add(1);
-        if let Entry::Call(_) = entry {
+        let id = match entry {
+            Entry::Call(_) => Some(id.unwrap_or(UNKNOWN_CALL)),
+            Entry::Unknown(unknown) if unknown.kind < kind::OTHERS => {
+                Some(u16_at(&unknown.bytes, 40))
+            }
+            _ => None,
+        };
+        if let Some(id) = id {
             header.calls = header.calls.saturating_add(1);
-            header.call_bits |= 1 << (id.unwrap_or(UNKNOWN_CALL) % 32);
+            header.call_bits |= 1 << (id % 32);
         }
         if ticks != 0 {
             header.first_ticks = header.first_ticks.min(ticks);
@@ -182,6 +203,36 @@ impl<W: Write> Writer<W> {
         open.next_index = open.next_index.saturating_add(indices);
         open.bytes.extend_from_slice(&record);
         Ok(())
+    }
+
+    /// Says where the lane starts, where it has no entries yet; and starts a recording behind the one that is written, where
+    /// its indices begin again.
+    fn goes_on(&mut self, lane: u32, index: u64) -> io::Result<()> {
+        if self
+            .open
+            .get(&lane)
+            .is_some_and(|open| index < open.next_index)
+        {
+            self.close_all()?;
+            self.open.clear();
+            self.started.clear();
+            self.out
+                .queue_plain(BlockKind::Schema, 0, &crate::schema::encode(&self.schema));
+        }
+        if self.started.insert(lane) && index != 0 {
+            let name = usize::try_from(lane)
+                .ok()
+                .and_then(|lane| self.lanes.get(lane))
+                .map(String::as_str)
+                .unwrap_or_default();
+            self.out.queue_lane_from(lane, name, index);
+        }
+        self.out.flush()
+    }
+
+    fn close_all(&mut self) -> io::Result<()> {
+        let lanes: Vec<u32> = self.open.keys().copied().collect();
+        lanes.into_iter().try_for_each(|lane| self.close(lane))
     }
 
     fn id_of(&self, call: &Call) -> Option<u16> {
@@ -217,10 +268,7 @@ impl<W: Write> Writer<W> {
     /// # Errors
     /// As the sink says.
     pub fn finish(mut self) -> io::Result<W> {
-        let lanes: Vec<u32> = self.open.keys().copied().collect();
-        for lane in lanes {
-            self.close(lane)?;
-        }
+        self.close_all()?;
         if self.clock.last != self.clock.first {
             let last: ClockPoint = self.clock.last;
             self.out.queue_clock(&last);
@@ -247,6 +295,12 @@ fn put_padded(out: &mut Vec<u8>, bytes: &[u8]) {
     pad(out);
 }
 
+/// A record of an unknown kind as it is, where it is one.
+fn whole(bytes: &[u8]) -> Option<Vec<u8>> {
+    let (record, rest) = split(bytes)?;
+    (rest.is_empty() && checks(record)).then(|| record.to_vec())
+}
+
 /// Fills in the first word.
 fn seal(mut record: Vec<u8>, kind: u8) -> Option<Vec<u8>> {
     let words = record.len() / 8;
@@ -258,8 +312,34 @@ fn seal(mut record: Vec<u8>, kind: u8) -> Option<Vec<u8>> {
     Some(record)
 }
 
-/// A call's record. `None` when it is too large for one.
+/// Whether the parts of a call go together: what is not in a record must not be lost in silence.
+fn is_sound(call: &Call) -> bool {
+    let finished = call.duration.is_some();
+    finished != matches!(call.outcome, Outcome::Unfinished)
+        && !matches!(&call.outcome, Outcome::Failed(Failure::Untranslatable { register, .. }) if *register > 1)
+        && call.blocks().all(|(place, block)| {
+            let before = match block.direction {
+                Direction::Write if block.before.is_empty() => true,
+                Direction::Write => false,
+                Direction::Read | Direction::ReadWrite => block.before.len() == block.length,
+            };
+            let after = match &block.after {
+                After::Unfinished => !finished,
+                After::Unchanged => finished,
+                After::Changed(bytes) => {
+                    finished && bytes.len() == block.length && block.direction != Direction::Read
+                }
+            };
+            let nested = matches!(place, Place::RdiNested | Place::RsiNested);
+            before && after && !(nested && block.link.is_some())
+        })
+}
+
+/// A call's record. `None` when it is too large for one, or none.
 fn encode_call(call: &Call, id: u16) -> Option<Vec<u8>> {
+    if !is_sound(call) {
+        return None;
+    }
     let mut record = vec![0; CALL_HEAD];
     put(&mut record, 8, &call.enter.to_le_bytes());
     put(&mut record, 32, &call.number.to_le_bytes());
@@ -303,9 +383,6 @@ fn encode_call(call: &Call, id: u16) -> Option<Vec<u8>> {
         record.u64(0);
         for (place, block) in call.blocks() {
             if let After::Changed(bytes) = &block.after {
-                if bytes.len() != block.length {
-                    return None;
-                }
                 bits |= 1_u64 << (place as u32);
                 put_padded(&mut record, bytes);
             }
@@ -318,9 +395,10 @@ fn encode_call(call: &Call, id: u16) -> Option<Vec<u8>> {
     seal(record, outcome)
 }
 
-/// As much of a text as a record takes.
+/// As much of a text as a record takes. A recorder writes less ([`MAX_TEXT`](crate::format::record::MAX_TEXT)), but what was
+/// read is written again.
 fn cut(text: &str) -> &str {
-    text.get(..text.floor_char_boundary(MAX_TEXT))
+    text.get(..text.floor_char_boundary(usize::from(u16::MAX)))
         .unwrap_or(text)
 }
 
@@ -397,7 +475,12 @@ fn encode_failure(failed: &Failure) -> (u8, u8, [&str; 2]) {
         Failure::Unsupported(why) => (failure::UNSUPPORTED, 0, [why, ""]),
         Failure::Unexpected(why) => (failure::UNEXPECTED, 0, [why, ""]),
         Failure::Lost(why) => (failure::LOST, 0, [why, ""]),
-        Failure::Other { code, text } => (*code, 0, [text, ""]),
+        Failure::Other {
+            code,
+            detail,
+            text,
+            more,
+        } => (*code, *detail, [text, more]),
     }
 }
 
@@ -429,7 +512,10 @@ fn encode_pages(pages: &PageChange) -> Option<Vec<u8>> {
         record.u64(pages.look);
     }
     for run in &pages.runs {
-        if run.before.len() != run.after.len() {
+        let end = usize::try_from(run.offset)
+            .ok()?
+            .checked_add(run.after.len())?;
+        if run.before.len() != run.after.len() || end > PAGE {
             return None;
         }
         record.bytes(&run.offset.to_le_bytes());

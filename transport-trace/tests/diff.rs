@@ -274,7 +274,8 @@ fn long(count: u32, without: impl Fn(u32) -> bool) -> Recorded {
         unreachable!()
     };
     let kept = (0..count).filter(|line| !without(*line));
-    for (index, line) in (2..).zip(kept) {
+    let next = recorded.entries.len() as u64;
+    for (index, line) in (next..).zip(kept) {
         let mut call = call.clone();
         call.index = index;
         call.args[1] = Argument::Value(u64::from(line));

@@ -34,6 +34,27 @@ fn data(name: &str) -> PathBuf {
         .join(name)
 }
 
+/// A call's description. The form is that of the files, whatever the types look like today.
+fn description(call: &hypercall_trace::schema::Call) -> String {
+    let mut text = format!(
+        "Call {{ interface: {:?}, index: {:?}, name: {:?}, number: {:?}, selector: {:?}, registers: {:?}, result: {:?}, ",
+        call.interface,
+        call.index,
+        call.name,
+        call.number,
+        call.selector,
+        call.registers,
+        call.result
+    );
+    write!(
+        text,
+        "hints: {:?}, codes: {:?}, complete: {:?} }}",
+        call.hints, call.codes, call.complete
+    )
+    .unwrap();
+    text
+}
+
 /// What a trace says, line by line.
 fn text(trace: &Trace) -> String {
     let mut text = String::new();
@@ -49,7 +70,7 @@ fn text(trace: &Trace) -> String {
         writeln!(text, "lane {} {:?}", lane.id, lane.name).unwrap();
     }
     for call in trace.schema().calls() {
-        writeln!(text, "{call:?}").unwrap();
+        writeln!(text, "{}", description(call)).unwrap();
     }
     for entry in trace.entries() {
         match entry {

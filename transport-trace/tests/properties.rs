@@ -100,7 +100,9 @@ fn outcome() -> impl Strategy<Value = Outcome> {
         1 => (text, text).prop_map(|(layer, reason)| Outcome::Failed(Failure::Layer { layer, reason })),
         1 => text.prop_map(|why| Outcome::Failed(Failure::Lost(why))),
         1 => any::<u8>().prop_map(|vector| Outcome::Failed(Failure::Fault(vector))),
-        1 => (9..200_u8, text).prop_map(|(code, text)| Outcome::Failed(Failure::Other { code, text })),
+        1 => (9..200_u8, any::<u8>(), text, text).prop_map(|(code, detail, text, more)| {
+            Outcome::Failed(Failure::Other { code, detail, text, more })
+        }),
     ]
 }
 

@@ -20,6 +20,9 @@ pub const BLOCK_HEADER: usize = 64;
 pub const ALIGN: usize = 8;
 /// The most bytes that a block may declare, stored or not. A reader allocates no more for one block.
 pub const MAX_BLOCK: usize = 64 << 20;
+/// The most bytes of a schema. What is in one takes up to thirty times as much memory.
+#[cfg(feature = "std")]
+pub(crate) const MAX_SCHEMA: usize = 4 << 20;
 /// The call id of a call that is not in the schema.
 pub(crate) const UNKNOWN_CALL: u16 = u16::MAX;
 /// The last bytes of an index.
@@ -119,6 +122,18 @@ pub struct FileHeader {
 }
 
 impl FileHeader {
+    /// What the blocks of this recording carry in [`BlockHeader::tag`]: a part of the recording's number, never 0. 0 where
+    /// the recording has no number.
+    #[cfg(feature = "std")]
+    pub(crate) fn tag(&self) -> u16 {
+        let [a, b, c, d] = crate::checksum::of(&self.id.to_le_bytes()).to_le_bytes();
+        match (self.id, u16::from_le_bytes([a ^ c, b ^ d])) {
+            (0, _) => 0,
+            (_, 0) => 1,
+            (_, tag) => tag,
+        }
+    }
+
     pub(crate) fn encode(&self) -> [u8; FILE_HEADER] {
         let mut bytes = [0; FILE_HEADER];
         put(&mut bytes, 0, &MAGIC);
@@ -150,6 +165,9 @@ pub struct BlockHeader {
     pub kind: BlockKind,
     /// How it is stored.
     pub codec: Codec,
+    /// Which recording it is of: a part of the recording's number, so that a block that strayed from one file into another
+    /// is seen. 0 where its writer did not say.
+    pub tag: u16,
     /// Bytes behind the header, without the padding to a multiple of 8.
     pub stored: u32,
     /// Bytes after decompression.
@@ -178,6 +196,7 @@ impl BlockHeader {
         Self {
             kind,
             codec: Codec::None,
+            tag: 0,
             stored: length,
             raw: length,
             lane: 0,
@@ -202,6 +221,7 @@ impl BlockHeader {
         let mut bytes = [0; BLOCK_HEADER];
         put(&mut bytes, 0, &BLOCK_MAGIC);
         put(&mut bytes, 4, &[self.kind.code(), self.codec.code()]);
+        put(&mut bytes, 6, &self.tag.to_le_bytes());
         put(&mut bytes, 8, &self.stored.to_le_bytes());
         put(&mut bytes, 12, &self.raw.to_le_bytes());
         put(&mut bytes, 16, &self.lane.to_le_bytes());
@@ -224,6 +244,7 @@ impl BlockHeader {
             || Self {
                 kind: BlockKind::from_code(bytes[4]),
                 codec: Codec::from_code(bytes[5]),
+                tag: u16_at(bytes, 6),
                 stored: u32_at(bytes, 8),
                 raw: u32_at(bytes, 12),
                 lane: u32_at(bytes, 16),

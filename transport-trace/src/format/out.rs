@@ -34,6 +34,8 @@ pub(crate) struct Out<W> {
     taken: usize,
     /// Where the next block goes.
     offset: u64,
+    /// What every block carries of the recording's number.
+    tag: u16,
     blocks: Vec<(u64, BlockHeader)>,
 }
 
@@ -53,8 +55,7 @@ impl<W: Write> Out<W> {
             major: MAJOR,
             minor: MINOR,
             id,
-        }
-        .encode();
+        };
         Self {
             sink,
             compression,
@@ -63,7 +64,8 @@ impl<W: Write> Out<W> {
                 Compression::Zstd(level) => zstd::bulk::Compressor::new(level).ok(),
                 _ => None,
             },
-            pending: header.to_vec(),
+            tag: header.tag(),
+            pending: header.encode().to_vec(),
             taken: 0,
             offset: super::FILE_HEADER as u64,
             blocks: Vec::new(),
@@ -104,6 +106,7 @@ impl<W: Write> Out<W> {
         let body = start.saturating_add(super::BLOCK_HEADER);
         self.pending.resize(body, 0);
         header.codec = Codec::None;
+        header.tag = self.tag;
         if matches!(header.kind, BlockKind::Data) {
             header.codec = self.compress(raw, body);
         }
@@ -171,9 +174,17 @@ impl<W: Write> Out<W> {
     }
 
     pub(crate) fn queue_lane(&mut self, lane: u32, name: &str) {
+        self.queue_lane_from(lane, name, 0);
+    }
+
+    /// Takes the name of a lane whose calls are left out up to this index.
+    pub(crate) fn queue_lane_from(&mut self, lane: u32, name: &str, first_index: u64) {
         let mut body = Vec::new();
         body.text(name);
-        self.queue_plain(BlockKind::Lane, lane, &body);
+        let mut header = BlockHeader::plain(BlockKind::Lane, 0, 0);
+        header.lane = lane;
+        header.first_index = first_index;
+        self.queue(header, &body);
     }
 
     /// Takes an index over all blocks so far.

@@ -48,6 +48,9 @@ pub(crate) mod shape {
     pub(crate) const LINKED_READ_WRITE: u8 = 6;
     pub(crate) const LINKED_PAGES: u8 = 7;
     pub(crate) const LINKED_ADDRESS: u8 = 8;
+    /// The last one that this version knows.
+    #[cfg(feature = "std")]
+    pub(crate) const LAST: u8 = LINKED_ADDRESS;
 
     /// Whether the hypervisor may write a block of an argument of this shape.
     pub(crate) const fn written(shape: u8) -> bool {
@@ -80,6 +83,9 @@ pub(crate) const PAGES_HEAD: usize = 24;
 pub(crate) const PAGES_LATE: u8 = 0x80;
 /// In the byte of the look: a word behind the head says which it was.
 pub(crate) const PAGES_MANY_LOOKS: u8 = 0xff;
+/// Bytes of a page.
+#[cfg(feature = "std")]
+pub(crate) const PAGE: usize = 4096;
 /// The most words that a record may have.
 pub(crate) const MAX_WORDS: usize = 0x00ff_ffff;
 /// The most bytes of each text of a failure.

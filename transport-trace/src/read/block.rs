@@ -23,6 +23,10 @@ pub struct BlockEntry {
     pub first_position: u64,
     /// Whether its records stand in a later block again, finished.
     pub superseded: bool,
+    /// Why the block does not belong where it stands, where it does not: its records are not read then.
+    pub misplaced: Option<Defect>,
+    /// Which of the recordings that were joined to this file it is of.
+    pub(crate) section: u32,
 }
 
 impl BlockEntry {
@@ -100,6 +104,10 @@ impl<'b> Views<'b> {
         }
     }
     /// The bytes that are still to be read.
+    pub(crate) const fn bytes(&self) -> &'b [u8] {
+        self.rest
+    }
+    /// How many bytes are still to be read.
     #[must_use]
     pub const fn remaining(&self) -> usize {
         self.rest.len()

@@ -6,6 +6,8 @@
 
 mod block;
 mod entries;
+mod merged;
+mod order;
 pub mod recover;
 mod scan;
 mod source;
@@ -14,11 +16,13 @@ mod verify;
 mod view;
 
 pub use block::{BlockEntry, Buffer, Malformed, RecordRef, RecordRefs, Views};
-pub use entries::{Entries, Merged};
+pub use entries::Entries;
+pub use merged::Merged;
 pub(crate) use scan::encode_index;
 pub use source::Source;
 pub use trace::{Lane, OpenError, Trace};
 pub use verify::Report;
+pub(crate) use view::split;
 pub use view::{
     AfterView, ArgumentView, CallView, LinkView, LostView, MemoryView, OutcomeView, PagesView,
     TargetView, View,

@@ -1,17 +1,24 @@
 //! Finds the blocks of a file: from its index, or from the blocks' headers, past whatever is broken.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 
 use super::block::{BlockEntry, Buffer};
+use super::order;
 use super::source::{Source, read_full};
 use crate::entry::{Damaged, Defect};
 use crate::format::{
-    BLOCK_HEADER, BLOCK_MAGIC, BlockHeader, BlockKind, FILE_HEADER, INDEX_MAGIC, MAX_BLOCK, u64_at,
+    BLOCK_HEADER, BLOCK_MAGIC, BlockHeader, BlockKind, FILE_HEADER, FileHeader, INDEX_MAGIC,
+    MAX_BLOCK, u64_at,
 };
 
 /// Bytes that are looked through at once for the next block.
 const WINDOW: usize = 1 << 16;
+/// How many times the file's length is summed at most, to find out where blocks start.
+const SUMMED: u64 = 4;
+/// The most blocks and damaged stretches that are kept track of. A file of nothing but headers would take more memory than
+/// it has bytes.
+const MAX_FOUND: usize = 1 << 24;
 /// Bytes of an entry of the index.
 const INDEX_ENTRY: usize = 8 + BLOCK_HEADER;
 
@@ -26,6 +33,12 @@ pub(crate) struct Found {
     pub(crate) entries: u64,
     /// Whether the last block is an index: the recording was finished.
     pub(crate) finished: bool,
+    /// The places of each lane's blocks in `blocks`, of those whose entries are shown.
+    pub(crate) of_lane: HashMap<u32, Vec<usize>>,
+    /// Where lanes start.
+    pub(crate) starts: order::Starts,
+    /// Whether the last damaged stretch is the file's end, where the rest of a block may follow.
+    open_end: bool,
 }
 
 impl Found {
@@ -44,29 +57,37 @@ impl Found {
             header,
             first_position: 0,
             superseded: false,
+            misplaced: None,
+            section: 0,
         });
     }
 
-    /// Numbers the entries, and hides announcements whose call stands in a later block.
-    pub(crate) fn number(&mut self) {
-        let mut later: HashMap<u32, ()> = HashMap::new();
+    /// Finds blocks in wrong places, hides announcements whose call stands in a later block, and numbers the entries.
+    pub(crate) fn number(&mut self, header: &FileHeader) {
+        self.starts = order::place(&mut self.blocks, header);
+        let mut later: HashSet<(u32, u32)> = HashSet::new();
         for block in self.blocks.iter_mut().rev() {
+            let lane = (block.section, block.header.lane);
             match block.header.kind {
+                _ if block.misplaced.is_some() => {}
                 BlockKind::Data if block.header.calls != 0 => {
-                    later.insert(block.header.lane, ());
+                    later.insert(lane);
                 }
-                BlockKind::Announce => {
-                    // Only the last announcement of a lane can be of a call that never returned.
-                    block.superseded = later.insert(block.header.lane, ()).is_some();
-                }
+                // Only the last announcement of a lane can be of a call that never returned.
+                BlockKind::Announce => block.superseded = !later.insert(lane),
                 _ => {}
             }
         }
         self.entries = 0;
-        for block in &mut self.blocks {
+        self.of_lane.clear();
+        for (place, block) in self.blocks.iter_mut().enumerate() {
             block.first_position = self.entries;
             if has_entries(block) {
                 self.entries = self.entries.saturating_add(u64::from(block.header.entries));
+                self.of_lane
+                    .entry(block.header.lane)
+                    .or_default()
+                    .push(place);
             }
         }
     }
@@ -81,15 +102,34 @@ pub(crate) const fn has_entries(block: &BlockEntry) -> bool {
 /// there only in part is damage then.
 pub(crate) fn scan(source: &dyn Source, found: &mut Found, last: bool) -> io::Result<()> {
     let length = source.length()?;
+    let mut summed = 0;
+    if std::mem::take(&mut found.open_end)
+        && let Some(end) = found.damage.pop()
+    {
+        found.end = end.offset;
+    }
     while found.end < length {
         let offset = found.end;
+        if found.blocks.len().saturating_add(found.damage.len()) >= MAX_FOUND {
+            found.damage.push(Damaged {
+                offset,
+                length: length.saturating_sub(offset),
+                defect: Defect::TooMany,
+                lane: None,
+                entries: None,
+            });
+            found.finished = false;
+            found.end = length;
+            break;
+        }
         match header_at(source, offset, length)? {
             Some(header) if complete(offset, &header, length) => found.push(offset, header),
             cut => {
-                let next = resync(source, offset.saturating_add(1), length)?;
+                let next = resync(source, offset.saturating_add(1), length, &mut summed)?;
                 if next.is_none() && !last {
                     break;
                 }
+                found.open_end = next.is_none();
                 let until = next.unwrap_or(length);
                 let cut = cut.filter(fits);
                 found.damage.push(Damaged {
@@ -135,8 +175,17 @@ fn header_at(source: &dyn Source, offset: u64, length: u64) -> io::Result<Option
         .flatten())
 }
 
-/// The next offset at which a whole block starts. Any offset will do: a serial line may have lost an odd number of bytes.
-pub(crate) fn resync(source: &dyn Source, from: u64, length: u64) -> io::Result<Option<u64>> {
+/// Looks for the next offset at which a whole block starts. Any offset will do: a serial line may have lost an odd number of
+/// bytes.
+///
+/// A block is believed there when its bytes have the right checksum too: an index is full of headers of blocks, and memory
+/// of a call may hold a trace. That takes no longer than reading the file a few times; behind that the header is enough.
+fn resync(
+    source: &dyn Source,
+    from: u64,
+    length: u64,
+    summed: &mut u64,
+) -> io::Result<Option<u64>> {
     let left = usize::try_from(length.saturating_sub(from)).unwrap_or(WINDOW);
     let mut window = vec![0; left.min(WINDOW)];
     let mut base = from;
@@ -148,6 +197,10 @@ pub(crate) fn resync(source: &dyn Source, from: u64, length: u64) -> io::Result<
                 let at = base.saturating_add(u64::try_from(step).unwrap_or(0));
                 if let Some(header) = header_at(source, at, length)?
                     && complete(at, &header, length)
+                    && (*summed > length.saturating_mul(SUMMED) || {
+                        *summed = summed.saturating_add(header.span());
+                        body_is_right(source, at, &header)?
+                    })
                 {
                     return Ok(Some(at));
                 }
@@ -161,6 +214,42 @@ pub(crate) fn resync(source: &dyn Source, from: u64, length: u64) -> io::Result<
         base = base.saturating_add(u64::try_from(step).unwrap_or(u64::MAX));
     }
     Ok(None)
+}
+
+/// Whether the bytes behind a header have its checksum.
+fn body_is_right(source: &dyn Source, at: u64, header: &BlockHeader) -> io::Result<bool> {
+    let mut at = at.saturating_add(BLOCK_HEADER as u64);
+    let mut left = usize::try_from(header.stored).unwrap_or(usize::MAX);
+    let mut bytes = vec![0; left.min(WINDOW)];
+    let mut crc = 0;
+    while left != 0 {
+        let part = bytes.get_mut(..left.min(WINDOW)).unwrap_or_default();
+        let count = read_full(source, at, part)?;
+        if count != part.len() {
+            return Ok(false);
+        }
+        crc = crate::checksum::append(crc, part);
+        left = left.saturating_sub(count);
+        at = at.saturating_add(u64::try_from(count).unwrap_or(u64::MAX));
+    }
+    Ok(crc == header.crc)
+}
+
+/// The entries of an index's body: offsets and headers. `None` where it is not one.
+pub(crate) fn decode_index(
+    body: &[u8],
+) -> Option<impl Iterator<Item = (u64, Option<BlockHeader>)>> {
+    let (entries, footer) = body.as_chunks::<INDEX_ENTRY>();
+    if footer.len() != 16 || footer.get(8..) != Some(&INDEX_MAGIC) {
+        return None;
+    }
+    Some(entries.iter().map(|entry| {
+        let header = entry
+            .get(8..)
+            .and_then(|header| header.first_chunk())
+            .and_then(BlockHeader::decode);
+        (u64_at(entry, 0), header)
+    }))
 }
 
 /// The body of an index over these blocks, to be written at `offset`.
@@ -189,15 +278,9 @@ pub(crate) fn from_index(source: &dyn Source, buffer: &mut Buffer) -> Option<Fou
         return None;
     }
     let body = buffer.load(source, offset, &header).ok()?;
-    let (entries, rest) = body.as_chunks::<INDEX_ENTRY>();
-    if rest.len() != 16 {
-        return None;
-    }
     let mut found = Found::new();
-    for entry in entries {
-        let (offset, header) = entry.split_first_chunk::<8>()?;
-        let offset = u64::from_le_bytes(*offset);
-        let header = BlockHeader::decode(header.first_chunk()?)?;
+    for (offset, header) in decode_index(body)? {
+        let header = header?;
         // An index that leaves something out is of no use.
         if offset != found.end || !fits(&header) {
             return None;

@@ -1,5 +1,6 @@
 //! An opened trace.
 
+use std::collections::{HashMap, hash_map};
 use std::fmt;
 use std::fs::File;
 use std::io;
@@ -7,12 +8,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::block::{BlockEntry, Buffer, Views};
-use super::entries::{Entries, Merged};
+use super::entries::Entries;
+use super::merged::Merged;
+use super::order::Starts;
 use super::scan::{Found, from_index, has_entries, scan};
 use super::source::{Source, read_full};
 use crate::clock::{ClockInfo, ClockPoint};
 use crate::entry::{Call, Damaged, Defect, Entry};
-use crate::format::{BLOCK_MAGIC, BlockKind, FILE_HEADER, FileHeader, MAGIC, MAJOR, MINOR};
+use crate::format::{
+    BLOCK_MAGIC, BlockKind, FILE_HEADER, FileHeader, MAGIC, MAJOR, MAX_SCHEMA, MINOR,
+};
 use crate::get::Get;
 use crate::schema::Schema;
 
@@ -26,6 +31,8 @@ pub struct Trace {
     schema: Arc<Schema>,
     clock: ClockInfo,
     lanes: Vec<Lane>,
+    /// Where each lane is in `lanes`.
+    lane_places: HashMap<u32, usize>,
 }
 
 /// A lane of a trace.
@@ -119,7 +126,7 @@ impl Trace {
             scan(&*source, &mut found, true)?;
             found
         };
-        found.number();
+        found.number(&header);
         let mut trace = Self {
             source,
             header,
@@ -128,6 +135,7 @@ impl Trace {
             schema: Arc::default(),
             clock: ClockInfo::default(),
             lanes: Vec::new(),
+            lane_places: HashMap::new(),
         };
         trace.describe(0, &mut buffer);
         Ok(trace)
@@ -151,7 +159,16 @@ impl Trace {
             if !wanted {
                 continue;
             }
-            let understood = match buffer.load(&*self.source, block.offset, &block.header) {
+            let body = match block.misplaced {
+                Some(defect) => Err(defect),
+                None if block.header.kind == BlockKind::Schema
+                    && usize::try_from(block.header.raw).is_ok_and(|raw| raw > MAX_SCHEMA) =>
+                {
+                    Err(Defect::TooLarge)
+                }
+                None => buffer.load(&*self.source, block.offset, &block.header),
+            };
+            let understood = match body {
                 Err(defect) => Err(defect),
                 Ok(body) => match block.header.kind {
                     BlockKind::Schema => crate::schema::decode(body).map(|schema| {
@@ -160,7 +177,8 @@ impl Trace {
                     }),
                     BlockKind::Lane => Get::new(body).text().map(|name| {
                         let id = block.header.lane;
-                        if !self.lanes.iter().any(|lane| lane.id == id) {
+                        if let hash_map::Entry::Vacant(place) = self.lane_places.entry(id) {
+                            place.insert(self.lanes.len());
                             self.lanes.push(Lane { id, name });
                         }
                     }),
@@ -192,7 +210,7 @@ impl Trace {
         if self.found.blocks.len() == before {
             return Ok(false);
         }
-        self.found.number();
+        self.found.number(&self.header);
         self.describe(before, &mut Buffer::default());
         Ok(true)
     }
@@ -224,9 +242,9 @@ impl Trace {
     /// A lane's name; `lane 3` where it is not known.
     #[must_use]
     pub fn lane_name(&self, id: u32) -> String {
-        self.lanes
-            .iter()
-            .find(|lane| lane.id == id)
+        self.lane_places
+            .get(&id)
+            .and_then(|place| self.lanes.get(*place))
             .map_or_else(|| format!("lane {id}"), |lane| lane.name.clone())
     }
 
@@ -276,6 +294,19 @@ impl Trace {
         self.found.damage.iter().chain(&self.descriptions)
     }
 
+    /// The places in [`blocks`](Self::blocks) of a lane's blocks of records.
+    pub(crate) fn places(&self, lane: u32) -> &[usize] {
+        self.found
+            .of_lane
+            .get(&lane)
+            .map(Vec::as_slice)
+            .unwrap_or_default()
+    }
+
+    pub(crate) const fn starts(&self) -> &Starts {
+        &self.found.starts
+    }
+
     pub(crate) fn gaps(&self) -> &[Damaged] {
         &self.found.damage
     }
@@ -290,6 +321,9 @@ impl Trace {
         buffer: &'b mut Buffer,
     ) -> Result<Views<'b>, Damaged> {
         let header = &block.header;
+        if let Some(defect) = block.misplaced {
+            return Err(block.damaged(defect));
+        }
         match buffer.load(&*self.source, block.offset, header) {
             Ok(bytes) => Ok(Views::new(header.lane, header.first_index, bytes)),
             Err(defect) => Err(block.damaged(defect)),

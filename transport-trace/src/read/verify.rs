@@ -1,16 +1,16 @@
 //! Looks at every byte of a trace.
 
-use std::collections::HashMap;
 use std::io;
 
-use super::block::Buffer;
-use super::scan::{Found, has_entries, scan};
+use super::block::{BlockEntry, Buffer, Views};
+use super::order::Order;
+use super::scan::{Found, decode_index, has_entries, scan};
 use super::source::read_full;
 use super::trace::Trace;
 use super::view::View;
-use crate::entry::{Damaged, Defect, LossCause, Lost};
+use crate::entry::{Damaged, Defect, Lost};
 use crate::format::record::checks;
-use crate::format::{ALIGN, BLOCK_HEADER};
+use crate::format::{ALIGN, BLOCK_HEADER, BlockKind, FILE_HEADER, u64_at};
 
 /// What is in a trace, and what is wrong with it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -44,7 +44,7 @@ impl Report {
 }
 
 impl Trace {
-    /// Checks every header, block and record.
+    /// Checks every header, block and record, and whether they are those that were written, in their order.
     ///
     /// # Errors
     /// As the storage says.
@@ -64,91 +64,153 @@ impl Trace {
         // The index is not believed here.
         let mut found = Found::new();
         scan(self.source(), &mut found, true)?;
-        found.number();
+        found.number(&self.header());
         report.finished = found.finished;
         report.damaged.extend(found.damage.iter().cloned());
+        let at_start = |damaged: &&Damaged| damaged.offset == 0;
         report
             .damaged
-            .extend(self.damage().filter(|damaged| damaged.offset == 0).cloned());
+            .extend(self.damage().filter(at_start).cloned());
+        let mut gaps = found.damage.iter().peekable();
         let mut buffer = Buffer::default();
-        let mut expected: HashMap<u32, u64> = HashMap::new();
-        for block in &found.blocks {
+        let mut order = Order::from_the_start();
+        let mut clock = (0_u32, 0_u64);
+        for (place, block) in found.blocks.iter().enumerate() {
             progress(block.offset);
+            while let Some(gap) = gaps.next_if(|gap| gap.offset < block.offset) {
+                order.forget(gap.lane);
+            }
             report.blocks = report.blocks.saturating_add(1);
             if let Err(defect) = padding(self, block.offset, block.header.stored) {
                 report.damaged.push(block.damaged(defect));
             }
             let header = &block.header;
-            let mut views = match self.load(block, &mut buffer) {
+            let shown = has_entries(block);
+            let views = match self.load(block, &mut buffer) {
                 Ok(views) => views,
                 Err(damaged) => {
-                    if has_entries(block) {
-                        expected.remove(&header.lane);
+                    if shown && block.misplaced.is_none() {
+                        order.forget(Some(header.lane));
                     }
                     report.damaged.push(damaged);
                     continue;
                 }
             };
-            if !has_entries(block) {
+            if header.kind == BlockKind::Clock {
+                let now = (block.section, u64_at(views.bytes(), 8));
+                if now < clock {
+                    report.damaged.push(block.damaged(Defect::Order));
+                }
+                clock = now;
+            }
+            if header.kind == BlockKind::Index
+                && !index_is_right(views.bytes(), found.blocks.get(..place).unwrap_or_default())
+            {
+                report.damaged.push(block.damaged(Defect::Index));
+            }
+            if !shown {
                 continue;
             }
-            if let Some(missing) = expected
-                .get(&header.lane)
-                .and_then(|expected| header.first_index.checked_sub(*expected))
-                .filter(|missing| *missing != 0)
-            {
-                report.gaps.push(Lost {
-                    lane: header.lane,
-                    index: header.first_index.saturating_sub(missing),
-                    count: missing,
-                    cause: LossCause::Damaged,
-                    first: 0,
-                    last: header.first_ticks,
-                });
-            }
-            let mut next = header.first_index;
-            let (mut seen, mut calls, mut bad) = (0_u32, 0_u32, 0_u32);
-            while let Some(record) = views.next_record() {
-                seen = seen.saturating_add(1);
-                match record {
-                    Ok((index, view, bytes)) if checks(bytes) => {
-                        next = index.saturating_add(view.indices());
-                        match view {
-                            View::Call(call) => {
-                                calls = calls.saturating_add(1);
-                                report.unfinished = report
-                                    .unfinished
-                                    .saturating_add(u64::from(call.duration.is_none()));
-                            }
-                            View::Lost(lost) => {
-                                report.lost = report.lost.saturating_add(lost.count);
-                            }
-                            View::Pages(_) | View::Unknown(..) => {}
-                        }
-                    }
-                    _ => bad = bad.saturating_add(1),
+            match order.enter(block, &found.starts) {
+                Ok(missing) => report.gaps.extend(missing),
+                Err(defect) => {
+                    report.damaged.push(block.damaged(defect));
+                    continue;
                 }
             }
-            report.entries = report
-                .entries
-                .saturating_add(u64::from(seen.saturating_sub(bad)));
-            report.calls = report.calls.saturating_add(u64::from(calls));
-            if bad != 0 || seen != header.entries {
-                report.damaged.push(Damaged {
-                    entries: Some(header.entries.saturating_sub(seen).max(bad)),
-                    ..block.damaged(Defect::Record)
-                });
+            match report.take(block, views) {
+                Some(next) => order.leave(header.lane, next),
+                None => order.forget(Some(header.lane)),
             }
-            expected.insert(header.lane, next);
         }
-        let descriptions: Vec<_> = self
+        let descriptions = self
             .damage()
-            .filter(|damaged| damaged.defect == Defect::Description)
-            .cloned()
-            .collect();
-        report.damaged.extend(descriptions);
+            .filter(|damaged| damaged.defect == Defect::Description);
+        report.damaged.extend(descriptions.cloned());
         Ok(report)
     }
+}
+
+impl Report {
+    /// Checks the records of a block, and its header against them. The index behind them, where all could be read.
+    fn take(&mut self, block: &BlockEntry, mut views: Views<'_>) -> Option<u64> {
+        let header = &block.header;
+        let mut next = header.first_index;
+        let (mut seen, mut calls, mut unknown, mut bad) = (0_u32, 0_u32, 0_u32, 0_u32);
+        let mut told = true;
+        while let Some(record) = views.next_record() {
+            seen = seen.saturating_add(1);
+            let Ok((index, view, bytes)) = record else {
+                bad = bad.saturating_add(1);
+                continue;
+            };
+            if !checks(bytes) {
+                bad = bad.saturating_add(1);
+                continue;
+            }
+            next = index.saturating_add(view.indices());
+            match view {
+                View::Call(call) => {
+                    calls = calls.saturating_add(1);
+                    self.unfinished = self
+                        .unfinished
+                        .saturating_add(u64::from(call.duration.is_none()));
+                    // A time of 0 is none.
+                    let times = header.first_ticks..=header.last_ticks;
+                    told &= call.enter == 0 || times.contains(&call.enter);
+                    told &= header.call_bits & (1 << (call.id % 32)) != 0;
+                }
+                View::Lost(lost) => self.lost = self.lost.saturating_add(lost.count),
+                View::Unknown(..) => {
+                    unknown = unknown.saturating_add(u32::from(view.indices() != 0));
+                }
+                View::Pages(_) => {}
+            }
+        }
+        let good = seen.saturating_sub(bad);
+        self.entries = self.entries.saturating_add(u64::from(good));
+        self.calls = self.calls.saturating_add(u64::from(calls));
+        if bad != 0 || seen != header.entries {
+            self.damaged.push(Damaged {
+                entries: Some(header.entries.saturating_sub(seen).max(bad)),
+                ..block.damaged(Defect::Record)
+            });
+            return None;
+        }
+        if !told || header.calls != calls.saturating_add(unknown) {
+            self.damaged.push(block.damaged(Defect::Summary));
+        }
+        Some(next)
+    }
+}
+
+/// Whether an index tells of exactly these blocks before it. That of a file that was joined to this one counts from its own
+/// start, which is its schema block, behind a header that was left out.
+fn index_is_right(body: &[u8], before: &[BlockEntry]) -> bool {
+    let Some(count) = decode_index(body).map(Iterator::count) else {
+        return false;
+    };
+    let Some(told) = before
+        .len()
+        .checked_sub(count)
+        .and_then(|start| before.get(start..))
+    else {
+        return false;
+    };
+    let moved = told
+        .first()
+        .map_or(0, |first| first.offset.wrapping_sub(FILE_HEADER as u64));
+    let starts = (moved == 0 && !told.is_empty())
+        || before.is_empty()
+        || told
+            .first()
+            .is_some_and(|first| first.header.kind == BlockKind::Schema && first.section != 0);
+    starts
+        && decode_index(body).is_some_and(|mut entries| {
+            told.iter().all(|block| {
+                entries.next() == Some((block.offset.wrapping_sub(moved), Some(block.header)))
+            })
+        })
 }
 
 /// Whether what fills a block up to the next is zero.

@@ -9,7 +9,7 @@ use crate::entry::{
     Target, Unknown, When,
 };
 use crate::format::record::{
-    CALL_HEAD, LOST_LENGTH, PAGES_HEAD, PAGES_LATE, PAGES_MANY_LOOKS, failure, kind, padded,
+    CALL_HEAD, LOST_LENGTH, PAGE, PAGES_HEAD, PAGES_LATE, PAGES_MANY_LOOKS, failure, kind, padded,
     parse_word, shape,
 };
 use crate::format::{MAX_BLOCK, u16_at, u32_at, u64_at};
@@ -25,7 +25,8 @@ pub enum View<'r> {
     Lost(LostView),
     /// A change in a watched page.
     Pages(PagesView<'r>),
-    /// A record of a kind that this version does not know.
+    /// A record of a kind that this version does not know, or with something in it that decides where the rest stands
+    /// and that this version does not know (the shape of an argument; the point at which a page was looked at).
     Unknown(u8, &'r [u8]),
 }
 
@@ -188,6 +189,11 @@ impl<'r> View<'r> {
     pub(crate) fn parse(record: &'r [u8]) -> Option<Self> {
         match *record.get(7)? {
             kind @ (kind::ENTERED | kind::RETURNED | kind::FAILED) => {
+                let shapes = record.get(42..44)?;
+                if shapes.iter().any(|shape| *shape > shape::LAST) {
+                    // What stands where in it, only a newer version knows.
+                    return (record.len() >= CALL_HEAD).then_some(Self::Unknown(kind, record));
+                }
                 CallView::parse(record, kind).map(Self::Call)
             }
             kind::LOST if record.len() >= LOST_LENGTH => Some(Self::Lost(LostView {
@@ -206,7 +212,8 @@ impl<'r> View<'r> {
                     when: match point & !PAGES_LATE {
                         0 => When::Enter,
                         1 => When::Exit,
-                        _ => When::Note,
+                        2 => When::Note,
+                        _ => return Some(Self::Unknown(kind::PAGES, record)),
                     },
                     look: match look {
                         PAGES_MANY_LOOKS => bytes.word()?,
@@ -268,6 +275,7 @@ impl<'r> View<'r> {
             }),
             Self::Unknown(kind, bytes) => Entry::Unknown(Unknown {
                 lane,
+                index,
                 kind: *kind,
                 bytes: bytes.to_vec(),
             }),
@@ -283,7 +291,7 @@ impl<'r> PagesView<'r> {
             let (offset, length) = halves(parts.word()?);
             let length = usize::try_from(length).ok()?;
             let end = usize::try_from(offset).ok()?.checked_add(length)?;
-            if end > 4096 {
+            if end > PAGE {
                 return None;
             }
             Some((offset, parts.bytes(length)?, parts.bytes(length)?))
@@ -480,7 +488,9 @@ fn to_failure(code: u8, detail: u8, first: &[u8], second: &[u8]) -> Failure {
         failure::LOST => Failure::Lost(text(first)),
         code => Failure::Other {
             code,
+            detail,
             text: text(first),
+            more: text(second),
         },
     }
 }

@@ -7,28 +7,32 @@ use hypercall_core::schema::Role;
 
 use super::{
     Call, Code, Field, Interface, Kind, Link, LinkTarget, Name, Register, ResultKind, Schema,
-    Struct,
+    Struct, limits,
 };
 use crate::get::Get;
 
 /// How deep kinds may nest.
 const DEPTH: usize = 16;
+/// How many interfaces there may be: a call's id is counted through them.
+const INTERFACES: u16 = 256;
 
 /// Reads a schema. `None` when the frame of it does not hold; a call whose inside cannot be read is kept with its name.
 pub(crate) fn decode(bytes: &[u8]) -> Option<Schema> {
     let mut from = Get::new(bytes);
     let mut schema = Schema::default();
-    for _ in 0..from.u16()? {
-        let name = from.text()?;
+    let interfaces = from.u16().filter(|count| *count <= INTERFACES)?;
+    for _ in 0..interfaces {
+        let name = from.name()?;
         let interface: Arc<str> = name.as_str().into();
         let mut calls: Vec<Arc<Call>> = Vec::new();
         for index in 0..from.u16()? {
             let length = usize::try_from(from.u32()?).ok()?;
-            let mut body = Get::new(from.take(length)?);
+            let bytes = from.take(length)?;
+            let mut body = Get::new(bytes);
             let mut call = Call {
                 interface: Arc::clone(&interface),
                 index: usize::from(index),
-                name: body.text()?,
+                name: body.name()?,
                 number: body.u64()?,
                 selector: None,
                 registers: [Register::Unused, Register::Unused],
@@ -36,8 +40,13 @@ pub(crate) fn decode(bytes: &[u8]) -> Option<Schema> {
                 hints: Vec::new(),
                 codes: Arc::new([]),
                 complete: false,
+                raw: None,
             };
-            call.complete = rest_of_call(&mut body, &mut call, &calls).is_some();
+            let whole = rest_of_call(&mut body, &mut call, &calls).is_some();
+            call.complete = limits::keep(&mut call) && whole;
+            if !call.complete || body.strange || !body.is_empty() {
+                call.raw = Some(bytes.into());
+            }
             calls.push(Arc::new(call));
         }
         schema.interfaces.push(Interface { name, calls });
@@ -104,7 +113,10 @@ fn role(from: &mut Get<'_>) -> Option<Role> {
         3 => Role::Reserved,
         4 => Role::Volatile,
         5 => Role::Secret,
-        _ => Role::Plain,
+        known => {
+            from.strange |= known != 0;
+            Role::Plain
+        }
     })
 }
 
@@ -116,12 +128,12 @@ fn register(from: &mut Get<'_>) -> Option<Register> {
     Some(match from.u8()? {
         0 => Register::Unused,
         1 => Register::Value {
-            name: from.text()?,
+            name: from.name()?,
             kind: kind(from, DEPTH)?,
             role: role(from)?,
         },
         2 => Register::Block {
-            name: from.text()?,
+            name: from.name()?,
             direction: direction(from)?,
             kind: kind(from, DEPTH)?,
             size: size(from)?,
@@ -131,7 +143,7 @@ fn register(from: &mut Get<'_>) -> Option<Register> {
             },
         },
         3 => Register::Bytes {
-            name: from.text()?,
+            name: from.name()?,
             direction: direction(from)?,
         },
         _ => return None,
@@ -140,7 +152,7 @@ fn register(from: &mut Get<'_>) -> Option<Register> {
 
 fn link(from: &mut Get<'_>) -> Option<Link> {
     Some(Link {
-        name: from.text()?,
+        name: from.name()?,
         offset: size(from)?,
         target: match from.u8()? {
             0 => LinkTarget::Shared,
@@ -163,7 +175,7 @@ fn kind(from: &mut Get<'_>, depth: usize) -> Option<Kind> {
         1 => Kind::Signed,
         2 => Kind::Enum(names(from)?),
         3 => Kind::Flags(names(from)?),
-        4 => Kind::Id(from.text()?),
+        4 => Kind::Id(from.name()?),
         5 => Kind::Text,
         6 => Kind::Struct(Arc::new(structure(from, depth)?)),
         7 => Kind::Array {
@@ -179,7 +191,7 @@ fn names(from: &mut Get<'_>) -> Option<Arc<[Name]>> {
     let mut names = Vec::new();
     for _ in 0..from.u16()? {
         names.push(Name {
-            name: from.text()?,
+            name: from.name()?,
             value: from.u64()?,
         });
     }
@@ -188,21 +200,21 @@ fn names(from: &mut Get<'_>) -> Option<Arc<[Name]>> {
 
 fn structure(from: &mut Get<'_>, depth: usize) -> Option<Struct> {
     let mut structure = Struct {
-        name: from.text()?,
-        c_name: from.text()?,
+        name: from.name()?,
+        c_name: from.name()?,
         size: size(from)?,
         align: size(from)?,
         fields: Vec::new(),
     };
     for _ in 0..from.u16()? {
         structure.fields.push(Field {
-            name: from.text()?,
-            c_name: from.text()?,
+            name: from.name()?,
+            c_name: from.name()?,
             offset: size(from)?,
             size: size(from)?,
             kind: kind(from, depth)?,
             role: role(from)?,
-            units: from.text()?,
+            units: from.name()?,
         });
     }
     Some(structure)

@@ -1,6 +1,8 @@
 //! Writes a schema that was read from a file: the same bytes that the recorder wrote from the compiled interface.
 
-use super::{Call, Kind, Link, LinkTarget, Name, Register, ResultKind, Schema, Struct};
+use std::collections::HashMap;
+
+use super::{Call, Code, Kind, Link, LinkTarget, Name, Register, ResultKind, Schema, Struct};
 use crate::wire::{Put, direction_code, role_code};
 
 /// The body of a schema block.
@@ -10,14 +12,19 @@ pub(crate) fn encode(schema: &Schema) -> Vec<u8> {
     for interface in &schema.interfaces {
         out.text(&interface.name);
         out.u16(interface.calls.len());
+        let mut codes: HashMap<&[Code], usize> = HashMap::new();
         for (index, call) in interface.calls.iter().enumerate() {
-            let same = interface
-                .calls
-                .iter()
-                .position(|other| other.codes == call.codes)
-                .unwrap_or(index);
+            let same = *codes.entry(&call.codes).or_insert(index);
             let mut body = Vec::new();
-            one_call(&mut body, call, index, same);
+            match &call.raw {
+                // It may name another call, which stands at its place as long as this one does.
+                Some(raw) if call.index == index => body.bytes(raw),
+                _ if call.complete => one_call(&mut body, call, index, same),
+                _ => {
+                    body.text(&call.name);
+                    body.u64(call.number);
+                }
+            }
             out.u32(body.len());
             out.bytes(&body);
         }

@@ -5,6 +5,7 @@
 
 mod decode;
 mod encode;
+mod limits;
 
 use std::sync::Arc;
 
@@ -118,6 +119,9 @@ pub struct Call {
     /// Whether all of the description could be read. A newer minor version may say things that this one cannot read; the
     /// name and the number hold all the same.
     pub complete: bool,
+    /// The description as it stands in the file, where it says something that this version does not know. It is written
+    /// again as it is, as long as the call stays at its place in the interface.
+    pub raw: Option<Arc<[u8]>>,
 }
 
 impl Call {
@@ -252,7 +256,7 @@ pub enum ResultKind {
 }
 
 /// An error code.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Code {
     /// RAX.
     pub code: i64,

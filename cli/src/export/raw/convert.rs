@@ -22,6 +22,11 @@ impl TryFrom<String> for Hex {
             .ok_or("bytes are an even number of hexadecimal digits")
     }
 }
+impl Hex {
+    pub(crate) fn into_bytes(self) -> Vec<u8> {
+        self.0
+    }
+}
 impl From<&[u8]> for Hex {
     fn from(bytes: &[u8]) -> Self {
         Self(bytes.to_vec())
@@ -184,7 +189,17 @@ macro_rules! failures {
                     From::Unsupported(why) => Self::Unsupported(why),
                     From::Unexpected(why) => Self::Unexpected(why),
                     From::Lost(why) => Self::Lost(why),
-                    From::Other { code, text } => Self::Other { code, text },
+                    From::Other {
+                        code,
+                        detail,
+                        text,
+                        more,
+                    } => Self::Other {
+                        code,
+                        detail,
+                        text,
+                        more,
+                    },
                 }
             }
         }
@@ -287,6 +302,7 @@ impl Unknown {
         Self {
             lane,
             lane_id: unknown.lane,
+            index: unknown.index,
             kind: unknown.kind,
             bytes: unknown.bytes.as_slice().into(),
         }
@@ -296,6 +312,7 @@ impl From<Unknown> for entry::Unknown {
     fn from(unknown: Unknown) -> Self {
         Self {
             lane: unknown.lane_id,
+            index: unknown.index,
             kind: unknown.kind,
             bytes: unknown.bytes.0,
         }

@@ -80,15 +80,26 @@ enum Outcome {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Failure {
-    Untranslatable { register: u8, nested: bool },
-    Layer { layer: String, reason: String },
+    Untranslatable {
+        register: u8,
+        nested: bool,
+    },
+    Layer {
+        layer: String,
+        reason: String,
+    },
     Crashed(String),
     Hung(String),
     Fault(u8),
     Unsupported(String),
     Unexpected(String),
     Lost(String),
-    Other { code: u8, text: String },
+    Other {
+        code: u8,
+        detail: u8,
+        text: String,
+        more: String,
+    },
 }
 
 /// Missing calls.
@@ -157,6 +168,7 @@ struct Run {
 pub struct Unknown {
     lane: String,
     lane_id: u32,
+    index: u64,
     kind: u8,
     bytes: Hex,
 }

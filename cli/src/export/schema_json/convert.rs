@@ -7,8 +7,8 @@ use hypercall_core::schema::Role;
 use hypercall_trace::schema as lib;
 
 use super::{
-    Call, Code, Field, Interface, Kind, Link, LinkTarget, Meaning, Register, ResultKind, Schema,
-    Struct, Way,
+    Call, Code, Field, Hex, Interface, Kind, Link, LinkTarget, Meaning, Register, ResultKind,
+    Schema, Struct, Way,
 };
 
 /// Structs inside structs, at most.
@@ -127,6 +127,7 @@ impl Interface {
                 hints: call.hints,
                 codes: call.codes.map_or_else(|| Arc::clone(&common), into_codes),
                 complete: call.complete,
+                raw: call.raw.map(|raw| raw.into_bytes().into()),
             }))
         });
         Ok(lib::Interface {
@@ -156,6 +157,7 @@ impl Call {
             hints: call.hints.clone(),
             codes: (own != common).then_some(own),
             complete: call.complete,
+            raw: call.raw.as_deref().map(Hex::from),
         }
     }
 }

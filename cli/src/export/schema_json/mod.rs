@@ -4,6 +4,8 @@ mod convert;
 
 use serde::{Deserialize, Serialize};
 
+use super::raw::Hex;
+
 /// A schema: its interfaces.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -38,6 +40,9 @@ struct Call {
     codes: Option<Vec<Code>>,
     #[serde(default = "yes", skip_serializing_if = "is_yes")]
     complete: bool,
+    /// The bytes of the description, where they say something that this version does not know.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    raw: Option<Hex>,
 }
 
 const fn yes() -> bool {

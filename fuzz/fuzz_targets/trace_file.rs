@@ -1,0 +1,64 @@
+//! A trace from anywhere: read in every way, in bounded memory. What is read of a damaged one was written; what is called
+//! clean is the same after it was written again.
+#![no_main]
+
+use arbitrary::Arbitrary;
+use hypercall_fuzz::consume::{is_part, nameless, read, really_read};
+use hypercall_fuzz::trace::{Edit, base, edited, entries, moves_blocks};
+use hypercall_trace::read::Trace;
+use libfuzzer_sys::fuzz_target;
+
+/// The largest block twice, and what is made of an input.
+#[global_allocator]
+static MEMORY: cap::Cap<std::alloc::System> = cap::Cap::new(std::alloc::System, 400 << 20);
+
+#[derive(Arbitrary, Debug)]
+enum Input {
+    /// Bytes, behind a right beginning or not.
+    Bytes { start: bool, bytes: Vec<u8> },
+    /// A recording, and what happened to it.
+    Edited {
+        codec: u8,
+        sealed: bool,
+        edits: Vec<Edit>,
+    },
+}
+
+fuzz_target!(|input: Input| {
+    let (bytes, true_ones) = match input {
+        Input::Bytes { start, mut bytes } => {
+            if start {
+                bytes.splice(0..0, base(0));
+            }
+            (bytes, false)
+        }
+        Input::Edited {
+            codec,
+            sealed,
+            edits,
+        } => {
+            let edits = edits.get(..8).unwrap_or(&edits);
+            // Checksums that were made right hide what happened, if it was more than that blocks moved.
+            let seen = !sealed || edits.iter().all(moves_blocks);
+            (edited(base(codec), edits, sealed), seen)
+        }
+    };
+    let Ok(trace) = Trace::from_bytes(bytes) else {
+        return;
+    };
+    let clean = read(&trace);
+    if true_ones {
+        let names = !trace.schema().interfaces.is_empty();
+        let as_read = |entry| if names { entry } else { nameless(entry) };
+        let written: Vec<_> = entries().into_iter().map(as_read).collect();
+        let read = really_read(&trace);
+        assert!(is_part(&read, &written), "{read:?}");
+        if clean && trace.is_finished() {
+            assert_eq!(
+                read.len(),
+                written.len(),
+                "records are missing, and nothing says so"
+            );
+        }
+    }
+});

@@ -1,0 +1,148 @@
+//! Whether blocks stand where they were written: of this recording, each call once, in order.
+//!
+//! A file that was put together wrongly (a block twice, two that changed places, one of another recording) has right checksums
+//! everywhere. What gives it away is that the indices of a lane only go up, and that each block says which recording it is of.
+//! A schema block starts a recording: behind the first one it is that of a file that was joined to this one, whose
+//! lanes count from 0 again.
+
+use std::collections::{HashMap, HashSet};
+
+use super::block::BlockEntry;
+use crate::entry::{Defect, LossCause, Lost};
+use crate::format::{BlockKind, FileHeader};
+
+/// The index that the first call of a lane has, by recording and lane, where that is not 0: a slice leaves out what comes
+/// before it.
+pub(crate) type Starts = HashMap<(u32, u32), u64>;
+
+/// Finds the blocks that stand in a wrong place, by their headers alone, and numbers the recordings of the file.
+pub(crate) fn place(blocks: &mut [BlockEntry], header: &FileHeader) -> Starts {
+    let mut starts = Starts::new();
+    let mut tag = header.tag();
+    let mut section = 0_u32;
+    let mut schemas = 0_u32;
+    let mut next: HashMap<u32, u64> = HashMap::new();
+    let mut without_calls: HashSet<(u32, u64, u32)> = HashSet::new();
+    for block in blocks {
+        let header = &block.header;
+        if header.kind == BlockKind::Schema {
+            schemas = schemas.saturating_add(1);
+            if schemas > 1 {
+                section = section.saturating_add(1);
+                tag = header.tag;
+                next.clear();
+                without_calls.clear();
+            }
+        }
+        block.section = section;
+        block.misplaced = if header.tag != 0 && tag != 0 && header.tag != tag {
+            Some(Defect::Foreign)
+        } else {
+            match header.kind {
+                BlockKind::Data | BlockKind::Announce => {
+                    let next = next.entry(header.lane).or_default();
+                    let again = header.kind == BlockKind::Data
+                        && header.calls == 0
+                        && !without_calls.insert((header.lane, header.first_index, header.crc));
+                    if header.first_index < *next || again {
+                        Some(Defect::Order)
+                    } else {
+                        if header.kind == BlockKind::Data {
+                            *next = header.first_index.saturating_add(header.calls.into());
+                        }
+                        None
+                    }
+                }
+                BlockKind::Lane if header.first_index != 0 => {
+                    starts.insert((section, header.lane), header.first_index);
+                    None
+                }
+                _ => None,
+            }
+        };
+    }
+    starts
+}
+
+/// Which index the next call of each lane has, where nothing is missing.
+#[derive(Debug)]
+pub(crate) struct Order {
+    section: u32,
+    known: HashMap<u32, Option<u64>>,
+    /// Of lanes that did not come up yet: 0 from the start of a recording; not known behind damage, or from the middle.
+    others: Option<u64>,
+}
+
+impl Order {
+    pub(crate) fn from_the_start() -> Self {
+        Self {
+            section: 0,
+            known: HashMap::new(),
+            others: Some(0),
+        }
+    }
+
+    /// From somewhere in a recording of the file.
+    pub(crate) fn from_the_middle(section: u32) -> Self {
+        Self {
+            section,
+            others: None,
+            ..Self::from_the_start()
+        }
+    }
+
+    /// Goes on to a block: the calls that are missing before it, which no damaged stretch stands for.
+    ///
+    /// # Errors
+    /// [`Defect::Order`] where its calls came already.
+    pub(crate) fn enter(
+        &mut self,
+        block: &BlockEntry,
+        starts: &Starts,
+    ) -> Result<Option<Lost>, Defect> {
+        let header = &block.header;
+        if block.section != self.section {
+            *self = Self {
+                section: block.section,
+                ..Self::from_the_start()
+            };
+        }
+        let expected = self.known.get(&header.lane).copied().unwrap_or_else(|| {
+            let start = starts.get(&(block.section, header.lane)).copied();
+            self.others.map(|first| start.unwrap_or(first))
+        });
+        let Some(expected) = expected else {
+            return Ok(None);
+        };
+        match header.first_index.checked_sub(expected) {
+            None => Err(Defect::Order),
+            Some(0) => Ok(None),
+            Some(missing) => Ok(Some(Lost {
+                lane: header.lane,
+                index: expected,
+                count: missing,
+                cause: LossCause::Damaged,
+                first: 0,
+                last: header.first_ticks,
+            })),
+        }
+    }
+
+    /// The block is read; the next call of its lane has this index.
+    pub(crate) fn leave(&mut self, lane: u32, next: u64) {
+        self.known.insert(lane, Some(next));
+    }
+
+    /// Calls of this lane, or of any, may be in a damaged stretch: nobody knows which index is the next.
+    pub(crate) fn forget(&mut self, lane: Option<u32>) {
+        match lane {
+            Some(lane) => {
+                self.known.insert(lane, None);
+            }
+            None => {
+                self.known.clear();
+                self.others = None;
+            }
+        }
+    }
+}

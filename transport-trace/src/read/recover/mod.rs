@@ -1,0 +1,200 @@
+//! Recovers what the rings of a killed process hold, and joins it with what reached the file.
+//!
+//! A ring lies in shared memory and outlives the process that filled it. Its head names the recording and the lane; in front
+//! of its blocks stands what stands at the start of a trace, so that a ring can be read without the file.
+
+mod ring;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use super::trace::Trace;
+use crate::entry::{Entry, LossCause, Lost, When};
+use crate::schema::Schema;
+use crate::write::Writer;
+
+pub use ring::{Ring, RingError, find};
+
+/// What came of a recovery.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Recovered {
+    /// Entries from the file.
+    pub from_file: u64,
+    /// Entries from the rings.
+    pub from_rings: u64,
+    /// Calls among them that never returned.
+    pub unfinished: u64,
+    /// Calls that are noted as lost.
+    pub lost: u64,
+    /// Stretches and records that could not be read.
+    pub damaged: u64,
+}
+
+/// Why a recovery is not possible.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RecoverError {
+    /// The sink failed.
+    #[error("the recovered trace cannot be written: {0}")]
+    Io(#[from] io::Error),
+    /// The rings, or the rings and the file, are of different recordings.
+    #[error("{} belongs to recording {found:016x}, and the others to {expected:016x}: recover each recording for itself", path.display())]
+    Mixed {
+        /// The ring.
+        path: PathBuf,
+        /// Its recording.
+        found: u64,
+        /// The recording of the others.
+        expected: u64,
+    },
+    /// There is neither a file nor a ring.
+    #[error("there is nothing to recover from")]
+    Nothing,
+}
+
+/// Where an entry stands in its lane: its index, whether it comes before, with or after the call, and what tells apart
+/// entries that have both in common.
+fn key(entry: &Entry) -> Option<(u64, u8, u64, u64)> {
+    Some(match entry {
+        Entry::Call(call) => (call.index, 1, 0, 0),
+        Entry::Lost(lost) => (lost.index, 1, 0, 0),
+        Entry::Pages(change) => {
+            let order = match change.when {
+                When::Enter | When::Note => 0,
+                When::Exit => 2,
+            };
+            // A large change is several, with rising offsets.
+            let offset = change.runs.first().map_or(0, |run| u64::from(run.offset));
+            let place = (u64::from(change.page) << 32) | offset;
+            (change.index, order, change.ticks, place)
+        }
+        Entry::Unknown(unknown) => (unknown.index, 1, 0, 0),
+        Entry::Damaged(_) => return None,
+    })
+}
+
+/// Writes a trace of what the file and the rings hold together: of each lane what reached the file, then what only the ring
+/// has, nothing twice.
+///
+/// # Errors
+/// [`RecoverError`].
+pub fn recover<W: Write>(
+    trace: Option<&Trace>,
+    rings: &[Ring],
+    sink: W,
+    options: crate::write::Options,
+) -> Result<(W, Recovered), RecoverError> {
+    let model = trace
+        .or(rings.first().map(|ring| &ring.preamble))
+        .ok_or(RecoverError::Nothing)?;
+    let id = model.header().id;
+    if let Some(other) = rings.iter().find(|ring| ring.id != id) {
+        return Err(RecoverError::Mixed {
+            path: other.path.clone(),
+            found: other.id,
+            expected: id,
+        });
+    }
+    let no_schema = Schema::default();
+    let schema = trace
+        .into_iter()
+        .chain(rings.iter().map(|ring| &ring.preamble))
+        .map(|trace| &**trace.schema())
+        .find(|schema| !schema.interfaces.is_empty())
+        .unwrap_or(&no_schema);
+    let options = crate::write::Options { id, ..options };
+    let mut writer = Writer::new(sink, schema, *model.clock(), options)?;
+    let mut done = Recovered::default();
+
+    let mut names: BTreeMap<u32, String> = BTreeMap::new();
+    if let Some(trace) = trace {
+        names.extend(
+            trace
+                .lanes()
+                .iter()
+                .map(|lane| (lane.id, lane.name.clone())),
+        );
+        for block in trace.data() {
+            let lane = block.header.lane;
+            names.entry(lane).or_insert_with(|| trace.lane_name(lane));
+        }
+    }
+    for ring in rings {
+        names
+            .entry(ring.lane)
+            .or_insert_with(|| ring.preamble.lane_name(ring.lane));
+    }
+    // The numbers may have holes; the writer's do not.
+    let mut numbers = HashMap::new();
+    for (lane, name) in &names {
+        numbers.insert(*lane, writer.lane(name)?);
+    }
+
+    let mut push = |entry: &Entry, done: &mut Recovered| -> io::Result<()> {
+        let mut entry = entry.clone();
+        let lane = match &mut entry {
+            Entry::Call(call) => &mut call.lane,
+            Entry::Lost(lost) => &mut lost.lane,
+            Entry::Pages(change) => &mut change.lane,
+            Entry::Unknown(unknown) => &mut unknown.lane,
+            Entry::Damaged(_) => {
+                done.damaged = done.damaged.saturating_add(1);
+                return Ok(());
+            }
+        };
+        *lane = numbers.get(lane).copied().unwrap_or(0);
+        match &entry {
+            Entry::Call(call) if call.duration.is_none() => {
+                done.unfinished = done.unfinished.saturating_add(1);
+            }
+            Entry::Lost(lost) => done.lost = done.lost.saturating_add(lost.count),
+            _ => {}
+        }
+        writer.push(&entry)
+    };
+
+    let mut in_file = HashSet::new();
+    // What the ring has of a lane stands for all that the file has from there on.
+    let starts: HashMap<u32, _> = rings
+        .iter()
+        .filter_map(|ring| Some((ring.lane, ring.entries.iter().find_map(key)?)))
+        .collect();
+    if let Some(trace) = trace {
+        for entry in trace.entries() {
+            let behind = match (&entry, entry.lane().and_then(|lane| starts.get(&lane))) {
+                (_, None) => false,
+                // An announcement, or a record of a call in flight, says less than the ring.
+                (entry, Some(start)) => key(entry).is_some_and(|key| key >= *start),
+            };
+            if !behind {
+                in_file.extend(entry.lane());
+                push(&entry, &mut done)?;
+                done.from_file = done.from_file.saturating_add(1);
+            }
+        }
+    }
+    for ring in rings {
+        done.damaged = done.damaged.saturating_add(ring.damaged);
+        // What came before the oldest record of a ring, and never reached the file.
+        if let Some((index, ..)) = ring.entries.iter().find_map(key)
+            && index != 0
+            && !in_file.contains(&ring.lane)
+        {
+            let lost = Entry::Lost(Lost {
+                lane: ring.lane,
+                index: 0,
+                count: index,
+                cause: LossCause::Overwritten,
+                first: 0,
+                last: 0,
+            });
+            push(&lost, &mut done)?;
+        }
+        for entry in &ring.entries {
+            push(entry, &mut done)?;
+            done.from_rings = done.from_rings.saturating_add(1);
+        }
+    }
+    Ok((writer.finish()?, done))
+}

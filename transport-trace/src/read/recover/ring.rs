@@ -1,0 +1,309 @@
+//! What the ring of a killed process holds.
+//!
+//! The records in a ring have checksums; the words that say where they are have none, because a program stores one of them
+//! with each call. So everything that is there twice is compared: the geometry with the file's length, the number of the
+//! recording and the lane with the preamble, where a block starts with where the one before it ended, how far it is filled
+//! with the records themselves.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::vec::Vec;
+
+use crate::entry::{Entry, LossCause, Lost};
+use crate::format::record::{checks, kind, parse_word};
+use crate::format::u64_at;
+use crate::read::source::{Source, read_full};
+use crate::read::trace::{OpenError, Trace};
+use crate::read::view::{View, split};
+use crate::ring::layout::{Geometry, HEAD, LINE, MAX_BLOCKS, RING_MAGIC, head, state};
+
+/// The most bytes that a ring may say it has in front of its blocks.
+const MAX_PREAMBLE: usize = 16 << 20;
+/// Where the blocks of a ring start: at a multiple of this.
+const PAGE: usize = 4096;
+
+/// A ring that was left behind.
+#[derive(Debug)]
+pub struct Ring {
+    /// Where it is.
+    pub path: PathBuf,
+    /// The number of the recording.
+    pub id: u64,
+    /// The lane's number in the recording.
+    pub lane: u32,
+    /// What stands in front of the blocks, as a trace without records.
+    pub preamble: Trace,
+    /// What the blocks hold, oldest first.
+    pub entries: Vec<Entry>,
+    /// Records that could not be read, and places where the ring contradicts itself.
+    pub damaged: u64,
+}
+
+/// Why a ring cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RingError {
+    /// The storage failed.
+    #[error("{}: {error}", path.display())]
+    Io {
+        /// The ring.
+        path: PathBuf,
+        /// What happened.
+        error: io::Error,
+    },
+    /// The file is something else, or the process was killed before the ring was made.
+    #[error("{} is not the ring of a recording, or the process died before it was made", .0.display())]
+    NotARing(PathBuf),
+    /// The words that say where everything is contradict each other.
+    #[error(
+        "{}: the head of the ring is damaged, and says nothing sure of where its records are",
+        .0.display()
+    )]
+    Head(PathBuf),
+    /// What stands in front of the blocks cannot be read.
+    #[error("{}: {error}", path.display())]
+    Preamble {
+        /// The ring.
+        path: PathBuf,
+        /// What is wrong.
+        error: OpenError,
+    },
+}
+
+/// The files in a folder that are named like rings, in order.
+///
+/// # Errors
+/// As the operating system says.
+pub fn find(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut rings = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "ring")
+        {
+            rings.push(path);
+        }
+    }
+    rings.sort();
+    Ok(rings)
+}
+
+/// What a block's control line says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Line {
+    sequence: u64,
+    block: usize,
+    used: usize,
+    first: u64,
+}
+
+impl Ring {
+    /// Reads a ring. The process that filled it should be gone: what is written meanwhile may be missing.
+    ///
+    /// # Errors
+    /// [`RingError`].
+    pub fn open(path: impl Into<PathBuf>) -> Result<Self, RingError> {
+        let path = path.into();
+        match File::open(&path) {
+            Ok(file) => Self::from_source(path, &file),
+            Err(error) => Err(RingError::Io { path, error }),
+        }
+    }
+
+    /// Reads a ring from anywhere. The path is for messages.
+    ///
+    /// # Errors
+    /// [`RingError`].
+    pub fn from_source(path: PathBuf, source: &dyn Source) -> Result<Self, RingError> {
+        let io = |error| RingError::Io {
+            path: path.clone(),
+            error,
+        };
+        let not_a_ring = || RingError::NotARing(path.clone());
+        let damaged_head = || RingError::Head(path.clone());
+        let length = source.length().map_err(io)?;
+        let mut words = [0; HEAD];
+        let count = read_full(source, 0, &mut words).map_err(io)?;
+        let at = |word: usize| u64_at(&words, word.saturating_mul(8));
+        let narrow = |value: u64| usize::try_from(value).map_err(|_| damaged_head());
+        if count != HEAD || at(head::MAGIC) != RING_MAGIC {
+            return Err(not_a_ring());
+        }
+        let blocks = narrow(at(head::BLOCKS))?;
+        let block_size = narrow(at(head::BLOCK_SIZE))?;
+        let data = at(head::DATA);
+        let preamble_at = narrow(at(head::PREAMBLE) & 0xffff_ffff)?;
+        let preamble_length = narrow(at(head::PREAMBLE) >> 32)?;
+        if blocks > MAX_BLOCKS || preamble_length > MAX_PREAMBLE {
+            return Err(damaged_head());
+        }
+        // How the memory of a ring of so many bytes is divided.
+        let geometry = Geometry::divide(narrow(length)?, blocks, preamble_length, PAGE);
+        if preamble_at != Geometry::controls(blocks)
+            || geometry.is_none_or(|geometry| {
+                geometry.blocks != blocks
+                    || geometry.block_size != block_size
+                    || u64::try_from(geometry.data) != Ok(data)
+            })
+        {
+            return Err(damaged_head());
+        }
+        let mut preamble = vec![0; preamble_length];
+        let preamble_start = u64::try_from(preamble_at).unwrap_or(u64::MAX);
+        read_full(source, preamble_start, &mut preamble).map_err(io)?;
+        let preamble = Trace::from_bytes(preamble).map_err(|error| RingError::Preamble {
+            path: path.clone(),
+            error,
+        })?;
+        let mut ring = Self {
+            id: at(head::ID),
+            lane: u32::try_from(at(head::LANE)).unwrap_or(u32::MAX),
+            preamble,
+            entries: Vec::new(),
+            damaged: 0,
+            path: path.clone(),
+        };
+        ring.compare_with_preamble();
+        let mut lines = vec![0; blocks.saturating_mul(LINE)];
+        read_full(source, HEAD as u64, &mut lines).map_err(io)?;
+        let order = ring.in_order(&lines, block_size);
+        let mut bytes = vec![0; block_size];
+        let mut next: Option<u64> = None;
+        for line in order {
+            let offset = u64::try_from(line.block.saturating_mul(block_size)).unwrap_or(u64::MAX);
+            read_full(source, data.saturating_add(offset), &mut bytes).map_err(io)?;
+            match next.map(|next| (next, line.first.checked_sub(next))) {
+                Some((_, None)) => {
+                    // Its calls came already: where the block starts, or how far the one before it goes, is not right.
+                    ring.damaged = ring.damaged.saturating_add(1);
+                    continue;
+                }
+                Some((next, Some(missing))) if missing != 0 => {
+                    ring.entries.push(Entry::Lost(Lost {
+                        lane: ring.lane,
+                        index: next,
+                        count: missing,
+                        cause: LossCause::Overwritten,
+                        first: 0,
+                        last: 0,
+                    }));
+                }
+                _ => {}
+            }
+            next = Some(ring.take(&bytes, line));
+        }
+        // Losses that the process had no time to write down.
+        let lost = at(head::LOST);
+        if lost != 0 {
+            ring.entries.push(Entry::Lost(Lost {
+                lane: ring.lane,
+                index: next.unwrap_or(0),
+                count: lost,
+                cause: LossCause::from_code(at(head::LOST_CAUSE).to_le_bytes()[0]),
+                first: at(head::LOST_FIRST),
+                last: at(head::LOST_LAST),
+            }));
+        }
+        Ok(ring)
+    }
+
+    /// The preamble has checksums; what the head says of the same is not believed where it differs.
+    fn compare_with_preamble(&mut self) {
+        let id = self.preamble.header().id;
+        let mut differs = self.id != id || self.preamble.damage().next().is_some();
+        self.id = id;
+        if let [lane] = self.preamble.lanes() {
+            differs |= self.lane != lane.id;
+            self.lane = lane.id;
+        }
+        self.damaged = self.damaged.saturating_add(u64::from(differs));
+    }
+
+    /// The blocks that hold something, oldest first.
+    fn in_order(&mut self, lines: &[u8], block_size: usize) -> Vec<Line> {
+        let all = || {
+            lines.chunks_exact(LINE).enumerate().map(|(block, line)| {
+                let word = u64_at(line, 0);
+                let used = usize::try_from(u64_at(line, 8)).unwrap_or(usize::MAX);
+                let line = Line {
+                    sequence: word >> state::SEQUENCE,
+                    block,
+                    used: used.min(block_size),
+                    first: u64_at(line, 16),
+                };
+                (word & state::MASK, used, line)
+            })
+        };
+        let newest = all().map(|(_, _, line)| line.sequence).max().unwrap_or(0);
+        let mut order = Vec::new();
+        for (now, used, line) in all() {
+            // A block without a sequence was emptied; one is claimed only to be overwritten, and then it is not the newest.
+            let odd = match now {
+                state::WRITING | state::FULL => used > block_size || line.sequence == 0,
+                state::FREE if line.sequence == 0 => continue,
+                state::CLAIMED if line.sequence != newest => continue,
+                _ => true,
+            };
+            self.damaged = self.damaged.saturating_add(u64::from(odd));
+            order.push(line);
+        }
+        order.sort_unstable();
+        order
+    }
+
+    /// Reads the records of a block. The index behind them.
+    fn take(&mut self, bytes: &[u8], line: Line) -> u64 {
+        let schema = Arc::clone(self.preamble.schema());
+        let (mut at, mut index) = (0_usize, line.first);
+        let mut times: Option<(u64, u64)> = None;
+        let mut beyond = false;
+        loop {
+            let Some((record, _)) = split(bytes.get(at..).unwrap_or_default()) else {
+                self.damaged = self.damaged.saturating_add(u64::from(at < line.used));
+                break;
+            };
+            let view = View::parse(record).filter(|_| checks(record));
+            let enter = match &view {
+                Some(View::Call(call)) => Some((call.enter, call.duration.is_some())),
+                _ => None,
+            };
+            if at >= line.used {
+                // Behind what is filled stands what was there before, which is older; or nothing. A call that came back and
+                // is newer says that more is filled. One that was only entered may be the last thing that happened: the
+                // process died before it was noted, and before the call was made.
+                let newer = matches!((enter, times), (Some((enter, true)), Some((_, last))) if enter > last);
+                if !newer {
+                    break;
+                }
+                self.damaged = self.damaged.saturating_add(u64::from(!beyond));
+                beyond = true;
+            } else if let (Some((enter, _)), Some((first, _))) = (enter, times)
+                && enter < first
+            {
+                // Older than the block: less is filled than the ring says.
+                self.damaged = self.damaged.saturating_add(1);
+                break;
+            }
+            if let Some((enter, _)) = enter {
+                let (first, last) = times.unwrap_or((enter, enter));
+                times = Some((first, last.max(enter)));
+            }
+            match view {
+                Some(view) => {
+                    self.entries.push(view.to_entry(self.lane, index, &schema));
+                    index = index.saturating_add(view.indices());
+                }
+                None => {
+                    self.damaged = self.damaged.saturating_add(1);
+                    let (kind, _) = parse_word(u64_at(record, 0));
+                    index = index.saturating_add(u64::from(kind < kind::OTHERS));
+                }
+            }
+            at = at.saturating_add(record.len());
+        }
+        index
+    }
+}

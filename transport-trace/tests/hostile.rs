@@ -1,0 +1,467 @@
+//! Files that somebody made up: they cost no more memory than a few blocks and a few times their own bytes, and no more time
+//! than reading them takes. What would take the square of their size would not end here.
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    missing_docs,
+    reason = "a test"
+)]
+
+extern crate hypercall_core as hypercall;
+
+mod common;
+mod file;
+
+use file::*;
+use hypercall_trace::entry::{Defect, Entry};
+use hypercall_trace::read::Trace;
+use hypercall_trace::write::{Compression, Options, Writer};
+use std::sync::{Mutex, MutexGuard};
+
+#[global_allocator]
+static MEMORY: cap::Cap<std::alloc::System> = cap::Cap::new(std::alloc::System, usize::MAX);
+
+/// A test that runs alone, so that what it has is all that there is.
+struct Alone(#[expect(dead_code, reason = "held")] MutexGuard<'static, ()>);
+
+fn alone() -> Alone {
+    static ALONE: Mutex<()> = Mutex::new(());
+    Alone(
+        ALONE
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner),
+    )
+}
+
+impl Alone {
+    /// Lets it have this much more memory than it has now. Asking for more ends the process.
+    fn limit(&self, mebibytes: usize) {
+        MEMORY
+            .set_limit(MEMORY.allocated() + (mebibytes << 20))
+            .unwrap();
+    }
+    fn no_limit(&self) {
+        MEMORY.set_limit(usize::MAX).unwrap();
+    }
+}
+
+impl Drop for Alone {
+    fn drop(&mut self) {
+        self.no_limit();
+    }
+}
+
+fn header() -> Vec<u8> {
+    let (bytes, _) = everything(Compression::None, false, 0);
+    bytes[..32].to_vec()
+}
+
+fn data(codec: u8, lane: u32, first: u64, entries: u32, raw: usize, body: &[u8]) -> Vec<u8> {
+    let about = About {
+        kind: 4,
+        codec,
+        lane,
+        first,
+        entries,
+        calls: entries,
+        last_ticks: u64::MAX,
+        ..About::default()
+    };
+    block(about, raw, body)
+}
+
+#[test]
+fn blocks_that_unpack_to_millions_of_records_are_read_one_record_at_a_time() {
+    let alone = alone();
+    // 64 MiB of the smallest record there is, in a few kilobytes; twenty times.
+    let record = record(9, &[0; 8]);
+    let count = (64_u32 << 20) / 16;
+    let raw = record.repeat(count as usize);
+    let packed = zstd::bulk::compress(&raw, 3).unwrap();
+    drop(raw);
+    let mut bytes = header();
+    for number in 0..3_u64 {
+        bytes.extend(data(
+            2,
+            0,
+            number * u64::from(count),
+            count,
+            64 << 20,
+            &packed,
+        ));
+    }
+    assert!(bytes.len() < 200_000, "{}", bytes.len());
+    alone.limit(140);
+    let trace = Trace::from_bytes(bytes).unwrap();
+    assert_eq!(trace.len(), 3 * u64::from(count));
+    let unknown = |entry: Option<Entry>| matches!(entry, Some(Entry::Unknown(_)));
+    assert!(unknown(trace.entry(u64::from(count) * 2 + 7)));
+    assert!(unknown(trace.entries().nth(100_000)));
+    assert!(unknown(trace.merged().nth(100_000)));
+    assert_eq!(trace.entry(3 * u64::from(count)), None);
+}
+
+#[test]
+fn declared_sizes_are_not_believed() {
+    let alone = alone();
+    let small = [0xff; 16];
+    let bomb = zstd::bulk::compress(&vec![0; 200 << 20], 1).unwrap();
+    alone.limit(160);
+    for (body, defect) in [
+        (data(0, 0, 0, u32::MAX, 16, &small), Defect::Record),
+        (
+            data(1, 0, 0, 5, 60 << 20, &[0xf0, 0xff, 0xff, 0xff]),
+            Defect::Compression,
+        ),
+        (data(1, 0, 0, 5, 65 << 20, &small), Defect::Header),
+        (data(2, 0, 0, 5, 200 << 20, &bomb), Defect::Header),
+        (data(2, 0, 0, 5, 1000, &bomb), Defect::Compression),
+        (data(2, 0, 0, 5, 64 << 20, &bomb), Defect::Compression),
+    ] {
+        let trace = Trace::from_bytes([header(), body].concat()).unwrap();
+        let told: Vec<_> = trace.entries().collect();
+        assert!(
+            matches!(&told[..], [Entry::Damaged(damaged)] if damaged.defect == defect),
+            "{told:?}"
+        );
+        assert!(!trace.verify().unwrap().is_clean());
+    }
+}
+
+#[test]
+fn millions_of_tiny_blocks_and_lanes_take_no_more_than_their_bytes() {
+    let alone = alone();
+    let one = record(9, &[0; 8]);
+    for lanes in [1_u32, u32::MAX] {
+        let mut bytes = header();
+        for number in 0..200_000_u32 {
+            let (lane, first) = if lanes == 1 {
+                (0, u64::from(number))
+            } else {
+                (number, 0)
+            };
+            bytes.extend(block(
+                About {
+                    kind: 3,
+                    lane,
+                    ..About::default()
+                },
+                2,
+                &[0, 0],
+            ));
+            bytes.extend(data(0, lane, first, 1, 16, &one));
+        }
+        alone.limit((bytes.len() * 9) >> 20);
+        let trace = Trace::from_bytes(bytes).unwrap();
+        assert_eq!(trace.len(), 200_000);
+        assert_eq!(trace.entries().count(), 200_000);
+        assert_eq!(trace.merged().count(), 200_000);
+        for number in (0..200_000).step_by(11) {
+            assert!(trace.entry(number).is_some());
+            assert!(trace.lane_entries(number as u32 % lanes).next().is_some());
+            assert_eq!(trace.lane_name(number as u32 % lanes), "");
+        }
+        assert!(trace.verify().unwrap().is_clean());
+        alone.no_limit();
+    }
+}
+
+#[test]
+fn garbage_that_looks_like_blocks_is_passed_over_once() {
+    let _alone = alone();
+    // Headers with right checksums that each declare the rest of the file as their body, and a wrong checksum for it.
+    let mut bytes = header();
+    let liar = |stored: u32| {
+        let mut header = block(
+            About {
+                kind: 4,
+                ..About::default()
+            },
+            0,
+            &[],
+        )[..64]
+            .to_vec();
+        header[8..12].copy_from_slice(&stored.to_le_bytes());
+        header[28] = 1;
+        let crc = crc32c::crc32c(&header[..60]);
+        header[60..].copy_from_slice(&crc.to_le_bytes());
+        header
+    };
+    bytes.push(b'?');
+    for number in (0..50_000_u32).rev() {
+        bytes.extend(liar(number * 64));
+    }
+    let trace = Trace::from_bytes(bytes.clone()).unwrap();
+    assert!(!trace.verify().unwrap().is_clean());
+    assert!(
+        trace
+            .entries()
+            .all(|entry| matches!(entry, Entry::Damaged(_)))
+    );
+    // Only the beginnings of headers.
+    bytes.truncate(32);
+    bytes.extend(b"HCTB".repeat(500_000));
+    let trace = Trace::from_bytes(bytes).unwrap();
+    assert_eq!(trace.entries().count(), 1);
+}
+
+#[test]
+fn numbers_at_their_ends_do_not_overflow() {
+    let _alone = alone();
+    let mut lost = vec![0xff; 32];
+    lost[24..].fill(0);
+    let mut call = vec![0xff; 40];
+    call[24..32].fill(0);
+    call[34..36].fill(0);
+    call[36..40].copy_from_slice(&6_u32.to_le_bytes());
+    let call = record(1, &call);
+    let body = [
+        record(16, &lost),
+        call.clone(),
+        call.clone(),
+        record(16, &lost),
+        call,
+    ]
+    .concat();
+    for first in [0, 1, u64::MAX - 1, u64::MAX] {
+        let about = About {
+            kind: 4,
+            first,
+            entries: 5,
+            calls: 3,
+            last_ticks: u64::MAX,
+            ..About::default()
+        };
+        let bytes = [
+            header(),
+            block(about, body.len(), &body),
+            block(about, body.len(), &body),
+        ]
+        .concat();
+        let trace = Trace::from_bytes(bytes).unwrap();
+        let entries: Vec<_> = trace.entries().collect();
+        assert!(entries.len() >= 5);
+        assert_eq!(trace.merged().count(), entries.len());
+        let _ = trace.verify().unwrap();
+        let _ = trace.call(0, u64::MAX);
+        let mut writer = Writer::new(
+            Vec::new(),
+            trace.schema(),
+            *trace.clock(),
+            Options::default(),
+        )
+        .unwrap();
+        writer.lane("main").unwrap();
+        for entry in &entries {
+            writer.push(entry).unwrap();
+        }
+        writer.finish().unwrap();
+        assert_eq!(trace.clock().unix_nanoseconds(u64::MAX), None);
+    }
+}
+
+#[test]
+fn an_index_that_lies_is_not_used() {
+    let _alone = alone();
+    let (bytes, entries) = everything(Compression::None, false, 0);
+    let good = with_index(bytes.clone());
+    let ranges = blocks(&good);
+    let index = ranges.last().unwrap().clone();
+    let change = |edit: &dyn Fn(&mut Vec<u8>)| {
+        let mut body = good[index.start + 64..].to_vec();
+        edit(&mut body);
+        let whole = block(
+            About {
+                kind: 6,
+                ..About::default()
+            },
+            body.len(),
+            &body,
+        );
+        Trace::from_bytes([&good[..index.start], &whole].concat()).unwrap()
+    };
+    for (what, trace) in [
+        (
+            "points at itself",
+            change(&|body| {
+                let end = body.len() - 88;
+                body[end..end + 8].copy_from_slice(&(index.start as u64).to_le_bytes());
+            }),
+        ),
+        (
+            "points before the file",
+            change(&|body| body[..8].copy_from_slice(&u64::MAX.to_le_bytes())),
+        ),
+        (
+            "has an entry twice",
+            change(&|body| {
+                let first = body[..72].to_vec();
+                body.splice(0..0, first);
+            }),
+        ),
+        (
+            "leaves one out",
+            change(&|body| {
+                body.drain(..72);
+            }),
+        ),
+        (
+            "is empty",
+            change(&|body| {
+                let end = body.len() - 16;
+                body.drain(..end);
+            }),
+        ),
+        ("has no end", change(&|body| body.truncate(40))),
+    ] {
+        assert_eq!(trace.entries().collect::<Vec<_>>(), entries, "it {what}");
+        let told: Vec<_> = trace
+            .verify()
+            .unwrap()
+            .damaged
+            .iter()
+            .map(|damaged| damaged.defect)
+            .collect();
+        // One that lists the last blocks only is what a joined file has, behind a schema of its own.
+        assert_eq!(told, [Defect::Index], "it {what}");
+    }
+}
+
+#[test]
+fn schemas_are_bounded_in_depth_and_in_what_they_describe() {
+    let alone = alone();
+    fn text(text: &str) -> Vec<u8> {
+        [&(text.len() as u16).to_le_bytes(), text.as_bytes()].concat()
+    }
+    let call = |register: Vec<u8>| {
+        let body = [
+            text("odd"),
+            7_u64.to_le_bytes().to_vec(),
+            vec![0],
+            register,
+            vec![0, 0, 0, 0, 0, 0, 0, 0],
+        ]
+        .concat();
+        let length = (body.len() as u32).to_le_bytes().to_vec();
+        [vec![1, 0], text("Odd"), vec![1, 0], length, body].concat()
+    };
+    let value = |kind: Vec<u8>| [vec![1], text("value"), kind, vec![0]].concat();
+    let array = |size: u32, length: u32, of: Vec<u8>| {
+        [
+            vec![7],
+            size.to_le_bytes().to_vec(),
+            length.to_le_bytes().to_vec(),
+            of,
+        ]
+        .concat()
+    };
+    let mut deep = vec![0];
+    for _ in 0..10_000 {
+        deep = array(1, 1, deep);
+    }
+    let field = |offset: u32, size: u32| {
+        [
+            text("f"),
+            text("f"),
+            offset.to_le_bytes().to_vec(),
+            size.to_le_bytes().to_vec(),
+            vec![0, 0],
+            text(""),
+        ]
+        .concat()
+    };
+    let structure = |fields: Vec<Vec<u8>>| {
+        let count = (fields.len() as u16).to_le_bytes().to_vec();
+        [
+            vec![6],
+            text("s"),
+            text("s"),
+            8_u32.to_le_bytes().to_vec(),
+            vec![0; 4],
+            count,
+            fields.concat(),
+        ]
+        .concat()
+    };
+    let block_of = |kind: Vec<u8>, size: u32| {
+        [
+            vec![2],
+            text("block"),
+            vec![3],
+            kind,
+            size.to_le_bytes().to_vec(),
+            vec![0],
+        ]
+        .concat()
+    };
+    alone.limit(64);
+    for (what, register) in [
+        ("nests without an end", value(deep)),
+        (
+            "is an array of billions in a register",
+            value(array(1, u32::MAX, vec![0])),
+        ),
+        (
+            "is an array of nothing",
+            value(array(0, u32::MAX, array(0, u32::MAX, vec![0]))),
+        ),
+        (
+            "has fields that overlap",
+            value(structure(vec![field(0, 8), field(0, 8)])),
+        ),
+        ("has a field outside", value(structure(vec![field(8, 8)]))),
+        (
+            "has a field of no bytes",
+            value(structure(vec![field(0, 0)])),
+        ),
+        ("is larger than a block can be", block_of(vec![0], u32::MAX)),
+        (
+            "is an array beyond its block",
+            block_of(array(8, 8, vec![0]), 32),
+        ),
+        (
+            "has a name without an end",
+            value([vec![4], text(&"x".repeat(60_000))].concat()),
+        ),
+    ] {
+        let body = call(register);
+        let bytes = [
+            header(),
+            block(
+                About {
+                    kind: 1,
+                    ..About::default()
+                },
+                body.len(),
+                &body,
+            ),
+        ]
+        .concat();
+        let trace = Trace::from_bytes(bytes).unwrap();
+        let read = trace.schema().find(None, "odd").unwrap();
+        assert!(!read.complete, "a description that {what}");
+        assert_eq!(read.number, 7);
+    }
+    // Sizes of the whole.
+    let many = [&1000_u16.to_le_bytes()[..], &[0; 4000]].concat();
+    let huge = vec![0; 5 << 20];
+    for (body, defect) in [(many, Defect::Description), (huge, Defect::TooLarge)] {
+        let bytes = [
+            header(),
+            block(
+                About {
+                    kind: 1,
+                    ..About::default()
+                },
+                body.len(),
+                &body,
+            ),
+        ]
+        .concat();
+        let trace = Trace::from_bytes(bytes).unwrap();
+        assert_eq!(trace.damage().next().unwrap().defect, defect);
+    }
+}
