@@ -1,6 +1,8 @@
 //! `hcall explain`: any text is explained or is not, and a call's name or number always is.
 #![no_main]
 
+use std::sync::LazyLock;
+
 use arbitrary::{Arbitrary, Result, Unstructured};
 use hypercall_core::acrn::HypervisorCalls;
 use hypercall_trace::explain::explain;
@@ -57,8 +59,10 @@ impl<'a> Arbitrary<'a> for Text {
 
 fuzz_target!(|input: (u8, Text)| {
     let (which, Text(text)) = input;
-    let schema = Schema::from_interfaces(&[&HypervisorCalls::INTERFACE]);
-    let explained = explain(&text, &schema);
+    static SCHEMA: LazyLock<Schema> =
+        LazyLock::new(|| Schema::from_interfaces(&[HypervisorCalls::INTERFACE]));
+    let schema = &*SCHEMA;
+    let explained = explain(&text, schema);
     assert!(
         explained
             .calls
@@ -74,7 +78,7 @@ fuzz_target!(|input: (u8, Text)| {
         format!("{:#x}", call.number),
         call.number.to_string(),
     ] {
-        let explained = explain(&asked, &schema);
+        let explained = explain(&asked, schema);
         assert!(
             explained.calls.iter().any(|help| help.name == call.name),
             "{asked}"

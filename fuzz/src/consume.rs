@@ -136,7 +136,11 @@ fn rewrite(trace: &Trace, entries: &[Entry]) {
     assert!(report.is_clean(), "{report:?}");
     assert_eq!(again.schema(), trace.schema());
     let read: Vec<_> = again.entries().collect();
-    assert_eq!(read, entries);
+    // The order over all lanes is that in which blocks were full.
+    assert!(
+        is_part(&read, entries) && read.len() == entries.len(),
+        "{read:?}"
+    );
 }
 
 /// What works on a trace in memory.
@@ -162,7 +166,7 @@ fn in_memory(recorded: &Recorded) {
             .lanes
             .first()
             .map_or("main", |lane| lane.name.as_str());
-        let _ = Driver::new(&OwnCalls::INTERFACE).drive(recorded, &replayer.lane(name));
+        let _ = Driver::new(OwnCalls::INTERFACE).drive(recorded, &replayer.lane(name));
         let _ = replayer.report();
         let _ = replayer.finish();
     }

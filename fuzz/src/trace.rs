@@ -23,7 +23,7 @@ const BLOCK: usize = 64;
 
 /// The schema of the traces.
 pub fn schema() -> Schema {
-    Schema::from_interfaces(&[&OwnCalls::INTERFACE])
+    Schema::from_interfaces(&[OwnCalls::INTERFACE])
 }
 
 fn block(direction: Direction, length: usize, after: After) -> Block {

@@ -1,6 +1,34 @@
 //! Writes decoded entries as a trace: for tools that pack, cut out, redact or import.
 //!
 //! A recording is not made this way; see [`record`](crate::record).
+//!
+//! What was read can be written: entries that this version does not know are written as they were. What cannot be expressed is
+//! refused, never bent.
+//!
+//! ```
+//! use hypercall_trace::read::Trace;
+//! use hypercall_trace::write::{Options, Writer};
+//!
+//! /// The same trace, smaller.
+//! fn pack(trace: &Trace) -> std::io::Result<Vec<u8>> {
+//!     let options = Options {
+//!         id: trace.header().id,
+//!         ..Options::packed()
+//!     };
+//!     let mut writer = Writer::new(Vec::new(), trace.schema(), *trace.clock(), options)?;
+//!     for lane in trace.lanes() {
+//!         writer.lane(&lane.name)?;
+//!     }
+//!     for entry in trace.entries() {
+//!         writer.push(&entry)?;
+//!     }
+//!     writer.finish()
+//! }
+//! # let none = Writer::new(Vec::new(), &Default::default(), Default::default(), Options::default())?.finish()?;
+//! # let packed = Trace::from_bytes(pack(&Trace::from_bytes(none)?)?)?;
+//! # assert!(packed.is_finished() && packed.is_empty());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
