@@ -12,12 +12,13 @@ use super::choose::{Chosen, Nothing, choose};
 use super::diverge::{line, report};
 use super::failure;
 use super::handed::{handed_over, name_pages};
+use super::notes::{Found, Notes};
 use super::options::{FAULTS, Mode, Options};
 use super::output;
 use super::pages::Wrong;
 use super::report::{Cause, Divergence};
 use super::run::OfLane;
-use super::tape::{Found, Notes, Tape};
+use super::tape::Tape;
 use crate::entry::{Call, Outcome, PageChange, capture};
 use crate::schema::Schema;
 
