@@ -305,7 +305,11 @@ fn skip(state: &mut State, at_lane: usize, before: usize) {
             .filter(|record| record.is_open())
             .map(|record| {
                 record.skipped = true;
-                let mut changes = core::mem::take(&mut record.enter);
+                let mut changes = Vec::new();
+                while let Some(seen) = record.notes.next() {
+                    changes.extend(seen);
+                }
+                changes.append(&mut record.enter);
                 changes.append(&mut record.exit);
                 (line(record), changes)
             });
