@@ -72,6 +72,18 @@ fn another_call_names_the_nearest_and_why_not() {
     assert_eq!(told.cause, Cause::OtherCall);
     assert_eq!(told.candidates[0].why_not, WhyNot::Later { after: 4 });
 
+    // The very next record does not answer where another one is due.
+    let (replayer, hypervisor) = lane(Replayer::options(), &recorded);
+    let vm = hypervisor.create_vm(&mut creation("one")).unwrap();
+    set(&hypervisor, vm, 4).unwrap_err();
+    let told = replayer.divergence().unwrap();
+    assert_eq!(told.cause, Cause::OtherArguments);
+    assert_eq!(told.candidates[0].why_not, WhyNot::Later { after: 1 });
+    assert!(
+        told.to_string().contains("another call comes before it"),
+        "{told}"
+    );
+
     let (replayer, hypervisor) = lane(Replayer::options(), &recorded);
     let vm = hypervisor.create_vm(&mut creation("one")).unwrap();
     hypervisor.create_vm(&mut creation("one")).unwrap_err();
