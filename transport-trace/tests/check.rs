@@ -246,6 +246,64 @@ fn each_rule_is_found() {
     assert_eq!(found, [NoAnswer, NoVcpu, VmNotDestroyed, VmNotDestroyed]);
 }
 
+/// What comes near each rule and is right.
+#[test]
+fn what_is_right_is_not_blamed() {
+    let found = with_vm(|world, port, vm| {
+        let h = port.hypervisor();
+        let (page, ring) = (fresh(), fresh());
+        port.watch(page);
+        let header = SharedBufferHeader::for_memory(4096, 8).unwrap();
+        ring.write(0, zerocopy::IntoBytes::as_bytes(&header))
+            .unwrap();
+        // An address is assigned where there is a ring.
+        h.setup_sbuf(vm, PcpuId(0), SbufId::ASYNCIO, ring.into())
+            .unwrap();
+        h.asyncio_assign(vm, &AsyncIoInfo::port(0x600, 7)).unwrap();
+        h.asyncio_deassign(vm, &AsyncIoInfo::port(0x600, 7))
+            .unwrap();
+        // Counters with room for them.
+        h.vm_intr_monitor(vm, &mut PageAligned(IntrMonitor::counters()))
+            .unwrap();
+        // Memory beside memory; a part of it given back, and mapped again.
+        h.set_memory_regions(vm, &[ram(0, 0x2000)]).unwrap();
+        h.set_memory_regions(vm, &[ram(0x2000, 0x2000)]).unwrap();
+        h.set_memory_regions(vm, &[MemoryRegion::unmap(Gpa(0x1000), 0x2000)])
+            .unwrap();
+        h.set_memory_regions(vm, &[ram(0x1000, 0x2000)]).unwrap();
+        h.write_protect_page(vm, &WriteProtect::protect(Gpa(0x1000)))
+            .unwrap();
+        // A name of nobody is refused.
+        let refused = creation("other").with_flags(VmFlags::LAPIC_PASSTHROUGH);
+        h.create_vm(&mut { refused }).unwrap_err();
+        // A request is answered, and then the hypervisor is told.
+        h.set_ioreq_buffer(vm, page.into()).unwrap();
+        h.start_vm(vm).unwrap();
+        world.guest(|machine| {
+            let access = hypercall_mock::fake::Access::PortWrite {
+                port: 0x70,
+                size: 1,
+                value: 1,
+            };
+            machine.guest_access(vm, VcpuId::BSP, access).unwrap();
+        });
+        serve(port, page, vm).unwrap();
+        // Paused, begun anew, started again.
+        h.pause_vm(vm).unwrap();
+        h.reset_vm(vm).unwrap();
+        h.start_vm(vm).unwrap();
+        h.pause_vm(vm).unwrap();
+        h.destroy_vm(vm).unwrap();
+        // The page is free, the id is another VM's, and the name too.
+        let again = h.create_vm(&mut creation("one")).unwrap();
+        h.set_ioreq_buffer(again, page.into()).unwrap();
+        h.start_vm(again).unwrap();
+        h.pause_vm(again).unwrap();
+        h.destroy_vm(again).unwrap();
+    });
+    assert_eq!(found, []);
+}
+
 #[test]
 fn what_is_not_seen_is_not_blamed() {
     // From the middle on: the VM has a page that the trace does not show.

@@ -182,6 +182,18 @@ fn what_no_test_can_be_made_of_is_said() {
         matches!(error, GenError::Missing { index: 2, .. }),
         "{error}"
     );
+    let mut late = recorded.clone();
+    for entry in &mut late.entries {
+        if let Entry::Pages(change) = entry {
+            change.late = change.index == 7;
+        }
+    }
+    let error = generator("x").generate(&late).unwrap_err();
+    assert!(
+        matches!(error, GenError::Missing { index: 7, .. }),
+        "{error}"
+    );
+    assert_eq!(generator("x").range(0, 6).generate(&late).unwrap().calls, 7);
     // A call that never returned ends the slice.
     let mut unfinished = recorded;
     for entry in &mut unfinished.entries {

@@ -69,7 +69,7 @@ pub enum GenError {
         /// Its number.
         number: u64,
     },
-    /// Calls are missing inside the slice: take one that ends before, or starts behind.
+    /// Calls, or changes of shared pages, are missing inside the slice: take one that ends before, or starts behind.
     Missing {
         /// The lane.
         lane: String,
@@ -96,7 +96,7 @@ impl fmt::Display for GenError {
             ),
             Self::Missing { lane, index } => write!(
                 f,
-                "calls are missing from lane {lane} at {index}: take a slice that ends before it, or starts behind"
+                "calls or changes of shared pages are missing from lane {lane} at {index}: take a slice that ends before it, or starts behind"
             ),
             Self::Write(error) => write!(f, "the slice cannot be written: {error}"),
         }
@@ -235,6 +235,10 @@ impl GenTest {
                             break;
                         }
                         call.lane = new;
+                    }
+                    // What a look found before it is not there.
+                    Entry::Pages(change) if change.late => {
+                        return Err(GenError::Missing { lane: name, index });
                     }
                     Entry::Pages(change) => change.lane = new,
                     // Calls that are missing before the first one do not matter.

@@ -26,7 +26,9 @@ pub trait Lane {
     /// this lane. Its number in the lane, or `None` when the lane cannot watch another.
     fn watch(&self, page: &'static SharedPage) -> Option<u32>;
 
-    /// Notes now what changed in the watched pages. For a program that waits for a change without making calls.
+    /// The program looks at its watched pages: notes what changed in them. For a program that waits for a change without
+    /// making calls. One that polls calls it before each look, and a replay shows it the change at the same look; what it
+    /// reads without it, no recorder sees and no replay brings.
     fn note_pages(&self);
 }
 

@@ -12,12 +12,13 @@ use super::choose::{Chosen, Nothing, choose};
 use super::diverge::{line, report};
 use super::failure;
 use super::handed::{handed_over, name_pages};
+use super::notes::{Found, Notes};
 use super::options::{FAULTS, Mode, Options};
 use super::output;
 use super::pages::Wrong;
 use super::report::{Cause, Divergence};
 use super::run::OfLane;
-use super::tape::{Found, Notes, Tape};
+use super::tape::Tape;
 use crate::entry::{Call, Outcome, PageChange, capture};
 use crate::schema::Schema;
 
@@ -304,7 +305,11 @@ fn skip(state: &mut State, at_lane: usize, before: usize) {
             .filter(|record| record.is_open())
             .map(|record| {
                 record.skipped = true;
-                let mut changes = core::mem::take(&mut record.enter);
+                let mut changes = Vec::new();
+                while let Some(seen) = record.notes.next() {
+                    changes.extend(seen);
+                }
+                changes.append(&mut record.enter);
                 changes.append(&mut record.exit);
                 (line(record), changes)
             });

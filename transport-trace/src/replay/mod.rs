@@ -78,6 +78,7 @@ pub(crate) mod failure;
 mod handed;
 pub(crate) mod interface;
 pub(crate) mod leaf;
+mod notes;
 mod options;
 mod output;
 mod pages;

@@ -1,0 +1,164 @@
+//! Shared pages on replay.
+
+use hypercall_core::Client;
+use hypercall_core::acrn::*;
+use hypercall_trace::replay::{Cause, Mode, Replayer};
+
+use super::replay_support::*;
+
+#[test]
+fn a_page_that_the_program_wrote_differently_diverges() {
+    let recorded = record(&vm_life);
+    let replayer = Replayer::options().recorded(recorded.clone()).unwrap();
+    let lane = replayer.lane("main");
+    let hypervisor = Client::new(&lane);
+    let page = fresh();
+    lane.watch(page);
+    hypervisor.get_api_version().unwrap();
+    let vm = hypervisor.create_vm(&mut creation("demo")).unwrap();
+    hypervisor.start_vm(vm).unwrap_err();
+    hypervisor.set_ioreq_buffer(vm, page.into()).unwrap();
+    let state =
+        |slot: usize| page.words()[slot * 64 + 34].load(std::sync::atomic::Ordering::Acquire);
+    assert!(
+        (0..16).all(|slot| state(slot) == 3),
+        "what the hypervisor wrote is there"
+    );
+    hypervisor
+        .set_memory_regions(vm, &[ram(0, 0x10_0000), ram(0x20_0000, 0x1000)])
+        .unwrap();
+    hypervisor.start_vm(vm).unwrap();
+    assert_eq!(state(0), 3, "nothing is written before it was seen");
+    lane.note_pages();
+    assert_eq!(state(0), 0, "the request is there");
+    let claimed = ioreq::IoReqPage::new(page).claim().unwrap();
+    let completed = claimed.complete_read(0x1d).unwrap();
+    hypervisor
+        .notify_request_finish(vm, completed.vcpu())
+        .unwrap_err();
+    let told = replayer.divergence().unwrap();
+    assert_eq!(told.cause, Cause::Page { page: 0 });
+    assert_eq!(
+        (
+            told.differences[0].expected.as_str(),
+            told.differences[0].found.as_str()
+        ),
+        ("0x1c", "0x1d")
+    );
+
+    // Unless nobody wants to know.
+    let replayer = Replayer::options()
+        .unchecked_pages()
+        .pages_ahead()
+        .recorded(recorded)
+        .unwrap();
+    let lane = replayer.lane("main");
+    let hypervisor = Client::new(&lane);
+    let page = fresh();
+    hypervisor.get_api_version().unwrap();
+    let vm = hypervisor.create_vm(&mut creation("demo")).unwrap();
+    hypervisor.start_vm(vm).unwrap_err();
+    hypervisor.set_ioreq_buffer(vm, page.into()).unwrap();
+    hypervisor
+        .set_memory_regions(vm, &[ram(0, 0x10_0000), ram(0x20_0000, 0x1000)])
+        .unwrap();
+    hypervisor.start_vm(vm).unwrap();
+    // The page was found by the call that handed it over, and what was noted is there without being asked for.
+    for _ in 0..5 {
+        let completed = ioreq::IoReqPage::new(page)
+            .claim()
+            .unwrap()
+            .complete_read(0x77)
+            .unwrap();
+        hypervisor
+            .notify_request_finish(vm, completed.vcpu())
+            .unwrap();
+    }
+    hypervisor
+        .inject_msi(
+            vm,
+            &MsiEntry::new(MsiAddress::to_apic(0), MsiData::vector_of(0x41)),
+        )
+        .unwrap();
+}
+
+/// A program that never looks by itself: what the hypervisor wrote meanwhile is there at the next call, as recorded.
+#[test]
+fn pages_are_written_at_the_call_where_nobody_looked() {
+    let program = |world: &World| {
+        let page = fresh();
+        let port = world.lane("main");
+        port.watch(page);
+        let hypervisor = port.hypervisor();
+        let vm = hypervisor.create_vm(&mut creation("one")).unwrap();
+        hypervisor.set_ioreq_buffer(vm, page.into()).unwrap();
+        hypervisor
+            .set_memory_regions(vm, &[ram(0, 0x4000)])
+            .unwrap();
+        hypervisor.start_vm(vm).unwrap();
+        world.guest(|machine| {
+            let access = hypercall_mock::fake::Access::PortWrite {
+                port: 0x510,
+                size: 4,
+                value: 77,
+            };
+            machine.guest_access(vm, VcpuId::BSP, access).unwrap();
+        });
+        hypervisor.get_api_version().unwrap();
+        assert_eq!(
+            page.words()[88 / 4].load(std::sync::atomic::Ordering::Acquire),
+            77
+        );
+        assert_eq!(
+            page.words()[136 / 4].load(std::sync::atomic::Ordering::Acquire),
+            0
+        );
+    };
+    let recorded = record(&program);
+    let (_, report) = replay(&program, &recorded, Replayer::options());
+    assert!(report.is_clean(), "{report}");
+}
+
+/// A page that holds something of an earlier use is as good as a fresh one: what it held was not the recorded program's.
+#[test]
+fn a_used_page_is_as_good_as_a_fresh_one() {
+    let page = fresh();
+    let program = |world: &World| {
+        let port = world.lane("main");
+        port.watch(page);
+        let hypervisor = port.hypervisor();
+        let vm = hypervisor.create_vm(&mut creation("one")).unwrap();
+        hypervisor.set_ioreq_buffer(vm, page.into()).unwrap();
+        hypervisor.pause_vm(vm).unwrap();
+    };
+    let recorded = record(&program);
+    page.words()[700].store(0x55, std::sync::atomic::Ordering::Release);
+    let (_, report) = replay(&program, &recorded, Replayer::options());
+    assert!(report.is_clean(), "{report}");
+    assert_eq!(
+        page.words()[700].load(std::sync::atomic::Ordering::Acquire),
+        0
+    );
+}
+
+/// What the program saw before a call that a loose replay passes over is in the page all the same.
+#[test]
+fn pages_hold_what_was_seen_before_skipped_calls() {
+    let recorded = record(&vm_life);
+    let replayer = Replayer::options()
+        .mode(Mode::Loose)
+        .recorded(recorded)
+        .unwrap();
+    let lane = replayer.lane("main");
+    let hypervisor = Client::new(&lane);
+    let page = fresh();
+    let word = |offset: usize| page.words()[offset / 4].load(std::sync::atomic::Ordering::Acquire);
+    hypervisor.get_api_version().unwrap();
+    let vm = hypervisor.create_vm(&mut creation("demo")).unwrap();
+    hypervisor.set_ioreq_buffer(vm, page.into()).unwrap();
+    // All five requests are passed over: the last one was for port 0x64, and was answered with 0x1c.
+    hypervisor.pause_vm(vm).unwrap();
+    assert_eq!((word(72), word(88)), (0x64, 0x1c));
+    let report = replayer.report();
+    assert_eq!(report.skipped.len(), 9, "{report}");
+}
