@@ -15,8 +15,8 @@ use hypercall_trace::entry::{After, Argument, Block, Call, Entry, Outcome};
 use hypercall_trace::schema::Schema;
 use hypercall_trace::write::{Options, Writer};
 
-const EVENTS: u64 = 500_000;
-const ROUNDS: usize = 5;
+const EVENTS: u64 = 600_000;
+const ROUNDS: usize = 3;
 /// Every so many calls one is refused, and one is of another name.
 const REFUSED: u64 = 50;
 const OTHER: u64 = 100;

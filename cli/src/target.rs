@@ -14,6 +14,8 @@ use crate::failure::Failure;
 
 /// Bytes that are written at once.
 const BUFFER: usize = 1 << 16;
+/// Bytes of a name that has room for more.
+const LONG_NAME: usize = 200;
 /// What a file's rights are before the user's mask.
 const RIGHTS: u32 = 0o666;
 
@@ -80,7 +82,10 @@ impl Target {
             folder
         };
         let mut prefix = OsString::from(".");
-        prefix.push(name);
+        // A name has at most 255 bytes.
+        if name.len() <= LONG_NAME {
+            prefix.push(name);
+        }
         prefix.push(".");
         let beside: NamedTempFile = tempfile::Builder::new()
             .prefix(&prefix)

@@ -178,4 +178,10 @@ fn an_interrupted_run_leaves_what_was_there() {
     common::output(&["verify", &old]);
     assert!(Path::new(&folder.text("link.hct")).is_symlink());
     common::output(&["pack", &good, "-o", "/dev/null"]);
+    common::output(&["pack", &good, "-o", &folder.text(&"n".repeat(255))]);
+    let given = hcall()
+        .args(["pack", &good, "-o", "/dev/stdout"])
+        .output()
+        .unwrap();
+    assert!(given.stdout.starts_with(b"\x89HCT"));
 }

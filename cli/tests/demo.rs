@@ -17,6 +17,24 @@ fn the_demo_goes_all_the_way() {
         told.contains("12 calls, each answered as recorded"),
         "{told}"
     );
+    // What it says to type next can be typed, and does what it says.
+    let next: Vec<_> = told
+        .lines()
+        .filter_map(|line| line.split_once("hcall ").or(line.split_once(" -- ")))
+        .filter_map(|(_, typed)| typed.split_once("  #"))
+        .collect();
+    assert_eq!(next.len(), 8, "{told}");
+    for (typed, what) in next {
+        let words = typed.split_whitespace().map(|word| word.trim_matches('\''));
+        let run = hcall()
+            .args(words)
+            .current_dir(folder.path(""))
+            .output()
+            .unwrap();
+        let finds = i32::from(what.contains("finds"));
+        assert_eq!(run.status.code(), Some(finds), "{typed}");
+        assert!(!run.stdout.is_empty(), "{typed}");
+    }
     // Again, over the old trace.
     output(&["demo", "-o", &trace]);
     output(&["verify", &trace]);

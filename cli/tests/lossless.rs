@@ -272,3 +272,42 @@ proptest! {
         prop_assert!(theirs.verify().unwrap().is_clean());
     }
 }
+
+#[test]
+fn of_a_damaged_trace_all_that_can_be_read_comes_back_and_the_rest_is_missing() {
+    let folder = Folder::new();
+    let mut sample = Sample::many(500);
+    sample.block = 1024;
+    let mut bytes = sample.bytes();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    let trace = folder.text("a.hct");
+    std::fs::write(&trace, bytes).unwrap();
+    let (lines, back) = (folder.text("a.jsonl"), folder.text("b.hct"));
+    for arguments in [
+        ["export", &trace, "-o", &lines],
+        ["import", &lines, "-o", &back],
+    ] {
+        common::hcall().args(arguments).assert().code(4);
+    }
+    let of = |path: &str| -> Vec<Entry> { Trace::open(path).unwrap().entries().collect() };
+    let (before, after) = (of(&trace), of(&back));
+    let calls = |entries: &[Entry]| -> Vec<Entry> {
+        let call = |entry: &&Entry| matches!(entry, Entry::Call(_));
+        entries.iter().filter(call).cloned().collect()
+    };
+    assert_eq!(calls(&before), calls(&after));
+    let hole = before.iter().find_map(|entry| match entry {
+        Entry::Damaged(damaged) => damaged.entries,
+        _ => None,
+    });
+    let missing = after.iter().find_map(|entry| match entry {
+        Entry::Lost(lost) => Some(lost.count),
+        _ => None,
+    });
+    assert!(
+        hole.is_some() && hole.map(u64::from) == missing,
+        "{hole:?} {missing:?}"
+    );
+    assert_eq!(calls(&after).len() as u64 + missing.unwrap(), 500);
+}

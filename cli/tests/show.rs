@@ -104,6 +104,19 @@ fn filters_let_through_what_they_say() {
         ["destroy_vm"]
     );
     assert_eq!(of(&["--grep", "POST_.*VM1"]), ["create_vm"]);
+    // The time since the line before, whatever was looked at between the two.
+    let delta = output(&[
+        "show",
+        &trace,
+        "-c",
+        "start_vm,pause_vm",
+        "--grep",
+        "start",
+        "--time",
+        "delta",
+    ]);
+    let twice: Vec<_> = delta.lines().map(|line| &line[..15]).collect();
+    assert_eq!(twice, ["    0.000000000", "    0.000040000"]);
     assert_eq!(of(&["-n", "2"]).len(), 2);
     assert_eq!(
         of(&["--skip", "13", "-l", "main"]),

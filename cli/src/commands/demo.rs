@@ -68,11 +68,14 @@ pub(crate) fn run(args: &Demo, out: &mut Output) -> Result<Status, Failure> {
         "3. {file} is yours to look at. What a field engineer would do next:"
     )))?;
     let program = program();
-    for (command, options, what) in NEXT {
+    let typed = NEXT.map(|(command, options, what)| {
         let line = format!("{program} {command} {file} {options}");
-        let line = format!("   {:56}", line.trim_end());
-        out.text(&line)?;
-        out.line(&paint.string(Part::Aside, &format!(" # {what}")))?;
+        (line.trim_end().to_owned(), what)
+    });
+    let width = typed.iter().map(|(line, _)| line.chars().count()).max();
+    for (line, what) in &typed {
+        out.text(&format!("   {line:0$}", width.unwrap_or(0)))?;
+        out.line(&paint.string(Part::Aside, &format!("  # {what}")))?;
     }
     Ok(status)
 }

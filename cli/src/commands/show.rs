@@ -10,7 +10,7 @@ use hypercall_trace::read::{Buffer, OpenError, Trace};
 use crate::args::Show;
 use crate::failure::Failure;
 use crate::filter::Filter;
-use crate::format::{Columns, Context, Detail, JsonEntry, Lines, Paint, Values};
+use crate::format::{Columns, Context, Detail, JsonEntry, Lines, Paint, Times, Values};
 use crate::input::{self, Losses};
 use crate::order::ByTime;
 use crate::output::{Output, Progress};
@@ -227,6 +227,13 @@ impl View {
                 context,
                 raw: self.raw,
             })?;
+        } else if self.filter.wants_text()
+            && !self.lines.values.paint.is_on()
+            && self.lines.columns.times != Times::Delta
+        {
+            // It is the text that was looked at.
+            self.lines.pass(entry);
+            out.text(&self.text)?;
         } else {
             self.text.clear();
             self.lines.entry(entry, &mut self.text);

@@ -40,6 +40,12 @@ impl Lines {
                     list.next(out);
                     self.values.name(name, out);
                     match compiled.and_then(|info| info.registers.get(number)) {
+                        // The same text, sooner: most calls name a VM. A server reads 16 bits of it.
+                        Some(RegisterInfo::Value { .. })
+                            if *role == Role::Handle && *value <= u64::from(u16::MAX) =>
+                        {
+                            self.values.value(kind, *role, &value.to_le_bytes(), out);
+                        }
                         Some(RegisterInfo::Value { show, .. }) if *role != Role::Secret => {
                             let _ =
                                 write!(out, "{}", By(|f: &mut fmt::Formatter<'_>| show(*value, f)));

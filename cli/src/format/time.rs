@@ -135,10 +135,31 @@ pub fn duration(nanoseconds: u64, out: &mut String) {
 
 /// Seconds with nine digits behind the point.
 pub(super) fn seconds(nanoseconds: u64, out: &mut String) {
-    digits::right(nanoseconds / 1_000_000_000, 5, out);
-    out.push('.');
-    digits::zeros(nanoseconds % 1_000_000_000, 9, out);
+    if nanoseconds >= 100_000_000_000_000 {
+        digits::right(nanoseconds / 1_000_000_000, 5, out);
+        out.push('.');
+        digits::zeros(nanoseconds % 1_000_000_000, 9, out);
+        return;
+    }
+    // Every line has it, so it is put there at once.
+    let mut bytes = *b"    0.000000000";
+    let mut rest = nanoseconds;
+    for (place, byte) in bytes.iter_mut().enumerate().rev() {
+        if place == POINT {
+            continue;
+        }
+        let digit = u8::try_from(rest % 10).unwrap_or(0);
+        *byte = b'0'.saturating_add(digit);
+        rest /= 10;
+        if rest == 0 && place < POINT {
+            break;
+        }
+    }
+    out.push_str(std::str::from_utf8(&bytes).unwrap_or_default());
 }
+
+/// Where the point is in seconds of five places.
+const POINT: usize = 5;
 
 /// A moment as date and time, UTC. `None` outside the years that have one.
 #[must_use]
@@ -176,6 +197,25 @@ mod tests {
         assert_eq!(shown(1_250), "1.25µs");
         assert_eq!(shown(17_000_000), "17.0ms");
         assert_eq!(shown(123_456_789_000), "123s");
+    }
+
+    #[test]
+    fn seconds_have_five_places_or_more() {
+        for nanoseconds in [
+            0,
+            1,
+            999_999_999,
+            1_000_000_000,
+            12_345_678_901_234,
+            99_999_999_999_999,
+            100_000_000_000_000,
+            u64::MAX,
+        ] {
+            let mut out = String::new();
+            seconds(nanoseconds, &mut out);
+            let (whole, rest) = (nanoseconds / 1_000_000_000, nanoseconds % 1_000_000_000);
+            assert_eq!(out, format!("{whole:>5}.{rest:09}"));
+        }
     }
 
     #[test]
