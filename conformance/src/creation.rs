@@ -101,6 +101,38 @@ pub(crate) fn run(steps: &mut Steps<'_>) {
     for vm in [first, second].into_iter().flatten() {
         steps.destroy(vm);
     }
+    full(steps);
+}
+
+/// No slot is left. How many there are depends on the machine.
+fn full(steps: &mut Steps<'_>) {
+    let call = Calls::CREATE_VM;
+    let mut made = [VmId::INVALID; 16];
+    let mut used = 0;
+    let refused = steps.on_recorded(call, "no name, until no slot is left", -25, |h| {
+        loop {
+            let vm = h.create_vm(&mut VmCreation::default())?;
+            let Some(place) = made.get_mut(used) else {
+                return Ok(());
+            };
+            *place = vm;
+            used = used.saturating_add(1);
+        }
+    });
+    if !steps.options.recorded_machine {
+        return;
+    }
+    steps.fact(
+        call,
+        "every slot was taken",
+        refused.is_none() && used == 14,
+    );
+    let h = steps.hypervisor;
+    let gone = made
+        .iter()
+        .take(used)
+        .all(|vm| h.pause_vm(*vm).and_then(|()| h.destroy_vm(*vm)).is_ok());
+    steps.fact(Calls::DESTROY_VM, "all of them", gone);
 }
 
 /// What cannot be undone before the next boot.

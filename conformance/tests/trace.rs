@@ -141,3 +141,19 @@ fn ring_0_and_a_loopback_say_the_same() {
     }
     std::fs::remove_dir_all(&folder).expect("the folder was ours");
 }
+
+/// What a serial line may do to a trace: one bit of a byte. A line that is missing the runner notices by the count at the end.
+#[test]
+fn a_damaged_byte_is_noticed() {
+    let whole = std::fs::read(ring0()).expect("the guest's trace");
+    let noticed = |bytes: &[u8]| match Trace::from_bytes(bytes.to_vec()) {
+        Ok(trace) => !trace.verify().expect("memory can be read").is_clean(),
+        Err(_) => true,
+    };
+    assert!(!noticed(&whole));
+    for at in (0..whole.len()).step_by(211).chain(0..64) {
+        let mut damaged = whole.clone();
+        damaged[at] ^= 1 << (at % 8);
+        assert!(noticed(&damaged), "byte {at} of {}", whole.len());
+    }
+}

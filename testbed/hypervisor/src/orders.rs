@@ -5,6 +5,8 @@
 pub struct Orders {
     /// Nothing tells the guest that this is the test bed.
     pub plain: bool,
+    /// Nobody takes the guest's end at the ports where emulators do.
+    pub no_end: bool,
     /// What goes wrong, to see that the run then fails.
     pub sabotage: Sabotage,
 }
@@ -23,10 +25,11 @@ pub enum Sabotage {
 }
 
 impl Orders {
-    /// Reads words such as `plain`, `wrong=100`, `fault=100`, `crash=100`.
+    /// Reads words such as `plain`, `no-end`, `wrong=100`, `fault=100`, `crash=100`.
     pub fn from_line(line: &str) -> Self {
         let mut orders = Self {
             plain: false,
+            no_end: false,
             sabotage: Sabotage::None,
         };
         for word in line.split_whitespace() {
@@ -34,6 +37,7 @@ impl Orders {
             let number = number.parse().unwrap_or(1);
             match name {
                 "plain" => orders.plain = true,
+                "no-end" => orders.no_end = true,
                 "wrong" => orders.sabotage = Sabotage::Wrong(number),
                 "fault" => orders.sabotage = Sabotage::Fault(number),
                 "crash" => orders.sabotage = Sabotage::Crash(number),

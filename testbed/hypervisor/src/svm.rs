@@ -199,14 +199,14 @@ impl Svm {
         svm.put(field::IO_MAP, IO_MAP[0].address());
         svm.put(field::MSR_MAP, MSR_MAP[0].address());
         // SAFETY: the maps are this module's, and the guest does not run yet. Two bits for each register, for reading and
-        // writing: where the local APIC is may be read; EFER; VM_CR, IGNNE, SMM_CTL, VM_HSAVE_PA. A bit for each port.
+        // writing: where the local APIC is may be read; EFER; VM_CR, IGNNE, SMM_CTL, VM_HSAVE_PA.
         unsafe {
             (*MSR_MAP[0].0.get())[0] |= 2 << (0x1b * 2);
             (*MSR_MAP[0].0.get())[(0x800 + 0x80 / 4) / 8] |= 3;
             (*MSR_MAP[1].0.get())[0x114 / 32] |= 0xff << ((0x114 % 32) * 2);
-            for port in timer::PORTS {
-                (*IO_MAP[0].0.get())[usize::from(port) / 64] |= 1 << (port % 64);
-            }
+        }
+        for port in timer::PORTS {
+            svm.keep_port(port);
         }
         // Address space 1, all of its old translations forgotten.
         svm.put(field::ASID, 1 | 1 << 32);
@@ -417,6 +417,12 @@ impl VirtualCpu for Svm {
     fn take_interrupts(&mut self) {
         // SAFETY: handlers are installed, on a stack of their own, and preserve every register.
         unsafe { asm!("stgi", "sti", "nop", "cli", "clgi") };
+    }
+
+    fn keep_port(&mut self, port: u16) {
+        let (page, bit) = (usize::from(port >> 15), usize::from(port & 0x7fff));
+        // SAFETY: the map is this module's, and the guest does not run now. A bit for each port.
+        unsafe { (*IO_MAP[page].0.get())[bit / 64] |= 1 << (bit % 64) };
     }
 
     fn idle(&mut self) {

@@ -290,17 +290,21 @@ impl Vmx {
         write(field::NESTED, NESTED[0].address() | 6 | 3 << 3);
         guest_state(entry);
         host_state();
-        Some(Self { launched: false })
+        let mut vmx = Self { launched: false };
+        for port in timer::PORTS {
+            vmx.keep_port(port);
+        }
+        Some(vmx)
     }
 }
 
-/// Marks the registers and ports that are the hypervisor's: where the local APIC is may be read, what VMX can do may not; no
+/// Marks the registers that are the hypervisor's: where the local APIC is may be read, what VMX can do may not; no
 /// other registers of the map's two ranges are kept.
 fn keep_own() {
     const READS: usize = 0;
     const WRITES: usize = 0x800 / 8;
     let own = [FEATURE_CONTROL].into_iter().chain(BASIC..BASIC + 0x14);
-    // SAFETY: the maps are this module's, and the guest does not run yet.
+    // SAFETY: the map is this module's, and the guest does not run yet.
     unsafe {
         let registers = &mut *MSR_MAP.0.get();
         registers[WRITES] |= 1 << 0x1b;
@@ -308,9 +312,6 @@ fn keep_own() {
             for part in [READS, WRITES] {
                 registers[part + register as usize / 64] |= 1 << (register % 64);
             }
-        }
-        for port in timer::PORTS {
-            (*IO_MAP[0].0.get())[usize::from(port) / 64] |= 1 << (port % 64);
         }
     }
 }
@@ -543,6 +544,12 @@ impl VirtualCpu for Vmx {
     fn take_interrupts(&mut self) {
         // SAFETY: handlers are installed, on a stack of their own, and preserve every register.
         unsafe { asm!("sti", "nop", "cli") };
+    }
+
+    fn keep_port(&mut self, port: u16) {
+        let (page, bit) = (usize::from(port >> 15), usize::from(port & 0x7fff));
+        // SAFETY: the map is this module's, and the guest does not run now. A bit for each port.
+        unsafe { (*IO_MAP[page].0.get())[bit / 64] |= 1 << (bit % 64) };
     }
 
     fn idle(&mut self) {

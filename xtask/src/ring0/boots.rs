@@ -139,6 +139,15 @@ pub const QEMU: &[Boot] = &[
         end: End::PassedAnywhere,
     },
     Boot {
+        name: "no port that takes the end",
+        shows: "a guest whose end nobody takes stops its processor",
+        image: Image::Hypervisor,
+        loader: Loader::Pvh("plain no-end"),
+        cpu: "max",
+        more: SERIAL,
+        end: End::Failed("the guest stopped its processor for good"),
+    },
+    Boot {
         name: "a wrong answer",
         shows: "a step that is answered otherwise than by ACRN fails the run",
         image: Image::Hypervisor,
