@@ -86,6 +86,12 @@ impl<'s> Work<'s> {
         (self.sink)(std::mem::take(&mut self.out.differences), self.seen)
     }
 
+    /// Counts calls of the first trace as looked at.
+    fn count(&mut self, left: &[Unit]) {
+        let more = u64::try_from(left.len()).unwrap_or(0);
+        self.seen = self.seen.saturating_add(more);
+    }
+
     /// Compares one lane. Whether to go on.
     pub(super) fn lanes(
         &mut self,
@@ -117,6 +123,7 @@ impl<'s> Work<'s> {
                 let next = next_common(&ours.keys, &theirs.keys);
                 let (left, right) = next.unwrap_or((WINDOW / 2, WINDOW / 2));
                 let (left, right) = (ours.take(left), theirs.take(right));
+                self.count(&left);
                 self.between(&left, &right);
             }
             if !self.hand_out() {
@@ -140,9 +147,7 @@ impl<'s> Work<'s> {
                 ours.take(count(Step::Left)),
                 theirs.take(count(Step::Right)),
             );
-            self.seen = self
-                .seen
-                .saturating_add(u64::try_from(left.len()).unwrap_or(0));
+            self.count(&left);
             if both {
                 for (left, right) in left.iter().zip(&right) {
                     self.pair(left, right);
