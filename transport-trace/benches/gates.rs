@@ -158,7 +158,7 @@ fn record_into(storage: Stuck) {
         .full(Full::Overwrite)
         .sync(SyncPolicy::EachBlock)
         .compression(Compression::None)
-        .ring(1 << 20, 4)
+        .ring(std::env::var("RINGK").map_or(1024, |k| k.parse().unwrap()) << 10, 4)
         .start(storage)
         .unwrap();
     let recorder = Recorder::new(Null, recording.lane("main").unwrap());

@@ -202,30 +202,28 @@ impl<'m, C: Clock, W: AsMut<[Watched]>> LaneWriter<'m, C, W> {
             let room = CALL_HEAD
                 .wrapping_add(padded(first.input.len()))
                 .wrapping_add(padded(second.input.len()));
-            if let Err(cause) = self.reserve(room.wrapping_add(EXIT_ROOM)) {
-                self.producer.lose(cause, ticks);
-                return issue(args);
-            }
-            let mut record = self.producer.begin();
             let last = shapes(id, first.shape, second.shape, room);
-            record.words([ticks, first.slot, second.slot, info.number, last]);
-            for input in [first.input, second.input] {
-                if !input.is_empty() {
-                    record.bytes(input);
-                }
-            }
-            let at = record.start();
-            let crc = record.publish(kind::ENTERED);
-            self.producer.count_call();
-            entered();
-            let outcome = issue(args);
-            let duration = self.clock.now().saturating_sub(ticks);
-            if let Ok(rax) = &outcome {
-                let mut record = self.producer.resume(at, crc);
-                record.words([duration, rax.cast_unsigned()]);
-                record.publish(kind::RETURNED);
-                self.note(Point::Exit);
-            } else {
+            let rest = [first.slot, second.slot, info.number, last];
+            let parts = [first.input, second.input];
+            if let Some((at, crc)) = self.producer.enter_short(ticks, rest, parts, EXIT_ROOM) {
+                entered();
+                // Taken apart and made anew: moved, it would be read wider than it was just written, for which
+                // processors wait.
+                let outcome = match issue(args) {
+                    Ok(rax) => {
+                        let duration = self.clock.now().saturating_sub(ticks);
+                        if self
+                            .producer
+                            .exit_short(at, crc, duration, rax.cast_unsigned())
+                        {
+                            self.note(Point::Exit);
+                            return Ok(rax);
+                        }
+                        Ok(rax)
+                    }
+                    Err(error) => Err(error),
+                };
+                let duration = self.clock.now().saturating_sub(ticks);
                 let pending = Pending {
                     at,
                     crc,
@@ -234,8 +232,8 @@ impl<'m, C: Clock, W: AsMut<[Watched]>> LaneWriter<'m, C, W> {
                     secret: false,
                 };
                 self.exit_any(pending, info, &[Arg::None, Arg::None], &outcome, duration);
+                return outcome;
             }
-            return outcome;
         }
         let pending = self.enter_any(info, id, secret, ticks, &args);
         if pending.is_some() {
