@@ -56,7 +56,7 @@ fn child() {
                 std::fs::File::create(folder.join(format!("returned{lane}"))).unwrap();
             scope.spawn(move || {
                 if lane == 1 {
-                    recorder.watch(&WATCHED);
+                    recorder.watch(&WATCHED).unwrap();
                 }
                 let client = Client::new(recorder);
                 for count in 0.. {

@@ -6,6 +6,7 @@ use hypercall_core::schema::{Kind, Role};
 use hypercall_core::{Hazard, LayerRefusal, SharedPage, SharedRef, TransportError};
 
 use super::pages::{self, Point, Watched};
+use super::recorder::WatchError;
 use super::redact::{Calls, Redaction};
 use crate::clock::Clock;
 use crate::format::record::{CALL_HEAD, EXIT_HEAD, MAX_TEXT, failure, kind, padded, shape};
@@ -35,6 +36,7 @@ pub(crate) struct Pending {
     at: usize,
     /// The checksum of the enter part.
     crc: u32,
+    /// When the call was made, or about to be.
     ticks: u64,
     written: bool,
     secret: bool,
@@ -134,11 +136,11 @@ impl<'m, C: Clock, W: AsMut<[Watched]>> LaneWriter<'m, C, W> {
         }
     }
 
-    /// Watches a page from now on. Its number in this lane, or `None` when there is no room for another.
-    pub(crate) fn watch(&mut self, page: &'static SharedPage) -> Option<u32> {
-        let number = pages::add(self.watched.as_mut(), page)?;
+    /// Watches a page from now on. Its number in this lane.
+    pub(crate) fn watch(&mut self, page: &'static SharedPage) -> Result<u32, WatchError> {
+        let number = pages::add(self.watched.as_mut(), page).ok_or(WatchError::NoRoom)?;
         self.watching = true;
-        Some(number)
+        Ok(number)
     }
 
     /// Notes what changed in the watched pages.
@@ -161,13 +163,14 @@ impl<'m, C: Clock, W: AsMut<[Watched]>> LaneWriter<'m, C, W> {
         self.producer.lose(cause, ticks);
     }
 
+    /// Finds room. Whether the call waited for it.
     #[inline(always)]
-    fn reserve(&mut self, need: usize) -> Result<(), LossCause> {
+    fn reserve(&mut self, need: usize) -> Result<bool, LossCause> {
         match self.producer.reserve(need) {
             Err(LossCause::RingFull) if self.producer.full() == Full::Block => {
-                self.wait_for_room(need)
+                self.wait_for_room(need).map(|()| true)
             }
-            other => other,
+            other => other.map(|()| false),
         }
     }
 
@@ -181,7 +184,8 @@ impl<'m, C: Clock, W: AsMut<[Watched]>> LaneWriter<'m, C, W> {
         }
     }
 
-    /// Records a call around `issue`. `entered` is run when the call is recorded and not made yet.
+    /// Records a call around `issue`. `entered` is run when the call is recorded and not made yet; it says whether that took
+    /// long. What a call waits for its record is no part of its duration.
     ///
     /// There are two ways through here: a short one for values and blocks that are read, which is all scalars to the
     /// compiler, and one for the rest. The records are the same.
@@ -190,7 +194,7 @@ impl<'m, C: Clock, W: AsMut<[Watched]>> LaneWriter<'m, C, W> {
         &mut self,
         info: &'static CallInfo,
         args: [Arg<'_>; 2],
-        entered: impl FnOnce(),
+        entered: impl FnOnce() -> bool,
         issue: impl FnOnce([Arg<'_>; 2]) -> Result<i64, TransportError>,
     ) -> Result<i64, TransportError> {
         self.note(Point::Enter);
@@ -206,7 +210,7 @@ impl<'m, C: Clock, W: AsMut<[Watched]>> LaneWriter<'m, C, W> {
             let rest = [first.slot, second.slot, info.number, last];
             let parts = [first.input, second.input];
             if let Some((at, crc)) = self.producer.enter_short(ticks, rest, parts, EXIT_ROOM) {
-                entered();
+                let ticks = if entered() { self.clock.now() } else { ticks };
                 // Taken apart and made anew: moved, it would be read wider than it was just written, for which
                 // processors wait.
                 let outcome = match issue(args) {
@@ -235,9 +239,11 @@ impl<'m, C: Clock, W: AsMut<[Watched]>> LaneWriter<'m, C, W> {
                 return outcome;
             }
         }
-        let pending = self.enter_any(info, id, secret, ticks, &args);
-        if pending.is_some() {
-            entered();
+        let mut pending = self.enter_any(info, id, secret, ticks, &args);
+        if let Some(pending) = &mut pending
+            && entered()
+        {
+            pending.ticks = self.clock.now();
         }
         self.complete(pending, info, args, issue)
     }
@@ -249,7 +255,7 @@ impl<'m, C: Clock, W: AsMut<[Watched]>> LaneWriter<'m, C, W> {
         info: &'static CallInfo,
         id: u16,
         secret: bool,
-        ticks: u64,
+        mut ticks: u64,
         args: &[Arg<'_>; 2],
     ) -> Option<Pending> {
         let [first, second] = [needs(&args[0]), needs(&args[1])];
@@ -261,9 +267,13 @@ impl<'m, C: Clock, W: AsMut<[Watched]>> LaneWriter<'m, C, W> {
             .saturating_add(EXIT_ROOM)
             .saturating_add(first.exit)
             .saturating_add(second.exit);
-        if let Err(cause) = self.reserve(most) {
-            self.producer.lose(cause, ticks);
-            return None;
+        match self.reserve(most) {
+            Ok(false) => {}
+            Ok(true) => ticks = self.clock.now(),
+            Err(cause) => {
+                self.producer.lose(cause, ticks);
+                return None;
+            }
         }
         let [mut rdi, mut rsi] = [first.slot, second.slot];
         if secret {

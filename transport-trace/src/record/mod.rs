@@ -19,7 +19,7 @@ pub use crate::ring::Full;
 #[cfg(all(feature = "std", not(loom)))]
 pub use drain::{Finished, Storage, SyncPolicy};
 pub use pages::Watched;
-pub use recorder::{Lane, Recorder};
+pub use recorder::{Lane, Recorder, WatchError};
 #[cfg(all(feature = "std", not(loom)))]
 pub use recording::{FileLane, Recording, RecordingOptions, SharedLane};
 pub use redact::Redaction;

@@ -197,6 +197,12 @@ impl<'m> Producer<'m> {
     /// Notes a call that is not recorded.
     #[cold]
     pub(crate) fn lose(&mut self, cause: LossCause, ticks: u64) {
+        if self.loss.count == 0 {
+            // Whoever finds a later index taken out of the ring knows that these are in a record.
+            self.area
+                .head(head::LOST_INDEX)
+                .store(self.next_index, Ordering::Relaxed);
+        }
         self.loss.add(cause, ticks);
         self.next_index = self.next_index.saturating_add(1);
         // Only the producer writes these; the count goes last, so that whoever finds it finds the rest.
@@ -212,6 +218,13 @@ impl<'m> Producer<'m> {
         self.area
             .head(head::LOST)
             .store(self.loss.count, Ordering::Release);
+    }
+
+    /// Writes what was lost as a record, where there is room for it.
+    pub(crate) fn settle(&mut self) {
+        if self.loss.count != 0 {
+            let _ = self.reserve_slowly(0);
+        }
     }
 
     /// Writes what was lost as a record, at the place where it was. There is room.
