@@ -151,7 +151,25 @@ impl<'m> Consumer<'m> {
     }
 
     /// Moves to the oldest block that was not taken. `None` when there is none.
+    ///
+    /// One look over the blocks is not enough: the producer may begin a block that was looked at already, fill it, and begin
+    /// another one, and the later one would be found alone. But whoever finds a block finds, from then on, every older one
+    /// that is still there: the producer began it before. So the second look finds the oldest.
     fn find_oldest(&mut self) -> Option<()> {
+        self.look_over()?;
+        let (sequence, block) = self.look_over()?;
+        if sequence == self.sequence && block == self.block {
+            return None;
+        }
+        self.sequence = sequence;
+        self.block = block;
+        self.done = 0;
+        self.refused = None;
+        Some(())
+    }
+
+    /// The oldest block of those that one look over all of them finds.
+    fn look_over(&self) -> Option<(u64, usize)> {
         let mut oldest: Option<(u64, usize)> = None;
         for block in 0..self.geometry.blocks {
             let now = self.area.line(block, STATE).load(Ordering::Acquire);
@@ -163,15 +181,7 @@ impl<'m> Consumer<'m> {
                 oldest = Some((sequence, block));
             }
         }
-        let (sequence, block) = oldest?;
-        if sequence == self.sequence && block == self.block {
-            return None;
-        }
-        self.sequence = sequence;
-        self.block = block;
-        self.done = 0;
-        self.refused = None;
-        Some(())
+        oldest
     }
 
     /// The end of the complete records of the held block, and the index behind them. In a full block an entered call is
@@ -249,6 +259,9 @@ impl<'m> Consumer<'m> {
     /// Calls that were lost and stand in no record yet.
     pub(crate) fn loss(&self) -> Loss {
         let count = self.area.head(head::LOST).load(Ordering::Acquire);
+        if self.area.head(head::LOST_INDEX).load(Ordering::Relaxed) < self.index {
+            return Loss::default();
+        }
         let cause = self
             .area
             .head(head::LOST_CAUSE)

@@ -40,6 +40,15 @@ mod producer;
 mod record;
 #[cfg(all(feature = "std", target_arch = "x86_64", not(loom)))]
 mod short;
+#[cfg(all(test, feature = "std", not(loom)))]
+#[allow(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test"
+)]
+mod threads;
 
 use area::{Area, Base};
 pub(crate) use consumer::{Consumer, Taken};
