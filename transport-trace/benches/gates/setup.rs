@@ -12,7 +12,7 @@ pub(crate) const CODES: &[CodeInfo] = &[];
 
 /// Calls to measure with.
 #[hypercall::interface(codes = CODES, crate = ::hypercall_core)]
-pub trait Bench {
+pub(crate) trait Bench {
     /// A value and bytes.
     #[call(0x20)]
     fn blob(&self, id: u32, bytes: &mut [u8]) -> Result<(), Error>;
