@@ -44,7 +44,7 @@ fn loopback(path: &Path) -> Counts {
         .expect("a file");
     let recorder = Recorder::new(loopback, recording.lane("main").expect("a lane"));
     for page in around.lent().pages.iter().take(KEPT_PAGES) {
-        recorder.watch(page);
+        recorder.watch(page).expect("room for the page");
     }
     let client = Client::new(recorder);
     let note = || client.transport().note_pages();

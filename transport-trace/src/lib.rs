@@ -1,4 +1,33 @@
 //! Records hypercalls, and reads what was recorded.
+//!
+//! ```
+//! use hypercall_core::acrn::{Hypervisor, HypervisorCalls, VmId};
+//! # use hypercall_core::{Transport, TransportError, arg::Arg, call::CallInfo};
+//! # struct Machine;
+//! # impl Transport for Machine {
+//! #     fn call<'a>(&self, _: &'static CallInfo, _: [Arg<'a>; 2]) -> Result<i64, TransportError> { Ok(0) }
+//! # }
+//! use hypercall_core::Client;
+//! use hypercall_trace::read::Trace;
+//! use hypercall_trace::record::{Recorder, Recording};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let path = std::env::temp_dir().join(format!("hct-doc-{}.hct", std::process::id()));
+//! # let machine = Machine;
+//! let recording = Recording::options(&[HypervisorCalls::INTERFACE]).create(&path)?;
+//! let hypervisor = Client::new(Recorder::new(machine, recording.lane("main")?));
+//! hypervisor.pause_vm(VmId(1))?;
+//! let finished = recording.finish();
+//! assert!(finished.complete && finished.lost == 0);
+//!
+//! let trace = Trace::open(&path)?;
+//! let call = trace.call(0, 0).ok_or("the first call")?;
+//! assert_eq!((call.name(), call.rax()), ("pause_vm", Some(0)));
+//! # std::fs::remove_file(path)?;
+//! # Ok(())
+//! # }
+//! ```
+//! [`record`] says what recording costs and what survives what; `docs/trace-format.md` says what stands in a file.
 #![warn(missing_docs, unreachable_pub)]
 #![cfg_attr(
     not(test),

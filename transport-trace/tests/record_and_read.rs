@@ -313,7 +313,7 @@ fn watched_pages_are_part_of_the_trace() {
         .unwrap();
     let recorder = Recorder::new(Writes, recording.lane("main").unwrap());
     PAGE.word(8).unwrap().store(5, Ordering::Relaxed);
-    assert_eq!(recorder.watch(&PAGE), Some(0));
+    assert_eq!(recorder.watch(&PAGE), Ok(0));
     let client = Client::new(recorder);
     client.share(PlotterId(1), (&PAGE).into()).unwrap();
     PAGE.word(0xffc).unwrap().store(0xabcd, Ordering::Relaxed);
@@ -529,6 +529,163 @@ fn too_large_and_switched_off() {
         "{entries:?}"
     );
     assert_eq!(trace.clock().frequency(), 1_000_000_000);
+}
+
+/// What a call waits for its record is no part of its duration.
+#[test]
+fn a_call_does_not_last_as_long_as_the_disk() {
+    use hypercall_trace::clock::ClockFn;
+    use std::sync::atomic::AtomicU64;
+    static TIME: AtomicU64 = AtomicU64::new(1);
+    struct Slow(Gate);
+    impl std::io::Write for Slow {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            TIME.fetch_add(1_000_000, Ordering::SeqCst);
+            self.0.write(bytes)
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    impl hypercall_trace::record::Storage for Slow {
+        fn sync(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    struct Takes7;
+    impl hypercall_core::Transport for Takes7 {
+        fn call<'a>(
+            &self,
+            _: &'static hypercall_core::call::CallInfo,
+            _: [hypercall_core::arg::Arg<'a>; 2],
+        ) -> Result<i64, hypercall_core::TransportError> {
+            TIME.fetch_add(7, Ordering::SeqCst);
+            Ok(0)
+        }
+    }
+    let (_, rings) = place("durations");
+    let gate = Gate::default();
+    let recording = Recording::options(INTERFACES)
+        .rings(rings)
+        .sync(SyncPolicy::EachCall)
+        .clock(ClockFn(|| TIME.load(Ordering::SeqCst)), 1_000_000_000)
+        .start(Slow(gate.clone()))
+        .unwrap();
+    let client = Client::new(Recorder::new(Takes7, recording.lane("main").unwrap()));
+    for _ in 0..20 {
+        client.reset().unwrap();
+        client.mirror(&mut Point { x: 1, y: 2 }).unwrap();
+    }
+    recording.finish();
+    let calls = calls(&Trace::from_bytes(gate.bytes()).unwrap());
+    assert_eq!(calls.len(), 40);
+    for call in calls {
+        // The drain may write once more while the call is in flight.
+        let duration = call.duration.unwrap();
+        assert!(
+            duration % 1_000_000 == 7 && duration < 10_000_000,
+            "{duration}"
+        );
+    }
+    assert!(TIME.load(Ordering::SeqCst) > 40_000_000);
+}
+
+#[test]
+fn a_page_that_cannot_be_watched_says_so() {
+    use hypercall_trace::record::{Lane, WatchError};
+    static PAGES: [SharedPage; 17] = [const { SharedPage::new() }; 17];
+    let (path, rings) = place("watch");
+    let recording = Recording::options(INTERFACES)
+        .rings(rings)
+        .create(&path)
+        .unwrap();
+    let lane = recording.lane("main").unwrap();
+    let shared = recording.shared_lane("pool", 1).unwrap();
+    let args = || {
+        [
+            hypercall_core::arg::Arg::None,
+            hypercall_core::arg::Arg::None,
+        ]
+    };
+    let within = |lane: &dyn Fn() -> Result<u32, WatchError>| {
+        assert_eq!(lane(), Err(WatchError::InUse));
+        Ok(0)
+    };
+    lane.record(PlotterCalls::RESET, args(), |_| {
+        within(&|| lane.watch(&PAGES[0]))
+    })
+    .unwrap();
+    shared
+        .record(PlotterCalls::RESET, args(), |_| {
+            within(&|| shared.watch(&PAGES[0]))
+        })
+        .unwrap();
+    for (number, page) in (0..16).zip(&PAGES) {
+        assert_eq!(lane.watch(page), Ok(number));
+    }
+    assert_eq!(lane.watch(&PAGES[3]), Ok(3), "it is watched already");
+    assert_eq!(lane.watch(&PAGES[16]), Err(WatchError::NoRoom));
+}
+
+/// A call that panics in a lane of many threads, and a transport that calls itself through its own lane.
+#[test]
+fn panics_and_calls_within_calls_leave_the_lane_sound() {
+    use hypercall_trace::record::Lane;
+    let (path, rings) = place("sound");
+    let recording = Recording::options(INTERFACES)
+        .rings(rings)
+        .create(&path)
+        .unwrap();
+    let lane = recording.shared_lane("pool", 1).unwrap();
+    let args = || {
+        [
+            hypercall_core::arg::Arg::None,
+            hypercall_core::arg::Arg::None,
+        ]
+    };
+    let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        lane.record(PlotterCalls::RESET, args(), |_| panic!("the machine stops"))
+    }));
+    assert!(caught.is_err());
+    let outer = lane.record(PlotterCalls::RESET, args(), |_| {
+        let inner = lane.record(PlotterCalls::RESET, args(), |_| Ok(5));
+        inner.map(|rax| rax + 1)
+    });
+    assert_eq!(outer, Ok(6), "both calls were made");
+    let done = recording.finish();
+    assert_eq!((done.calls, done.lost), (2, 1));
+    let trace = Trace::open(&path).unwrap();
+    let entries: Vec<_> = trace.entries().collect();
+    assert!(
+        matches!(&entries[..], [Entry::Call(panicked), Entry::Call(outer), Entry::Lost(inner)]
+            if panicked.outcome == Outcome::Unfinished
+                && outer.outcome == Outcome::Returned(6)
+                && inner.cause == LossCause::Busy),
+        "{entries:?}"
+    );
+}
+
+/// A recording whose file was never ended, because it was dropped: it is whole all the same.
+#[test]
+fn a_dropped_recording_is_finished() {
+    let (path, rings) = place("dropped");
+    let recording = Recording::options(INTERFACES)
+        .rings(&rings)
+        .create(&path)
+        .unwrap();
+    let client = Client::new(Recorder::new(
+        Device::default(),
+        recording.lane("main").unwrap(),
+    ));
+    client.add(1, 2).unwrap();
+    drop(recording);
+    // Nobody records it any more, and it is made.
+    assert_eq!(client.add(3, 4), Ok(7));
+    let trace = Trace::open(&path).unwrap();
+    let report = trace.verify().unwrap();
+    assert!(report.is_clean() && report.finished);
+    assert_eq!(report.calls, 1);
+    assert!(std::fs::read_dir(&rings).unwrap().next().is_none());
 }
 
 #[test]

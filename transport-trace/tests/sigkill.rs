@@ -30,6 +30,8 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::Ordering;
 
 const CHILD: &str = "HYPERCALL_TRACE_SIGKILL_FOLDER";
+/// In which way the child records in a round.
+const WAY: &str = "HYPERCALL_TRACE_SIGKILL_WAY";
 const KILLS: u64 = 60;
 
 /// What the child does until it is killed. Not a test of its own: without the folder it does nothing.
@@ -40,10 +42,16 @@ fn child() {
         return;
     };
     let folder = Path::new(&folder);
+    // Where calls do not wait, the ring holds more than is called until the kill.
+    let (full, ring) = match &*std::env::var(WAY).unwrap() {
+        "drop" => (Full::Drop, 32 << 20),
+        "overwrite" => (Full::Overwrite, 32 << 20),
+        _ => (Full::Block, 1 << 20),
+    };
     let recording = Recording::options(INTERFACES)
         .rings(folder.join("rings"))
-        .ring(1 << 20, 16)
-        .full(Full::Block)
+        .ring(ring, 16)
+        .full(full)
         .create(folder.join("run.hct"))
         .unwrap();
     std::thread::scope(|scope| {
@@ -56,7 +64,7 @@ fn child() {
                 std::fs::File::create(folder.join(format!("returned{lane}"))).unwrap();
             scope.spawn(move || {
                 if lane == 1 {
-                    recorder.watch(&WATCHED);
+                    recorder.watch(&WATCHED).unwrap();
                 }
                 let client = Client::new(recorder);
                 for count in 0.. {
@@ -90,6 +98,7 @@ fn nothing_that_returned_is_lost() {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "child", "--nocapture"])
             .env(CHILD, &folder)
+            .env(WAY, ["block", "drop", "overwrite"][round as usize % 3])
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()

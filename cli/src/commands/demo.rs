@@ -117,7 +117,9 @@ fn record(path: &Path) -> Result<(), Failure> {
     let server = AcrnServer::new(&machine);
     let transport = Loopback::new(server, &machine, Gpa(0x100_0000), 0x1_0000);
     let recorder = Recorder::new(transport, recording.lane(LANE).map_err(wrong)?);
-    recorder.watch(&RECORDED);
+    recorder
+        .watch(&RECORDED)
+        .map_err(|error| wrong(std::io::Error::other(error)))?;
     let lived = live(
         &Client::new(&recorder),
         &RECORDED,

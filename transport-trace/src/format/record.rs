@@ -109,7 +109,7 @@ pub(crate) fn word(crc: u32, bytes: &[u8], words: usize, kind: u8) -> (u32, u64)
 
 #[inline]
 #[expect(clippy::cast_possible_truncation, reason = "masked to 24 bits")]
-fn meta(words: usize, kind: u8) -> u32 {
+pub(crate) fn meta(words: usize, kind: u8) -> u32 {
     (words & MAX_WORDS) as u32 | (u32::from(kind) << 24)
 }
 

@@ -6,6 +6,7 @@ use hypercall_core::schema::{Kind, Role};
 use hypercall_core::{Hazard, LayerRefusal, SharedPage, SharedRef, TransportError};
 
 use super::pages::{self, Looks, Point, Watched};
+use super::recorder::WatchError;
 use super::redact::{Calls, Redaction};
 use crate::clock::Clock;
 use crate::format::record::{CALL_HEAD, EXIT_HEAD, MAX_TEXT, failure, kind, padded, shape};
@@ -36,6 +37,7 @@ pub(crate) struct Pending {
     at: usize,
     /// The checksum of the enter part.
     crc: u32,
+    /// When the call was made, or about to be.
     ticks: u64,
     written: bool,
     secret: bool,
@@ -136,11 +138,11 @@ impl<'m, C: Clock, W: AsMut<[Watched]>> LaneWriter<'m, C, W> {
         }
     }
 
-    /// Watches a page from now on. Its number in this lane, or `None` when there is no room for another.
-    pub(crate) fn watch(&mut self, page: &'static SharedPage) -> Option<u32> {
-        let number = pages::add(self.watched.as_mut(), page)?;
+    /// Watches a page from now on. Its number in this lane.
+    pub(crate) fn watch(&mut self, page: &'static SharedPage) -> Result<u32, WatchError> {
+        let number = pages::add(self.watched.as_mut(), page).ok_or(WatchError::NoRoom)?;
         self.watching = true;
-        Some(number)
+        Ok(number)
     }
 
     /// Notes what changed in the watched pages.
@@ -154,7 +156,7 @@ impl<'m, C: Clock, W: AsMut<[Watched]>> LaneWriter<'m, C, W> {
                 &mut self.producer,
                 &self.clock,
                 point,
-                |producer, need| reserve(producer, need, wait),
+                |producer, need| reserve(producer, need, wait).map(drop),
             );
         }
     }
@@ -166,12 +168,14 @@ impl<'m, C: Clock, W: AsMut<[Watched]>> LaneWriter<'m, C, W> {
         self.producer.lose(cause, ticks);
     }
 
+    /// Finds room. Whether the call waited for it.
     #[inline(always)]
-    fn reserve(&mut self, need: usize) -> Result<(), LossCause> {
+    fn reserve(&mut self, need: usize) -> Result<bool, LossCause> {
         reserve(&mut self.producer, need, self.wait)
     }
 
-    /// Records a call around `issue`. `entered` is run when the call is recorded and not made yet.
+    /// Records a call around `issue`. `entered` is run when the call is recorded and not made yet; it says whether that took
+    /// long. What a call waits for its record is no part of its duration.
     ///
     /// There are two ways through here: a short one for values and blocks that are read, which is all scalars to the
     /// compiler, and one for the rest. The records are the same.
@@ -180,7 +184,7 @@ impl<'m, C: Clock, W: AsMut<[Watched]>> LaneWriter<'m, C, W> {
         &mut self,
         info: &'static CallInfo,
         args: [Arg<'_>; 2],
-        entered: impl FnOnce(),
+        entered: impl FnOnce() -> bool,
         issue: impl FnOnce([Arg<'_>; 2]) -> Result<i64, TransportError>,
     ) -> Result<i64, TransportError> {
         self.note(Point::Enter);
@@ -192,30 +196,28 @@ impl<'m, C: Clock, W: AsMut<[Watched]>> LaneWriter<'m, C, W> {
             let room = CALL_HEAD
                 .wrapping_add(padded(first.input.len()))
                 .wrapping_add(padded(second.input.len()));
-            if let Err(cause) = self.reserve(room.wrapping_add(EXIT_ROOM)) {
-                self.producer.lose(cause, ticks);
-                return issue(args);
-            }
-            let mut record = self.producer.begin();
             let last = shapes(id, first.shape, second.shape, room);
-            record.words([ticks, first.slot, second.slot, info.number, last]);
-            for input in [first.input, second.input] {
-                if !input.is_empty() {
-                    record.bytes(input);
-                }
-            }
-            let at = record.start();
-            let crc = record.publish(kind::ENTERED);
-            self.producer.count_call();
-            entered();
-            let outcome = issue(args);
-            let duration = self.clock.now().saturating_sub(ticks);
-            if let Ok(rax) = &outcome {
-                let mut record = self.producer.resume(at, crc);
-                record.words([duration, rax.cast_unsigned()]);
-                record.publish(kind::RETURNED);
-                self.note(Point::Exit);
-            } else {
+            let rest = [first.slot, second.slot, info.number, last];
+            let parts = [first.input, second.input];
+            if let Some((at, crc)) = self.producer.enter_short(ticks, rest, parts, EXIT_ROOM) {
+                let ticks = if entered() { self.clock.now() } else { ticks };
+                // Taken apart and made anew: moved, it would be read wider than it was just written, for which
+                // processors wait.
+                let outcome = match issue(args) {
+                    Ok(rax) => {
+                        let duration = self.clock.now().saturating_sub(ticks);
+                        if self
+                            .producer
+                            .exit_short(at, crc, duration, rax.cast_unsigned())
+                        {
+                            self.note(Point::Exit);
+                            return Ok(rax);
+                        }
+                        Ok(rax)
+                    }
+                    Err(error) => Err(error),
+                };
+                let duration = self.clock.now().saturating_sub(ticks);
                 let pending = Pending {
                     at,
                     crc,
@@ -224,12 +226,14 @@ impl<'m, C: Clock, W: AsMut<[Watched]>> LaneWriter<'m, C, W> {
                     secret: false,
                 };
                 self.exit_any(pending, info, &[Arg::None, Arg::None], &outcome, duration);
+                return outcome;
             }
-            return outcome;
         }
-        let pending = self.enter_any(info, id, secret, ticks, &args);
-        if pending.is_some() {
-            entered();
+        let mut pending = self.enter_any(info, id, secret, ticks, &args);
+        if let Some(pending) = &mut pending
+            && entered()
+        {
+            pending.ticks = self.clock.now();
         }
         self.complete(pending, info, args, issue)
     }
@@ -241,7 +245,7 @@ impl<'m, C: Clock, W: AsMut<[Watched]>> LaneWriter<'m, C, W> {
         info: &'static CallInfo,
         id: u16,
         secret: bool,
-        ticks: u64,
+        mut ticks: u64,
         args: &[Arg<'_>; 2],
     ) -> Option<Pending> {
         let [first, second] = [needs(&args[0]), needs(&args[1])];
@@ -253,9 +257,13 @@ impl<'m, C: Clock, W: AsMut<[Watched]>> LaneWriter<'m, C, W> {
             .saturating_add(EXIT_ROOM)
             .saturating_add(first.exit)
             .saturating_add(second.exit);
-        if let Err(cause) = self.reserve(most) {
-            self.producer.lose(cause, ticks);
-            return None;
+        match self.reserve(most) {
+            Ok(false) => {}
+            Ok(true) => ticks = self.clock.now(),
+            Err(cause) => {
+                self.producer.lose(cause, ticks);
+                return None;
+            }
         }
         let [mut rdi, mut rsi] = [first.slot, second.slot];
         if secret {
@@ -358,14 +366,14 @@ impl<'m, C: Clock, W: AsMut<[Watched]>> LaneWriter<'m, C, W> {
     }
 }
 
-/// Finds room in the ring, and waits for it where the policy says so.
+/// Finds room in the ring, and waits for it where the policy says so. Whether it waited.
 #[inline(always)]
-fn reserve(producer: &mut Producer<'_>, need: usize, wait: fn()) -> Result<(), LossCause> {
+fn reserve(producer: &mut Producer<'_>, need: usize, wait: fn()) -> Result<bool, LossCause> {
     match producer.reserve(need) {
         Err(LossCause::RingFull) if producer.full() == Full::Block => {
-            wait_for_room(producer, need, wait)
+            wait_for_room(producer, need, wait).map(|()| true)
         }
-        other => other,
+        other => other.map(|()| false),
     }
 }
 

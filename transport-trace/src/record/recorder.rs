@@ -6,6 +6,27 @@ use hypercall_core::arg::Arg;
 use hypercall_core::call::CallInfo;
 use hypercall_core::{SharedPage, Transport, TransportError};
 
+/// Why a page is not watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WatchError {
+    /// The lane has no room for another page. With std a lane watches 16 pages; without it as many as it was given room for.
+    NoRoom,
+    /// The lane is in use by a call: of another thread, or of this one, from within a transport. Try again when it has
+    /// returned.
+    InUse,
+}
+
+impl core::fmt::Display for WatchError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::NoRoom => "the lane has no room for another page: watch it in a lane of its own",
+            Self::InUse => "the lane is in use by a call: try again when the call has returned",
+        })
+    }
+}
+impl core::error::Error for WatchError {}
+
 /// Where a recorder puts its records: one line of calls, one after the other.
 ///
 /// A lane has a logical name, such as `vcpu0`; it is never a thread's number, so that two runs of a program have the
@@ -23,12 +44,16 @@ pub trait Lane {
     ) -> Result<i64, TransportError>;
 
     /// Watches a page that the hypervisor will keep: what changes in it is recorded at each enter and exit of a call of
-    /// this lane. Its number in the lane, or `None` when the lane cannot watch another.
-    fn watch(&self, page: &'static SharedPage) -> Option<u32>;
+    /// this lane. Its number in the lane.
+    ///
+    /// # Errors
+    /// [`WatchError`]: the page is not watched.
+    fn watch(&self, page: &'static SharedPage) -> Result<u32, WatchError>;
 
     /// The program looks at its watched pages: notes what changed in them. For a program that waits for a change without
     /// making calls. One that polls calls it before each look, and a replay shows it the change at the same look; what it
-    /// reads without it, no recorder sees and no replay brings.
+    /// reads without it, no recorder sees and no replay brings. While a call of the lane is in flight nothing is done: the
+    /// call notes it when it returns.
     fn note_pages(&self);
 }
 
@@ -42,7 +67,7 @@ impl<L: Lane + ?Sized> Lane for &L {
     ) -> Result<i64, TransportError> {
         (**self).record(info, args, issue)
     }
-    fn watch(&self, page: &'static SharedPage) -> Option<u32> {
+    fn watch(&self, page: &'static SharedPage) -> Result<u32, WatchError> {
         (**self).watch(page)
     }
     fn note_pages(&self) {
@@ -87,7 +112,10 @@ impl<T, L: Lane> Recorder<T, L> {
     }
 
     /// Watches a page: see [`Lane::watch`].
-    pub fn watch(&self, page: &'static SharedPage) -> Option<u32> {
+    ///
+    /// # Errors
+    /// [`WatchError`]: the page is not watched.
+    pub fn watch(&self, page: &'static SharedPage) -> Result<u32, WatchError> {
         self.lane.watch(page)
     }
 

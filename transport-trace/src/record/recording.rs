@@ -16,7 +16,7 @@ use hypercall_core::{SharedPage, TransportError};
 use super::drain::{Added, Drain, Finished, Shared, Storage, SyncPolicy};
 use super::lane::LaneWriter;
 use super::pages::{Point, Watched};
-use super::recorder::Lane;
+use super::recorder::{Lane, WatchError};
 use super::redact::Redaction;
 use crate::clock::{Clock, DefaultClock};
 use crate::format::BlockKind;
@@ -159,8 +159,12 @@ impl<C: Clock + Clone + Send + Sync + 'static> RecordingOptions<C> {
     /// # Errors
     /// As the operating system says: the file exists or cannot be written, the folder of the rings cannot be made.
     pub fn create(self, path: impl AsRef<Path>) -> io::Result<Recording<C>> {
+        let path = path.as_ref();
         let file = OpenOptions::new().write(true).create_new(true).open(path)?;
-        self.start(file)
+        // An empty file would only be in the way of the next attempt.
+        self.start(file).inspect_err(|_| {
+            let _ = fs::remove_file(path);
+        })
     }
 
     /// Starts a recording into any storage.
@@ -255,11 +259,33 @@ fn default_folder(id: u64) -> io::Result<PathBuf> {
 
 /// Makes the file of a ring and maps it. All its pages exist: a full tmpfs is an error here, and not a signal later.
 fn map_ring(path: &Path, bytes: usize) -> io::Result<memmap2::MmapRaw> {
+    let said = |error: io::Error, advice: &str| {
+        io::Error::new(
+            error.kind(),
+            format!("{}: {error}; {advice}", path.display()),
+        )
+    };
     let mut options = OpenOptions::new();
     options.read(true).write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file: File = options.open(path)?;
+    let file = options.open(path).map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => said(
+            error,
+            "a recording that was killed left it there: recover it, or choose another folder for the rings",
+        ),
+        _ => said(error, "the folder of the rings must be writable"),
+    })?;
+    fill_and_map(&file, bytes).map_err(|error| {
+        let _ = fs::remove_file(path);
+        said(
+            error,
+            "a ring takes all of its memory at once: make it smaller, or choose another folder for the rings",
+        )
+    })
+}
+
+fn fill_and_map(mut file: &File, bytes: usize) -> io::Result<memmap2::MmapRaw> {
     let zeros = vec![0; 1 << 16];
     let mut left = bytes;
     while left != 0 {
@@ -270,7 +296,7 @@ fn map_ring(path: &Path, bytes: usize) -> io::Result<memmap2::MmapRaw> {
     memmap2::MmapOptions::new()
         .len(bytes)
         .populate()
-        .map_raw(&file)
+        .map_raw(file)
 }
 
 impl<C: Clock + Clone + Send + 'static> Recording<C> {
@@ -449,15 +475,17 @@ impl<C: Clock> Lane for FileLane<C> {
             lose_busy(&self.busy, &mut writer);
         }
         let entered = || {
-            if let Some(shared) = &self.announce {
-                shared.announce();
-            }
+            let announce = self.announce.as_ref();
+            announce.inspect(|shared| shared.announce()).is_some()
         };
         writer.around(info, args, entered, issue)
     }
 
-    fn watch(&self, page: &'static SharedPage) -> Option<u32> {
-        self.writer.try_borrow_mut().ok()?.watch(page)
+    fn watch(&self, page: &'static SharedPage) -> Result<u32, WatchError> {
+        let Ok(mut writer) = self.writer.try_borrow_mut() else {
+            return Err(WatchError::InUse);
+        };
+        writer.watch(page)
     }
 
     fn note_pages(&self) {
@@ -500,21 +528,27 @@ impl<C: Clock> Lane for SharedLane<C> {
             lose_busy(&self.busy, &mut writer);
         }
         let entered = || {
-            if let Some(shared) = &self.announce {
-                shared.announce();
-            }
+            let announce = self.announce.as_ref();
+            announce.inspect(|shared| shared.announce()).is_some()
         };
         writer.around(info, args, entered, issue)
     }
 
     /// Watched by the first of the lanes.
-    fn watch(&self, page: &'static SharedPage) -> Option<u32> {
-        self.writers.first()?.try_lock().ok()?.watch(page)
+    fn watch(&self, page: &'static SharedPage) -> Result<u32, WatchError> {
+        match self.writers.first().map(Mutex::try_lock) {
+            Some(Ok(mut writer)) => writer.watch(page),
+            Some(Err(TryLockError::Poisoned(writer))) => writer.into_inner().watch(page),
+            Some(Err(TryLockError::WouldBlock)) | None => Err(WatchError::InUse),
+        }
     }
 
     fn note_pages(&self) {
-        if let Some(Ok(mut writer)) = self.writers.first().map(Mutex::try_lock) {
-            writer.note(Point::Note);
+        match self.writers.first().map(Mutex::try_lock) {
+            Some(Ok(mut writer)) => writer.note(Point::Note),
+            Some(Err(TryLockError::Poisoned(writer))) => writer.into_inner().note(Point::Note),
+            // The call in flight notes it when it returns.
+            Some(Err(TryLockError::WouldBlock)) | None => {}
         }
     }
 }

@@ -9,7 +9,7 @@ use hypercall_core::{SharedPage, TransportError};
 
 use super::lane::LaneWriter;
 use super::pages::{Point, Watched};
-use super::recorder::Lane;
+use super::recorder::{Lane, WatchError};
 use super::redact::Redaction;
 use super::summary::Summary;
 use crate::clock::{Clock, ClockPoint};
@@ -210,14 +210,22 @@ impl<'m, C: Clock, S: Sink, W: AsMut<[Watched]>> SinkLane<'m, C, S, W> {
         })
     }
 
-    /// Hands everything to the sink that is complete.
+    /// Hands everything to the sink that is complete, and what was lost.
     ///
     /// # Errors
-    /// [`SinkFailed`]; what the sink did not take is lost, and counted.
+    /// [`SinkFailed`]; what the sink did not take is lost, and counted. Also from within a call of this lane: nothing is
+    /// done then.
     pub fn flush(&self) -> Result<(), SinkFailed> {
-        self.inner
-            .try_borrow_mut()
-            .map_or(Err(SinkFailed), |mut inner| inner.outlet.drain(true))
+        let Ok(mut inner) = self.inner.try_borrow_mut() else {
+            return Err(SinkFailed);
+        };
+        let Inner { writer, outlet } = &mut *inner;
+        outlet.drain(true)?;
+        for _ in 0..self.busy.take() {
+            writer.lose(LossCause::Busy);
+        }
+        writer.producer.settle();
+        outlet.drain(true)
     }
 
     /// The sink, and what stands in the memory is dropped. [`flush`](Self::flush) first.
@@ -325,14 +333,18 @@ impl<C: Clock, S: Sink, W: AsMut<[Watched]>> Lane for SinkLane<'_, C, S, W> {
             if outlet.announce {
                 outlet.announce();
             }
+            outlet.announce
         };
         let outcome = writer.around(info, args, entered, issue);
         let _ = outlet.drain(false);
         outcome
     }
 
-    fn watch(&self, page: &'static SharedPage) -> Option<u32> {
-        self.inner.try_borrow_mut().ok()?.writer.watch(page)
+    fn watch(&self, page: &'static SharedPage) -> Result<u32, WatchError> {
+        let Ok(mut inner) = self.inner.try_borrow_mut() else {
+            return Err(WatchError::InUse);
+        };
+        inner.writer.watch(page)
     }
 
     fn note_pages(&self) {

@@ -30,6 +30,9 @@ pub(crate) mod head {
     pub(crate) const LOST_CAUSE: usize = 10;
     /// 1 when nobody empties the ring any more.
     pub(crate) const CLOSED: usize = 11;
+    /// The index of the first lost call. Where it lies before what is taken out, the losses are in a record already: the
+    /// process died, or is, between the record and the count.
+    pub(crate) const LOST_INDEX: usize = 12;
 }
 
 /// States of a block, in the low bits of its first control word.

@@ -26,12 +26,17 @@ fn call(producer: &mut Producer<'_>, number: u64) -> Result<(), LossCause> {
 
 /// Takes what is there. Adds the numbers of the calls to `seen`, and those that were overwritten or lost to the count.
 fn take(
+    full: Full,
     consumer: &mut Consumer<'_>,
     partial: bool,
     seen: &mut Vec<u64>,
     missing: &mut u64,
 ) -> Taken {
     consumer.take(partial, |batch| {
+        assert!(
+            batch.overwritten == 0 || full == Full::Overwrite,
+            "nothing is overwritten unless that was asked for"
+        );
         *missing += batch.overwritten;
         let mut rest = batch.bytes;
         let mut index = batch.first_index;
@@ -58,6 +63,41 @@ fn take(
     })
 }
 
+/// A block that is begun while the consumer looks for the oldest is not passed over: three blocks are filled and taken in
+/// order, and the consumer meets the producer between any two of its steps.
+#[test]
+fn no_block_is_passed_over() {
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(3);
+    model.check(|| {
+        let (mut producer, mut consumer) = modelled(80, Full::Drop);
+        let (mut seen, mut missing) = (Vec::new(), 0);
+        // The first block is taken before the other thread starts, and the second one is full.
+        for number in 0..2 {
+            call(&mut producer, number).unwrap();
+        }
+        take(Full::Drop, &mut consumer, true, &mut seen, &mut missing);
+        for number in 2..4 {
+            call(&mut producer, number).unwrap();
+        }
+        let producing = thread::spawn(move || {
+            for number in 4..7 {
+                if let Err(cause) = call(&mut producer, number) {
+                    producer.lose(cause, 0);
+                }
+            }
+        });
+        for _ in 0..4 {
+            take(Full::Drop, &mut consumer, true, &mut seen, &mut missing);
+        }
+        producing.join().unwrap();
+        while take(Full::Drop, &mut consumer, true, &mut seen, &mut missing) == Taken::Some {}
+        assert!(seen.is_sorted());
+        let missing = missing + consumer.loss().count;
+        assert_eq!(seen.len() as u64 + missing, 7, "seen {seen:?}");
+    });
+}
+
 /// A producer of so many calls beside a consumer that looks so often; then the consumer alone. What it saw, and how many
 /// calls were missing.
 fn run(full: Full, calls: u64, looks: usize, partial: bool) {
@@ -75,10 +115,10 @@ fn run(full: Full, calls: u64, looks: usize, partial: bool) {
         });
         let (mut seen, mut missing) = (Vec::new(), 0);
         for _ in 0..looks {
-            take(&mut consumer, partial, &mut seen, &mut missing);
+            take(full, &mut consumer, partial, &mut seen, &mut missing);
         }
         producing.join().unwrap();
-        while take(&mut consumer, true, &mut seen, &mut missing) == Taken::Some {}
+        while take(full, &mut consumer, true, &mut seen, &mut missing) == Taken::Some {}
         assert!(seen.is_sorted());
         let missing = missing + consumer.loss().count;
         assert_eq!(seen.len() as u64 + missing, calls, "seen {seen:?}");

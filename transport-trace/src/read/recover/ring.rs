@@ -197,7 +197,9 @@ impl Ring {
         }
         // Losses that the process had no time to write down.
         let lost = at(head::LOST);
-        if lost != 0 {
+        // The process may have died between the record of them and the count.
+        let recorded = next.is_some_and(|next| at(head::LOST_INDEX) < next);
+        if lost != 0 && !recorded {
             ring.entries.push(Entry::Lost(Lost {
                 lane: ring.lane,
                 index: next.unwrap_or(0),
