@@ -174,7 +174,7 @@ pub trait Plotter {
     fn fail(&self, how: u32) -> Result<(), Error>;
 }
 
-pub const INTERFACES: &[&hypercall::call::InterfaceInfo] = &[&PlotterCalls::INTERFACE];
+pub const INTERFACES: &[&hypercall::call::InterfaceInfo] = &[PlotterCalls::INTERFACE];
 
 /// Answers every call in a way that follows from its arguments.
 #[derive(Debug, Default)]
