@@ -45,8 +45,7 @@ fn recorded(compression: Compression, count: u64) -> Vec<u8> {
         );
     }
     assert_eq!(recording.finish().lost, 0);
-    let bytes = memory.0.lock().unwrap().clone();
-    bytes
+    std::mem::take(&mut *memory.0.lock().unwrap())
 }
 
 pub(crate) fn sizes_and_reading() {

@@ -1,7 +1,9 @@
 //! The end of a ring that records are taken out at.
 
 use super::area::{Area, view};
-use super::layout::{FIRST, Geometry, STATE, USED, head, state};
+#[cfg(feature = "std")]
+use super::layout::head;
+use super::layout::{FIRST, Geometry, STATE, USED, state};
 use super::narrow;
 use crate::format::record::{LOST_LENGTH, kind, parse_word};
 #[cfg(feature = "std")]

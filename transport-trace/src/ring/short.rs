@@ -377,3 +377,47 @@ impl Producer<'_> {
             .store(wide(end), Ordering::Release);
     }
 }
+
+#[cfg(test)]
+#[allow(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test"
+)]
+mod tests {
+    use super::super::{Full, Taken, borrowed};
+    use super::MOST_FOLDED;
+    use crate::format::record::{checks, padded};
+
+    #[test]
+    fn records_of_every_length_are_as_the_long_way_makes_them() {
+        let bytes: Vec<u8> = (0..MOST_FOLDED as u32)
+            .map(|n| (n * n % 251) as u8)
+            .collect();
+        let lengths = if cfg!(miri) { 0..30 } else { 0..700 };
+        for length in lengths.chain([4096, 5000, MOST_FOLDED - 8, MOST_FOLDED]) {
+            let mut memory = vec![0_u64; 16 << 10];
+            let (mut producer, mut consumer) = borrowed(&mut memory, 2, Full::Drop).unwrap();
+            let (first, second) = bytes[..length].split_at(length / 3 * (length % 2));
+            producer.reserve(40_000).unwrap();
+            let Some((at, crc)) = producer.enter_short(77, [1, 2, 3, 4], [first, second], 16)
+            else {
+                // This processor has no such way.
+                assert!(!producer.short || !producer.long);
+                continue;
+            };
+            assert!(producer.exit_short(at, crc, 5, 6));
+            let taken = consumer.take(true, |batch| {
+                assert!(checks(batch.bytes), "{length}");
+                assert_eq!(batch.bytes[8..16], 77_u64.to_le_bytes());
+                assert_eq!(&batch.bytes[48..][..first.len()], first);
+                let second_at = 48 + padded(first.len());
+                assert_eq!(&batch.bytes[second_at..][..second.len()], second);
+                assert_eq!(batch.bytes.len(), second_at + padded(second.len()) + 16);
+                true
+            });
+            assert_eq!(taken, Taken::Some);
+        }
+    }
+}
