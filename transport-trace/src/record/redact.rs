@@ -7,8 +7,6 @@ use hypercall_core::call::{CallInfo, InterfaceInfo, LinkTarget, RegisterInfo};
 use hypercall_core::schema::{Kind, Role};
 use siphasher::sip128::{Hasher128 as _, SipHasher24};
 
-/// Calls whose secrets are known by a bit.
-const BITS: usize = 256;
 
 /// What is written in place of a secret.
 #[derive(Clone, Copy, Debug, Default)]
@@ -129,68 +127,66 @@ fn call_has_secret(info: &CallInfo) -> bool {
 }
 
 /// The calls of the recorded interfaces: their ids, and which of them carry secrets.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(crate) struct Calls<'m> {
     interfaces: &'m [&'static InterfaceInfo],
-    /// The calls of the first one.
-    first: &'static [&'static CallInfo],
-    secrets: [u64; BITS / 64],
+    /// What was found out, by a call's place in its interface.
+    known: [Option<Known>; KNOWN],
+}
+
+/// Calls that are remembered: one more than ACRN has, and a power of two.
+const KNOWN: usize = 64;
+
+/// What was found out about a call. Its address stands for it: a description is a constant, of which a program may have several
+/// copies, and comparing what they say takes longer than the record.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    info: &'static CallInfo,
+    id: u16,
+    secret: bool,
 }
 
 impl<'m> Calls<'m> {
-    pub(crate) fn new(interfaces: &'m [&'static InterfaceInfo]) -> Self {
-        let mut secrets = [0; BITS / 64];
-        let calls = interfaces.iter().flat_map(|interface| interface.calls);
-        for (id, call) in calls.enumerate().take(BITS) {
-            if call_has_secret(call)
-                && let Some(word) = secrets.get_mut(id / 64)
-            {
-                *word |= 1 << (id % 64);
-            }
-        }
-        let first = interfaces
-            .first()
-            .map_or(&[][..], |interface| interface.calls);
+    pub(crate) const fn new(interfaces: &'m [&'static InterfaceInfo]) -> Self {
         Self {
             interfaces,
-            first,
-            secrets,
+            known: [None; KNOWN],
         }
     }
 
     /// A call's id, and whether it carries secrets.
     #[inline]
-    pub(crate) fn find(&self, info: &'static CallInfo) -> (u16, bool) {
-        // The first interface is mostly the only one.
-        if let Some(call) = self.first.get(info.index)
-            && core::ptr::eq(*call, info)
-            && let Some(word) = self.secrets.get(info.index / 64)
+    pub(crate) fn find(&mut self, info: &'static CallInfo) -> (u16, bool) {
+        if let Some(Some(known)) = self.known.get(info.index % KNOWN)
+            && core::ptr::eq(known.info, info)
         {
-            #[expect(clippy::cast_possible_truncation, reason = "below BITS")]
-            return (info.index as u16, word >> (info.index % 64) & 1 != 0);
+            return (known.id, known.secret);
         }
-        self.search(info)
+        self.find_out(info)
     }
 
+    #[cold]
     #[inline(never)]
-    fn search(&self, info: &'static CallInfo) -> (u16, bool) {
+    fn find_out(&mut self, info: &'static CallInfo) -> (u16, bool) {
+        let (id, secret) = (self.id(info), call_has_secret(info));
+        if let Some(known) = self.known.get_mut(info.index % KNOWN) {
+            *known = Some(Known { info, id, secret });
+        }
+        (id, secret)
+    }
+
+    /// Its place in the schema.
+    fn id(&self, info: &CallInfo) -> u16 {
         let mut base = 0_usize;
         for interface in self.interfaces {
             if let Some(call) = interface.calls.get(info.index)
                 && **call == *info
             {
                 let id = base.saturating_add(info.index);
-                let secret = match self.secrets.get(id / 64) {
-                    Some(word) => word >> (id % 64) & 1 != 0,
-                    None => call_has_secret(info),
-                };
-                return match u16::try_from(id) {
-                    Ok(id) => (id, secret),
-                    Err(_) => (crate::format::UNKNOWN_CALL, secret),
-                };
+                return u16::try_from(id).unwrap_or(crate::format::UNKNOWN_CALL);
             }
             base = base.saturating_add(interface.calls.len());
         }
-        (crate::format::UNKNOWN_CALL, call_has_secret(info))
+        crate::format::UNKNOWN_CALL
     }
 }
