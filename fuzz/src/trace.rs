@@ -131,6 +131,8 @@ pub fn entries() -> Vec<Entry> {
             when: When::Exit,
             page: 1,
             ticks: 1090,
+            look: 0,
+            late: true,
             runs: vec![Run {
                 offset: 4,
                 before: vec![0; 8],

@@ -115,7 +115,10 @@ fn recorded(acrn: Acrn, around: &Around, options: Options) -> Counts {
         end(Verdict::Failed)
     };
     for page in around.lent().pages.iter().take(KEPT_PAGES) {
-        recorder.watch(page);
+        if let Err(why) = recorder.watch(page) {
+            line!("guest: a page is not watched: {why}");
+            end(Verdict::Failed)
+        }
     }
     let client = Client::new(recorder);
     let note = || client.transport().note_pages();
