@@ -25,6 +25,7 @@ const UNDER_MIRI: &[&[&str]] = &[
         "--test",
         "own_interface",
     ],
+    &["-p", "hypercall-trace", "--lib", "ring::threads"],
 ];
 
 pub fn miri(shell: &Shell) -> Result<()> {
