@@ -3,13 +3,35 @@
 use std::path::Path;
 
 use hypercall_trace::entry::{Damaged, Entry};
-use hypercall_trace::read::Trace;
+use hypercall_trace::read::{Lane, Trace};
 
 use crate::failure::Failure;
 use crate::format::{Context, damage};
 
 /// Damaged stretches that are told one by one.
 const TOLD: usize = 10;
+
+/// More lanes than this only a hostile file has.
+const MAX_LANES: u32 = 1 << 16;
+
+/// The lanes of a trace from 0 on without a hole, those included that nothing names any more. `None` where there are more than
+/// a program can have.
+pub(crate) fn lanes(trace: &Trace) -> Option<Vec<Lane>> {
+    let named = trace.lanes().iter().map(|lane| lane.id);
+    let used = trace.data().map(|block| block.header.lane);
+    // Of a damaged block that held calls.
+    let damaged = trace
+        .damage()
+        .filter_map(|damaged| damaged.index.and(damaged.lane));
+    let Some(last) = named.chain(used).chain(damaged).max() else {
+        return Some(Vec::new());
+    };
+    let lane = |id| Lane {
+        id,
+        name: trace.lane_name(id),
+    };
+    (last <= MAX_LANES).then(|| (0..=last).map(lane).collect())
+}
 
 /// Opens a trace.
 pub(crate) fn open(path: &Path) -> Result<Trace, Failure> {

@@ -116,9 +116,7 @@ fn import(bytes: &[u8]) -> Option<Trace> {
     }
     for line in lines {
         let line: Line = serde_json::from_slice(line).ok()?;
-        if let Some(entry) = line.into_entry(&schema).ok()? {
-            writer.push(&entry).ok()?;
-        }
+        writer.push(&line.into_entry(&schema).ok()?).ok()?;
     }
     Trace::from_bytes(writer.finish().ok()?).ok()
 }

@@ -485,6 +485,20 @@ pub struct Damaged {
     pub lane: Option<u32>,
     /// How many entries stood there, where the block's header still says.
     pub entries: Option<u32>,
+    /// The index of the first call that stood there, where the block's header still says. `None` also for a block whose calls
+    /// are not missing: it is a second time there, or of another recording.
+    pub index: Option<u64>,
+    /// How many calls stood there, where that is known. Where there were records of losses too, which count several calls,
+    /// it is only known once the lane goes on.
+    pub calls: Option<u32>,
+}
+
+impl Damaged {
+    /// The index behind the calls that are known to have stood there.
+    #[must_use]
+    pub fn end(&self) -> Option<u64> {
+        Some(self.index?.saturating_add(u64::from(self.calls?)))
+    }
 }
 
 /// What is wrong with a stretch of a file.
@@ -520,6 +534,26 @@ pub enum Defect {
     TooMany,
 }
 
+impl Defect {
+    /// All of them.
+    pub const ALL: [Self; 14] = [
+        Self::Cut,
+        Self::Header,
+        Self::Checksum,
+        Self::Compression,
+        Self::TooLarge,
+        Self::Record,
+        Self::Description,
+        Self::UnknownCodec,
+        Self::Unreadable,
+        Self::Order,
+        Self::Foreign,
+        Self::Summary,
+        Self::Index,
+        Self::TooMany,
+    ];
+}
+
 impl fmt::Display for Defect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -553,6 +587,14 @@ pub struct Unknown {
     pub kind: u8,
     /// The record, its header included.
     pub bytes: Vec<u8>,
+}
+
+impl Unknown {
+    /// Whether it is a call, of a kind that this version does not know.
+    #[must_use]
+    pub const fn is_call(&self) -> bool {
+        self.kind < crate::format::record::kind::OTHERS
+    }
 }
 
 /// The arguments of a call that is about to be made, as the recorder would record them: addresses left out, `after`

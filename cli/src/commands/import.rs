@@ -39,6 +39,7 @@ fn import(
         Failure::input(format!("{}: the file is empty", args.file.display()), HELP)
     })?;
     let header: Header = serde_json::from_slice(first).map_err(|error| lines.wrong(&error))?;
+    let starts = header.starts().to_vec();
     let (schema, clock, lanes, id) = header.into_parts().map_err(|why| lines.wrong(&why))?;
     let path = &args.target.output;
     let size = std::fs::metadata(&args.file).map_or(0, |data| data.len());
@@ -62,25 +63,28 @@ fn import(
                 lane.id
             )));
         }
-        writer.lane(&lane.name).map_err(&failed)?;
+        let of_lane = |(of, _): &&(u32, u64)| *of == number;
+        let start = starts.iter().find(of_lane).map_or(0, |(_, start)| *start);
+        writer.lane_from(&lane.name, start).map_err(&failed)?;
     }
-    let (mut entries, mut left_out) = (0_u64, 0_u64);
+    let (mut entries, mut holes) = (0_u64, 0_u64);
     let progress = Progress::new("importing", size);
     while let Some(line) = lines.next()? {
         let line: Line = serde_json::from_slice(line).map_err(|error| lines.wrong(&error))?;
-        match line.into_entry(&schema).map_err(|why| lines.wrong(&why))? {
-            None => left_out = left_out.saturating_add(1),
-            Some(entry) => {
-                sane(&entry).map_err(|why| lines.wrong(&why))?;
-                writer.push(&entry).map_err(|error| match error.kind() {
-                    io::ErrorKind::InvalidInput => lines.wrong(&error),
-                    _ => failed(error),
-                })?;
-                entries = entries.saturating_add(1);
-                if entries.is_multiple_of(1024) {
-                    progress.now(lines.next);
-                }
-            }
+        let entry = line.into_entry(&schema).map_err(|why| lines.wrong(&why))?;
+        sane(&entry).map_err(|why| lines.wrong(&why))?;
+        writer.push(&entry).map_err(|error| match error.kind() {
+            io::ErrorKind::InvalidInput => lines.wrong(&error),
+            _ => failed(error),
+        })?;
+        if matches!(entry, Entry::Damaged(_)) {
+            // The writer notes the calls that were there as lost.
+            holes = holes.saturating_add(1);
+            continue;
+        }
+        entries = entries.saturating_add(1);
+        if entries.is_multiple_of(1024) {
+            progress.now(lines.next);
         }
     }
     drop(progress);
@@ -90,12 +94,13 @@ fn import(
         super::count(entries, "record"),
         path.display()
     ))?;
-    if left_out != 0 {
+    if holes != 0 {
         crate::output::tell!(
-            "hcall: {left_out} damaged stretches of the original hold nothing that could be imported"
+            "hcall: {} of the original could not be read; calls that are known to have been there are noted as lost",
+            super::count(holes, "damaged stretch").replace("stretchs", "stretches")
         );
     }
-    Ok(Status::Done.or_partly(left_out != 0))
+    Ok(Status::Done.or_partly(holes != 0))
 }
 
 /// What the types do not say: a block's bytes are as many as it has.

@@ -55,24 +55,14 @@ pub(crate) fn name_lanes<W: std::io::Write>(
     trace: &hypercall_trace::read::Trace,
     writer: &mut hypercall_trace::write::Writer<W>,
 ) -> std::io::Result<()> {
-    let named = trace.lanes().iter().map(|lane| lane.id);
-    let used = trace.data().map(|block| block.header.lane);
-    let Some(last) = named.chain(used).max() else {
-        return Ok(());
-    };
-    if last > MAX_LANES {
-        return Err(std::io::Error::other(
-            "the trace numbers more lanes than a program can have",
-        ));
-    }
-    for id in 0..=last {
-        writer.lane(&trace.lane_name(id))?;
+    let lanes = crate::input::lanes(trace).ok_or_else(|| {
+        std::io::Error::other("the trace numbers more lanes than a program can have")
+    })?;
+    for lane in lanes {
+        writer.lane_from(&lane.name, trace.lane_start(lane.id))?;
     }
     Ok(())
 }
-
-/// More lanes than this only a hostile file has.
-const MAX_LANES: u32 = 1 << 16;
 
 /// A table that fits the terminal: a line under the header, and nothing else but spaces.
 pub(crate) fn table() -> comfy_table::Table {

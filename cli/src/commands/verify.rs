@@ -47,6 +47,7 @@ fn as_text(report: &Report, context: &Context, out: &mut Output) -> Result<(), F
         calls,
         unfinished,
         lost,
+        lost_to_damage,
         gaps,
         damaged,
         finished,
@@ -61,10 +62,17 @@ fn as_text(report: &Report, context: &Context, out: &mut Output) -> Result<(), F
     if *unfinished != 0 {
         out.line(&format!("{} never returned", count(*unfinished, "call")))?;
     }
-    if *lost != 0 {
+    let by_recorder = lost.saturating_sub(*lost_to_damage);
+    if by_recorder != 0 {
         out.line(&format!(
             "{} lost by the recorder, which noted it",
-            count(*lost, "call")
+            count(by_recorder, "call")
+        ))?;
+    }
+    if *lost_to_damage != 0 {
+        out.line(&format!(
+            "{} lost with damaged parts of the trace that this one was made from",
+            count(*lost_to_damage, "call")
         ))?;
     }
     if !finished {
@@ -122,6 +130,8 @@ fn as_json(report: &Report) -> serde_json::Value {
             "reason": hole.defect.to_string(),
             "lane_id": hole.lane,
             "records": hole.entries,
+            "index": hole.index,
+            "calls": hole.calls,
         })
     };
     let gap = |gap: &Lost| json!({ "lane_id": gap.lane, "index": gap.index, "count": gap.count });
@@ -134,6 +144,7 @@ fn as_json(report: &Report) -> serde_json::Value {
         "calls": report.calls,
         "unfinished": report.unfinished,
         "lost": report.lost,
+        "lost_to_damage": report.lost_to_damage,
         "damaged": report.damaged.iter().map(hole).collect::<Vec<_>>(),
         "missing": report.gaps.iter().map(gap).collect::<Vec<_>>(),
     })

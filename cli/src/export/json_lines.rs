@@ -28,6 +28,9 @@ struct About {
     id: u64,
     clock: [Point; 2],
     lanes: Vec<(u32, String)>,
+    /// The indices of the first calls of lanes that do not start at 0, as in a slice.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    starts: Vec<(u32, u64)>,
     schema: Schema,
 }
 
@@ -50,20 +53,27 @@ impl Header {
             ticks: point.ticks,
             unix_nanoseconds: point.unix_nanoseconds,
         };
+        let lanes = crate::input::lanes(trace).unwrap_or_else(|| trace.lanes().to_vec());
+        let starts = lanes
+            .iter()
+            .map(|lane| (lane.id, trace.lane_start(lane.id)));
         Self {
             trace: About {
                 form: FORM.into(),
                 version: VERSION,
                 id: trace.header().id,
                 clock: [point(first), point(last)],
-                lanes: trace
-                    .lanes()
-                    .iter()
-                    .map(|lane| (lane.id, lane.name.clone()))
-                    .collect(),
+                starts: starts.filter(|(_, start)| *start != 0).collect(),
+                lanes: lanes.into_iter().map(|lane| (lane.id, lane.name)).collect(),
                 schema: Schema::of(trace.schema()),
             },
         }
+    }
+
+    /// The lanes whose first call has another index than 0, and that index.
+    #[must_use]
+    pub fn starts(&self) -> &[(u32, u64)] {
+        &self.trace.starts
     }
 
     /// What it says: the schema, the clock, the lanes, the trace's number.
@@ -78,6 +88,7 @@ impl Header {
             clock: [first, last],
             lanes,
             schema,
+            starts: _,
         } = self.trace;
         if form != FORM || version != VERSION {
             return Err(format!(
@@ -117,26 +128,26 @@ pub struct Line {
     lost: Option<raw::Lost>,
     pages: Option<raw::Pages>,
     unknown: Option<raw::Unknown>,
-    damaged: Option<serde::de::IgnoredAny>,
+    damaged: Option<raw::Hole>,
 }
 
 impl Line {
-    /// The entry. `None` for a damaged stretch, of which nothing is left.
+    /// The entry.
     ///
     /// # Errors
     /// What is missing or makes no sense.
-    pub fn into_entry(self, schema: &schema::Schema) -> Result<Option<Entry>, String> {
-        if self.damaged.is_some() {
-            return Ok(None);
+    pub fn into_entry(self, schema: &schema::Schema) -> Result<Entry, String> {
+        if let Some(damaged) = self.damaged {
+            return Ok(Entry::Damaged(damaged.into()));
         }
         if let Some(lost) = self.lost {
-            return Ok(Some(Entry::Lost(lost.into())));
+            return Ok(Entry::Lost(lost.into()));
         }
         if let Some(pages) = self.pages {
-            return Ok(Some(Entry::Pages(pages.into())));
+            return Ok(Entry::Pages(pages.into()));
         }
         if let Some(unknown) = self.unknown {
-            return Ok(Some(Entry::Unknown(unknown.into())));
+            return Ok(Entry::Unknown(unknown.into()));
         }
         let name = self
             .call
@@ -160,9 +171,7 @@ impl Line {
         };
         let index = self.index.ok_or("the call has no `index`")?;
         let ticks = self.ticks.ok_or("the call has no `ticks`")?;
-        Ok(Some(Entry::Call(
-            raw.into_entry(call, number, index, ticks),
-        )))
+        Ok(Entry::Call(raw.into_entry(call, number, index, ticks)))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Entries as JSON objects, one a line. A call's has the key `call`; the others have `lost`, `pages`, `damaged` or
 //! `unknown` instead.
 
-use hypercall_trace::entry::{Call, Damaged, Entry, Outcome};
+use hypercall_trace::entry::{Call, Entry, Outcome};
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
@@ -33,7 +33,7 @@ impl Serialize for JsonEntry<'_> {
             Entry::Pages(pages) => {
                 map.serialize_entry("pages", &raw::Pages::of(pages, lane(pages.lane)))?;
             }
-            Entry::Damaged(damaged) => map.serialize_entry("damaged", &Hole(damaged))?,
+            Entry::Damaged(damaged) => map.serialize_entry("damaged", &raw::Hole::of(damaged))?,
             Entry::Unknown(unknown) => {
                 map.serialize_entry("unknown", &raw::Unknown::of(unknown, lane(unknown.lane)))?;
             }
@@ -94,27 +94,5 @@ impl JsonEntry<'_> {
             None => {}
         }
         map.serialize_entry("wrote", &Written(call))
-    }
-}
-
-/// A damaged stretch.
-struct Hole<'a>(&'a Damaged);
-
-impl Serialize for Hole<'_> {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        let Damaged {
-            offset,
-            length,
-            defect,
-            lane,
-            entries,
-        } = self.0;
-        let mut map = to.serialize_map(Some(5))?;
-        map.serialize_entry("offset", offset)?;
-        map.serialize_entry("length", length)?;
-        map.serialize_entry("reason", &defect.to_string())?;
-        map.serialize_entry("lane_id", lane)?;
-        map.serialize_entry("entries", entries)?;
-        map.end()
     }
 }

@@ -7,7 +7,7 @@ use super::view::{View, split};
 use crate::checksum;
 use crate::entry::{Damaged, Defect};
 use crate::format::record::kind;
-use crate::format::{BLOCK_HEADER, BlockHeader, Codec, MAX_BLOCK, u16_at, u64_at};
+use crate::format::{BLOCK_HEADER, BlockHeader, BlockKind, Codec, MAX_BLOCK, u16_at, u64_at};
 
 /// Bytes of memory that a buffer keeps between blocks.
 const KEPT: usize = 4 << 20;
@@ -33,12 +33,25 @@ impl BlockEntry {
     /// The damage report for the whole block.
     #[must_use]
     pub const fn damaged(&self, defect: Defect) -> Damaged {
+        let missing = matches!(self.header.kind, BlockKind::Data | BlockKind::Announce)
+            && self.misplaced.is_none()
+            && !matches!(defect, Defect::Order | Defect::Foreign);
         Damaged {
             offset: self.offset,
             length: self.header.span(),
             defect,
             lane: Some(self.header.lane),
             entries: Some(self.header.entries),
+            index: if missing {
+                Some(self.header.first_index)
+            } else {
+                None
+            },
+            calls: if missing {
+                Some(self.header.calls)
+            } else {
+                None
+            },
         }
     }
 }

@@ -6,7 +6,7 @@ use super::scan::has_entries;
 use super::trace::Trace;
 use super::view::{View, split};
 use crate::entry::{Damaged, Defect, Entry};
-use crate::format::record::checks;
+use crate::format::record::{checks, kind};
 
 /// The entries of a trace, or of one of its lanes. One block is in memory at a time.
 #[derive(Debug)]
@@ -35,6 +35,8 @@ struct Current<'t> {
     at: usize,
     index: u64,
     seen: u32,
+    /// Calls that the header tells of and that did not come yet.
+    calls: u32,
     /// Whether every record could be read, so that the index is right.
     sure: bool,
 }
@@ -162,6 +164,7 @@ impl<'t> Entries<'t> {
             at: 0,
             index: block.header.first_index,
             seen: 0,
+            calls: block.header.calls,
             sure: true,
         });
         Ok(missing.map(Entry::Lost))
@@ -188,9 +191,12 @@ impl<'t> Entries<'t> {
             .get(current.at..)
             .unwrap_or_default();
         let header = &current.block.header;
-        let bad = |entries| {
+        let (index, calls) = (current.index, current.calls);
+        let bad = |entries, calls| {
             Entry::Damaged(Damaged {
                 entries: Some(entries),
+                index: Some(index),
+                calls,
                 ..current.block.damaged(Defect::Record)
             })
         };
@@ -207,21 +213,27 @@ impl<'t> Entries<'t> {
         let Some((record, _)) = split(bytes).filter(|_| left != 0) else {
             self.order.forget(Some(header.lane));
             self.pass_over(left.saturating_sub(1));
-            return Some(bad(left.max(1)));
+            return Some(bad(left.max(1), Some(calls)));
         };
         current.at = current.at.saturating_add(record.len());
         current.seen = current.seen.saturating_add(1);
         let entry = match View::parse(record).filter(|_| checks(record)) {
             Some(view) => {
                 let entry = view.to_entry(header.lane, current.index, self.trace.schema());
+                let call = matches!(&entry, Entry::Call(_))
+                    || matches!(&entry, Entry::Unknown(unknown) if unknown.kind < kind::OTHERS);
+                current.calls = calls.saturating_sub(u32::from(call));
                 current.index = current.index.saturating_add(view.indices());
                 entry
             }
             None => {
-                // Whether it was a call is anybody's guess: the next block says which index it starts with.
+                // Whether it was a call is anybody's guess, unless all that are left are: the next block says which index it
+                // starts with.
                 current.index = current.index.saturating_add(1);
                 current.sure = false;
-                bad(1)
+                let known = (calls == left).then_some(1);
+                current.calls = calls.saturating_sub(known.unwrap_or(0));
+                bad(1, known.or((calls == 0).then_some(0)))
             }
         };
         self.current = Some(current);

@@ -117,6 +117,8 @@ pub(crate) fn scan(source: &dyn Source, found: &mut Found, last: bool) -> io::Re
                 defect: Defect::TooMany,
                 lane: None,
                 entries: None,
+                index: None,
+                calls: None,
             });
             found.finished = false;
             found.end = length;
@@ -132,6 +134,8 @@ pub(crate) fn scan(source: &dyn Source, found: &mut Found, last: bool) -> io::Re
                 found.open_end = next.is_none();
                 let until = next.unwrap_or(length);
                 let cut = cut.filter(fits);
+                let of_calls = cut
+                    .filter(|header| matches!(header.kind, BlockKind::Data | BlockKind::Announce));
                 found.damage.push(Damaged {
                     offset,
                     length: until.saturating_sub(offset),
@@ -142,6 +146,8 @@ pub(crate) fn scan(source: &dyn Source, found: &mut Found, last: bool) -> io::Re
                     },
                     lane: cut.map(|header| header.lane),
                     entries: cut.map(|header| header.entries),
+                    index: of_calls.map(|header| header.first_index),
+                    calls: of_calls.map(|header| header.calls),
                 });
                 found.finished = false;
                 found.end = until;

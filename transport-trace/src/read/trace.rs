@@ -303,6 +303,13 @@ impl Trace {
             .unwrap_or_default()
     }
 
+    /// The index of a lane's first call: 0 in a recording. A slice of one leaves out the calls before it on purpose. Of a file
+    /// that was joined from several recordings, that of the first one.
+    #[must_use]
+    pub fn lane_start(&self, lane: u32) -> u64 {
+        self.found.starts.get(&(0, lane)).copied().unwrap_or(0)
+    }
+
     pub(crate) const fn starts(&self) -> &Starts {
         &self.found.starts
     }
@@ -426,6 +433,8 @@ fn read_header(source: &dyn Source, damage: &mut Vec<Damaged>) -> Result<FileHea
             defect: Defect::Header,
             lane: None,
             entries: None,
+            index: None,
+            calls: None,
         });
         return Ok(FileHeader {
             major: MAJOR,

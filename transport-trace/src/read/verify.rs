@@ -8,7 +8,7 @@ use super::scan::{Found, decode_index, has_entries, scan};
 use super::source::read_full;
 use super::trace::Trace;
 use super::view::View;
-use crate::entry::{Damaged, Defect, Lost};
+use crate::entry::{Damaged, Defect, LossCause, Lost};
 use crate::format::record::checks;
 use crate::format::{ALIGN, BLOCK_HEADER, BlockKind, FILE_HEADER, u64_at};
 
@@ -25,8 +25,10 @@ pub struct Report {
     pub calls: u64,
     /// Calls that never returned.
     pub unfinished: u64,
-    /// Calls that the recorder noted as lost.
+    /// Calls that are noted as lost.
     pub lost: u64,
+    /// Those among them that no recorder lost: they were in damaged parts of a trace that this one was made from.
+    pub lost_to_damage: u64,
     /// Calls whose indices are missing although nobody noted them as lost.
     pub gaps: Vec<Lost>,
     /// What could not be read.
@@ -36,7 +38,7 @@ pub struct Report {
 }
 
 impl Report {
-    /// Whether everything is there that was written, and right. Calls that the recorder itself lost do not count.
+    /// Whether everything is there that was written, and right. Calls that are noted as lost do not count.
     #[must_use]
     pub fn is_clean(&self) -> bool {
         self.damaged.is_empty() && self.gaps.is_empty()
@@ -160,7 +162,12 @@ impl Report {
                     told &= call.enter == 0 || times.contains(&call.enter);
                     told &= header.call_bits & (1 << (call.id % 32)) != 0;
                 }
-                View::Lost(lost) => self.lost = self.lost.saturating_add(lost.count),
+                View::Lost(lost) => {
+                    self.lost = self.lost.saturating_add(lost.count);
+                    if lost.cause == LossCause::Damaged {
+                        self.lost_to_damage = self.lost_to_damage.saturating_add(lost.count);
+                    }
+                }
                 View::Unknown(..) => {
                     unknown = unknown.saturating_add(u32::from(view.indices() != 0));
                 }

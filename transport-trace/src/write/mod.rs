@@ -17,7 +17,7 @@
 //!     };
 //!     let mut writer = Writer::new(Vec::new(), trace.schema(), *trace.clock(), options)?;
 //!     for lane in trace.lanes() {
-//!         writer.lane(&lane.name)?;
+//!         writer.lane_from(&lane.name, trace.lane_start(lane.id))?;
 //!     }
 //!     for entry in trace.entries() {
 //!         writer.push(&entry)?;
@@ -31,19 +31,21 @@
 //! ```
 
 mod encode;
+mod holes;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 use std::vec::Vec;
 
 use crate::clock::{ClockInfo, ClockPoint};
-use crate::entry::{Call, Entry, When};
+use crate::entry::{Call, Entry, LossCause, Lost, When};
 pub use crate::format::out::Compression;
 use crate::format::out::Out;
 use crate::format::record::kind;
 use crate::format::{BlockHeader, BlockKind, MAX_BLOCK, UNKNOWN_CALL, u16_at, u64_at};
 use crate::schema::Schema;
 use encode::{encode_call, encode_lost, encode_pages, whole};
+use holes::Holes;
 
 /// How a trace is written.
 #[derive(Clone, Copy, Debug)]
@@ -90,6 +92,10 @@ pub struct Writer<W: Write> {
     block: usize,
     /// Lanes that entries were written of, since the last schema.
     started: BTreeSet<u32>,
+    /// The indices that lanes were said to start at, since the last schema.
+    starts: BTreeMap<u32, u64>,
+    /// What damage took.
+    holes: Holes,
 }
 
 /// The block of a lane that is being filled.
@@ -117,19 +123,34 @@ impl<W: Write> Writer<W> {
             lanes: Vec::new(),
             open: BTreeMap::new(),
             started: BTreeSet::new(),
+            starts: BTreeMap::new(),
+            holes: Holes::default(),
             block: options.block.clamp(1 << 10, MAX_BLOCK / 4),
         })
     }
 
-    /// Names the next lane. The numbers count from 0.
+    /// Names the next lane. The numbers count from 0. Its first call may have any index: what comes before it was left out
+    /// on purpose, unless a [`Damaged`](Entry::Damaged) entry came first.
     ///
     /// # Errors
     /// As the sink says.
     pub fn lane(&mut self, name: &str) -> io::Result<u32> {
+        self.lane_from(name, 0)
+    }
+
+    /// Names the next lane, and says the index of its first call: what comes before it was left out on purpose, as in a slice
+    /// of a trace (see [`Trace::lane_start`](crate::read::Trace::lane_start)). 0 is the same as [`lane`](Self::lane).
+    ///
+    /// # Errors
+    /// As the sink says.
+    pub fn lane_from(&mut self, name: &str, first_index: u64) -> io::Result<u32> {
         let id = u32::try_from(self.lanes.len())
             .map_err(|_| io::Error::other("a trace has at most 2^32 lanes"))?;
         self.lanes.push(name.into());
-        self.out.queue_lane(id, name);
+        if first_index != 0 {
+            self.starts.insert(id, first_index);
+        }
+        self.out.queue_lane_from(id, name, first_index);
         self.out.flush()?;
         Ok(id)
     }
@@ -137,7 +158,10 @@ impl<W: Write> Writer<W> {
     /// Writes an entry. Its lane is one that [`lane`](Self::lane) gave; the entries of a lane come in their order. Indices
     /// may be missing. Where they begin again, as in a trace that was joined from two, a second recording begins.
     ///
-    /// A [`Damaged`](Entry::Damaged) entry is left out: the reader sees from the indices which calls are missing.
+    /// In the place of [`Damaged`](Entry::Damaged) entries the calls that they took are noted as lost to damage, where that
+    /// is known: from the index with which the lane goes on, or, where it does not, from what the entry says. What nobody knows
+    /// (how many calls the last blocks of a lane held whose headers are gone) is not in what is written: whoever writes it has to
+    /// say that there was damage.
     ///
     /// # Errors
     /// `InvalidInput` for an entry that cannot be expressed: too large, of a lane that was not named, an unknown one whose
@@ -164,7 +188,12 @@ impl<W: Write> Writer<W> {
                 u64_at(&unknown.bytes, 8),
                 None,
             ),
-            Entry::Damaged(_) => return Ok(()),
+            Entry::Damaged(damaged) => {
+                let (open, starts) = (&self.open, &self.starts);
+                self.holes
+                    .pass(damaged, |lane| next_index(open, starts, lane));
+                return Ok(());
+            }
         };
         if usize::try_from(lane).is_ok_and(|lane| lane >= self.lanes.len()) {
             return Err(invalid("the entry's lane was not named"));
@@ -182,8 +211,35 @@ impl<W: Write> Writer<W> {
             )
         })?;
         if let Some(index) = index {
-            self.goes_on(lane, index)?;
+            let again = |open: &Open| index < open.next_index;
+            if self.open.get(&lane).is_some_and(again) {
+                self.next_recording()?;
+            }
+            if self.holes.may_be_in(lane) {
+                self.note_missing(lane, index)?;
+            }
+            self.start(lane, index)?;
         }
+        let id = match entry {
+            Entry::Call(_) => Some(id.unwrap_or(UNKNOWN_CALL)),
+            Entry::Unknown(unknown) if unknown.kind < kind::OTHERS => {
+                Some(u16_at(&unknown.bytes, 40))
+            }
+            _ => None,
+        };
+        self.append(lane, index, indices, ticks, id, &record)
+    }
+
+    /// Puts a record behind those of its lane. `id` is that of a call.
+    fn append(
+        &mut self,
+        lane: u32,
+        index: Option<u64>,
+        indices: u64,
+        ticks: u64,
+        id: Option<u16>,
+        record: &[u8],
+    ) -> io::Result<()> {
         let full = self.open.get(&lane).is_some_and(|open| {
             open.bytes.len().saturating_add(record.len()) > self.block
                 || index.is_some_and(|index| index != open.next_index)
@@ -208,13 +264,6 @@ impl<W: Write> Writer<W> {
         }
         let header = &mut open.header;
         header.entries = header.entries.saturating_add(1);
-        let id = match entry {
-            Entry::Call(_) => Some(id.unwrap_or(UNKNOWN_CALL)),
-            Entry::Unknown(unknown) if unknown.kind < kind::OTHERS => {
-                Some(u16_at(&unknown.bytes, 40))
-            }
-            _ => None,
-        };
         if let Some(id) = id {
             header.calls = header.calls.saturating_add(1);
             header.call_bits |= 1 << (id % 32);
@@ -224,25 +273,14 @@ impl<W: Write> Writer<W> {
             header.last_ticks = header.last_ticks.max(ticks);
         }
         open.next_index = open.next_index.saturating_add(indices);
-        open.bytes.extend_from_slice(&record);
+        open.bytes.extend_from_slice(record);
         Ok(())
     }
 
-    /// Says where the lane starts, where it has no entries yet; and starts a recording behind the one that is written, where
-    /// its indices begin again.
-    fn goes_on(&mut self, lane: u32, index: u64) -> io::Result<()> {
-        if self
-            .open
-            .get(&lane)
-            .is_some_and(|open| index < open.next_index)
-        {
-            self.close_all()?;
-            self.open.clear();
-            self.started.clear();
-            self.out
-                .queue_plain(BlockKind::Schema, 0, &crate::schema::encode(&self.schema));
-        }
-        if self.started.insert(lane) && index != 0 {
+    /// Says where the lane starts, where it has no entries yet and starts later than was said.
+    fn start(&mut self, lane: u32, index: u64) -> io::Result<()> {
+        let said = self.starts.get(&lane).is_some_and(|start| *start <= index);
+        if self.started.insert(lane) && index != 0 && !said {
             let name = usize::try_from(lane)
                 .ok()
                 .and_then(|lane| self.lanes.get(lane))
@@ -251,6 +289,47 @@ impl<W: Write> Writer<W> {
             self.out.queue_lane_from(lane, name, index);
         }
         self.out.flush()
+    }
+
+    /// Notes the calls of a lane up to an index as lost to damage, where it has not come so far.
+    fn note_missing(&mut self, lane: u32, until: u64) -> io::Result<()> {
+        let index = next_index(&self.open, &self.starts, lane);
+        let count = until.saturating_sub(index);
+        if count == 0 {
+            return Ok(());
+        }
+        self.start(lane, index)?;
+        let lost = Lost {
+            lane,
+            index,
+            count,
+            cause: LossCause::Damaged,
+            first: 0,
+            last: 0,
+        };
+        self.append(lane, Some(index), count, 0, None, &encode_lost(&lost))
+    }
+
+    /// Writes what is open, and what is known to be missing behind it.
+    fn end_recording(&mut self) -> io::Result<()> {
+        for (lane, end) in self.holes.ends() {
+            if usize::try_from(lane).is_ok_and(|lane| lane < self.lanes.len()) {
+                self.note_missing(lane, end)?;
+            }
+        }
+        self.close_all()
+    }
+
+    /// Starts a recording behind the one that is written.
+    fn next_recording(&mut self) -> io::Result<()> {
+        self.end_recording()?;
+        self.open.clear();
+        self.started.clear();
+        self.starts.clear();
+        self.out
+            .queue_plain(BlockKind::Schema, 0, &crate::schema::encode(&self.schema));
+        self.holes.next_recording();
+        Ok(())
     }
 
     fn close_all(&mut self) -> io::Result<()> {
@@ -291,7 +370,11 @@ impl<W: Write> Writer<W> {
     /// # Errors
     /// As the sink says.
     pub fn finish(mut self) -> io::Result<W> {
-        self.close_all()?;
+        self.end_recording()?;
+        if self.holes.are_of_the_next() {
+            self.next_recording()?;
+            self.end_recording()?;
+        }
         if self.clock.last != self.clock.first {
             let last: ClockPoint = self.clock.last;
             self.out.queue_clock(&last);
@@ -301,6 +384,12 @@ impl<W: Write> Writer<W> {
         self.out.sink().flush()?;
         Ok(self.out.into_sink())
     }
+}
+
+/// The index of a lane's next call.
+fn next_index(open: &BTreeMap<u32, Open>, starts: &BTreeMap<u32, u64>, lane: u32) -> u64 {
+    let start = || starts.get(&lane).copied().unwrap_or(0);
+    open.get(&lane).map_or_else(start, |open| open.next_index)
 }
 
 fn invalid(why: &'static str) -> io::Error {

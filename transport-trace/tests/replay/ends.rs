@@ -323,6 +323,8 @@ fn damage_at_either_end_is_a_loss() {
             defect: hypercall_trace::entry::Defect::Checksum,
             lane: None,
             entries: None,
+            index: None,
+            calls: None,
         })
     };
     let options = || Replayer::options().accept_damage();

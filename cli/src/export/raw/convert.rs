@@ -4,8 +4,8 @@ use hypercall_core::call::Direction;
 use hypercall_trace::entry;
 
 use super::{
-    After, Argument, Block, Call, Cause, Failure, Hex, Link, Lost, Outcome, Pages, Run, Target,
-    Unknown, Way, When,
+    After, Argument, Block, Call, Cause, Failure, Hex, Hole, Link, Lost, Outcome, Pages, Run,
+    Target, Unknown, Way, When,
 };
 use crate::format::{hex_text, parse_hex};
 
@@ -315,6 +315,48 @@ impl From<Unknown> for entry::Unknown {
             index: unknown.index,
             kind: unknown.kind,
             bytes: unknown.bytes.0,
+        }
+    }
+}
+
+impl Hole {
+    pub(crate) fn of(damaged: &entry::Damaged) -> Self {
+        let entry::Damaged {
+            offset,
+            length,
+            defect,
+            lane,
+            entries,
+            index,
+            calls,
+        } = *damaged;
+        Self {
+            offset,
+            length,
+            reason: defect.to_string(),
+            lane_id: lane,
+            entries,
+            index,
+            calls,
+        }
+    }
+}
+impl From<Hole> for entry::Damaged {
+    fn from(hole: Hole) -> Self {
+        let known = |defect: &&entry::Defect| defect.to_string() == hole.reason;
+        Self {
+            offset: hole.offset,
+            length: hole.length,
+            // A newer version may have other reasons. That the bytes could not be read is true of all.
+            defect: entry::Defect::ALL
+                .iter()
+                .find(known)
+                .copied()
+                .unwrap_or(entry::Defect::Unreadable),
+            lane: hole.lane_id,
+            entries: hole.entries,
+            index: hole.index,
+            calls: hole.calls,
         }
     }
 }

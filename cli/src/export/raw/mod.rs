@@ -172,3 +172,15 @@ pub struct Unknown {
     kind: u8,
     bytes: Hex,
 }
+
+/// A damaged stretch of the file that this was exported from, with what its headers still say of the calls that stood there.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Hole {
+    offset: u64,
+    length: u64,
+    reason: String,
+    lane_id: Option<u32>,
+    entries: Option<u32>,
+    index: Option<u64>,
+    calls: Option<u32>,
+}

@@ -3,17 +3,19 @@
 //! A ring lies in shared memory and outlives the process that filled it. Its head names the recording and the lane; in front
 //! of its blocks stands what stands at the start of a trace, so that a ring can be read without the file.
 
+mod reached;
 mod ring;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Write};
 use std::path::PathBuf;
 
 use super::trace::Trace;
-use crate::entry::{Entry, LossCause, Lost, When};
+use crate::entry::{Damaged, Defect, Entry, When};
 use crate::schema::Schema;
 use crate::write::Writer;
 
+use reached::Reached;
 pub use ring::{Ring, RingError, find};
 
 /// What came of a recovery.
@@ -128,7 +130,8 @@ pub fn recover<W: Write>(
     // The numbers may have holes; the writer's do not.
     let mut numbers = HashMap::new();
     for (lane, name) in &names {
-        numbers.insert(*lane, writer.lane(name)?);
+        let start = trace.map_or(0, |trace| trace.lane_start(*lane));
+        numbers.insert(*lane, writer.lane_from(name, start)?);
     }
 
     let mut push = |entry: &Entry, done: &mut Recovered| -> io::Result<()> {
@@ -138,9 +141,11 @@ pub fn recover<W: Write>(
             Entry::Lost(lost) => &mut lost.lane,
             Entry::Pages(change) => &mut change.lane,
             Entry::Unknown(unknown) => &mut unknown.lane,
-            Entry::Damaged(_) => {
+            Entry::Damaged(damaged) => {
                 done.damaged = done.damaged.saturating_add(1);
-                return Ok(());
+                // The writer notes what is known to be missing there.
+                damaged.lane = damaged.lane.and_then(|lane| numbers.get(&lane).copied());
+                return writer.push(&entry);
             }
         };
         *lane = numbers.get(lane).copied().unwrap_or(0);
@@ -154,13 +159,17 @@ pub fn recover<W: Write>(
         writer.push(&entry)
     };
 
-    let mut in_file = HashSet::new();
+    let mut reached = Reached::default();
     // What the ring has of a lane stands for all that the file has from there on.
     let starts: HashMap<u32, _> = rings
         .iter()
         .filter_map(|ring| Some((ring.lane, ring.entries.iter().find_map(key)?)))
         .collect();
     if let Some(trace) = trace {
+        let of_descriptions =
+            |damaged: &&Damaged| damaged.defect == Defect::Description || damaged.offset == 0;
+        let damaged = trace.damage().filter(of_descriptions).count();
+        done.damaged = u64::try_from(damaged).unwrap_or(u64::MAX);
         for entry in trace.entries() {
             let behind = match (&entry, entry.lane().and_then(|lane| starts.get(&lane))) {
                 (_, None) => false,
@@ -168,7 +177,7 @@ pub fn recover<W: Write>(
                 (entry, Some(start)) => key(entry).is_some_and(|key| key >= *start),
             };
             if !behind {
-                in_file.extend(entry.lane());
+                reached.note(&entry);
                 push(&entry, &mut done)?;
                 done.from_file = done.from_file.saturating_add(1);
             }
@@ -176,20 +185,9 @@ pub fn recover<W: Write>(
     }
     for ring in rings {
         done.damaged = done.damaged.saturating_add(ring.damaged);
-        // What came before the oldest record of a ring, and never reached the file.
-        if let Some((index, ..)) = ring.entries.iter().find_map(key)
-            && index != 0
-            && !in_file.contains(&ring.lane)
-        {
-            let lost = Entry::Lost(Lost {
-                lane: ring.lane,
-                index: 0,
-                count: index,
-                cause: LossCause::Overwritten,
-                first: 0,
-                last: 0,
-            });
-            push(&lost, &mut done)?;
+        let start = trace.map_or(0, |trace| trace.lane_start(ring.lane));
+        if let Some(lost) = reached.missing_before(ring, start) {
+            push(&Entry::Lost(lost), &mut done)?;
         }
         for entry in &ring.entries {
             push(entry, &mut done)?;

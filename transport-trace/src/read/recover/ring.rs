@@ -37,6 +37,9 @@ pub struct Ring {
     pub preamble: Trace,
     /// What the blocks hold, oldest first.
     pub entries: Vec<Entry>,
+    /// The index of the first call that the oldest block was begun with, where there is a block. Those before it left the ring:
+    /// they were taken out, or overwritten.
+    pub first: Option<u64>,
     /// Records that could not be read, and places where the ring contradicts itself.
     pub damaged: u64,
 }
@@ -163,6 +166,7 @@ impl Ring {
             lane: u32::try_from(at(head::LANE)).unwrap_or(u32::MAX),
             preamble,
             entries: Vec::new(),
+            first: None,
             damaged: 0,
             path: path.clone(),
         };
@@ -193,6 +197,7 @@ impl Ring {
                 }
                 _ => {}
             }
+            ring.first.get_or_insert(line.first);
             next = Some(ring.take(&bytes, line));
         }
         // Losses that the process had no time to write down.
@@ -202,7 +207,8 @@ impl Ring {
         if lost != 0 && !recorded {
             ring.entries.push(Entry::Lost(Lost {
                 lane: ring.lane,
-                index: next.unwrap_or(0),
+                // Where the ring was emptied, the calls before it are in the file.
+                index: next.unwrap_or_else(|| at(head::LOST_INDEX)),
                 count: lost,
                 cause: LossCause::from_code(at(head::LOST_CAUSE).to_le_bytes()[0]),
                 first: at(head::LOST_FIRST),
@@ -301,7 +307,17 @@ impl Ring {
                 None => {
                     self.damaged = self.damaged.saturating_add(1);
                     let (kind, _) = parse_word(u64_at(record, 0));
-                    index = index.saturating_add(u64::from(kind < kind::OTHERS));
+                    if kind < kind::OTHERS {
+                        self.entries.push(Entry::Lost(Lost {
+                            lane: self.lane,
+                            index,
+                            count: 1,
+                            cause: LossCause::Damaged,
+                            first: 0,
+                            last: 0,
+                        }));
+                        index = index.saturating_add(1);
+                    }
                 }
             }
             at = at.saturating_add(record.len());

@@ -1,0 +1,245 @@
+//! What damage took from a trace stays missing in every trace that is made of it, and is told there: wherever in a lane it was,
+//! and whichever command wrote it.
+
+mod common;
+
+use common::{Folder, Sample, hcall};
+use hypercall_trace::entry::{Entry, LossCause};
+use hypercall_trace::format::BlockKind;
+use hypercall_trace::read::Trace;
+
+const CALLS: u64 = 300;
+
+/// Two lanes of as many calls.
+fn sample() -> Sample {
+    let mut sample = Sample::many(CALLS);
+    sample.lanes = vec!["one".into(), "two".into()];
+    sample.block = 1024;
+    sample.entries = std::mem::take(&mut sample.entries)
+        .into_iter()
+        .flat_map(|entry| {
+            let mut other = entry.clone();
+            if let Entry::Call(call) = &mut other {
+                call.lane = 1;
+                call.enter += 7;
+            }
+            [entry, other]
+        })
+        .collect();
+    sample
+}
+
+/// The lane's blocks: where they are, the index of their first call, and how many they hold.
+fn blocks(bytes: &[u8], lane: u32) -> Vec<(usize, u64, u64)> {
+    let trace = Trace::from_bytes(bytes).unwrap();
+    trace
+        .blocks()
+        .iter()
+        .map(|block| (block.offset, block.header))
+        .filter(|(_, header)| header.kind == BlockKind::Data && header.lane == lane)
+        .map(|(offset, header)| {
+            (
+                usize::try_from(offset).unwrap(),
+                header.first_index,
+                header.calls.into(),
+            )
+        })
+        .collect()
+}
+
+/// The trace without its index, which has all headers a second time.
+fn without_index(bytes: &[u8]) -> Vec<u8> {
+    let trace = Trace::from_bytes(bytes).unwrap();
+    let end = trace.blocks().last().unwrap().offset;
+    bytes[..usize::try_from(end).unwrap()].to_vec()
+}
+
+/// Where a bit flips: in the block's bytes, so that its header still says what was there, or in its header.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Flip {
+    Body,
+    Header,
+}
+
+/// What `verify` finds missing, in records of losses and between indices, and how many calls it reads.
+fn verified(path: &str) -> (u64, u64) {
+    let output = hcall().args(["verify", "--json", path]).output().unwrap();
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(report["damaged"].as_array().unwrap().is_empty(), "{report}");
+    let gaps = report["missing"].as_array().unwrap().iter();
+    let gaps: u64 = gaps.map(|gap| gap["count"].as_u64().unwrap()).sum();
+    (
+        report["lost"].as_u64().unwrap() + gaps,
+        report["calls"].as_u64().unwrap(),
+    )
+}
+
+/// Every way in which a trace becomes another one.
+fn rewritten(folder: &Folder, trace: &str) -> Vec<(&'static str, String)> {
+    let run = |arguments: &[&str]| {
+        hcall().args(arguments).arg("--force").assert().code(4);
+    };
+    let path = |name: &str| folder.text(name);
+    let (lines, imported) = (path("lines.jsonl"), path("imported.hct"));
+    run(&["export", trace, "-o", &lines]);
+    run(&["import", &lines, "-o", &imported]);
+    let mut made = vec![("import", imported)];
+    for command in ["pack", "redact", "recover"] {
+        let to = path(&format!("{command}.hct"));
+        run(&[command, trace, "-o", &to]);
+        made.push((command, to));
+    }
+    // What was made of what was made.
+    let again = path("again.hct");
+    hcall()
+        .args(["pack", &made[0].1, "-o", &again, "--force"])
+        .assert()
+        .success();
+    made.push(("pack of import", again));
+    made
+}
+
+/// Which blocks of a lane are damaged, of so many.
+type Places = fn(usize) -> Vec<usize>;
+
+const PLACES: [(&str, Places); 5] = [
+    ("start", |_| vec![0]),
+    ("the first two", |_| vec![0, 1]),
+    ("middle", |count| vec![count / 2]),
+    ("end", |count| vec![count - 1]),
+    ("start, middle and end", |count| {
+        vec![0, count / 2, count - 2, count - 1]
+    }),
+];
+
+#[test]
+fn a_hole_anywhere_is_told_by_what_is_made_of_the_trace() {
+    let folder = Folder::new();
+    let whole = without_index(&sample().bytes());
+    for (name, places) in PLACES {
+        for lanes in [&[0_u32][..], &[0, 1]] {
+            for flip in [Flip::Body, Flip::Header] {
+                // Nobody knows how many calls the last block of a lane held when its header is gone.
+                if flip == Flip::Header && name.contains("end") {
+                    continue;
+                }
+                let mut bytes = whole.clone();
+                let mut taken = 0;
+                for lane in lanes {
+                    let blocks = blocks(&whole, *lane);
+                    assert!(blocks.len() > 6);
+                    for place in places(blocks.len()) {
+                        let (offset, _, calls) = blocks[place];
+                        bytes[offset + if flip == Flip::Body { 70 } else { 33 }] ^= 4;
+                        taken += calls;
+                    }
+                }
+                let trace = folder.text("damaged.hct");
+                std::fs::write(&trace, &bytes).unwrap();
+                for (command, path) in rewritten(&folder, &trace) {
+                    let found = verified(&path);
+                    let expected = (taken, 2 * CALLS - taken);
+                    assert_eq!(found, expected, "{command}: {name} of {lanes:?}, {flip:?}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn nothing_is_left_of_a_lane_but_that_it_was_there() {
+    let folder = Folder::new();
+    let mut bytes = sample().bytes();
+    for (offset, ..) in blocks(&bytes.clone(), 1) {
+        bytes[offset + 70] ^= 1;
+    }
+    let trace = folder.text("damaged.hct");
+    std::fs::write(&trace, &bytes).unwrap();
+    for (command, path) in rewritten(&folder, &trace) {
+        assert_eq!(verified(&path), (CALLS, CALLS), "{command}");
+        let lost: Vec<_> = Trace::open(&path).unwrap().lane_entries(1).collect();
+        let all = |entry: &Entry| {
+            matches!(entry, Entry::Lost(lost)
+                if (lost.index, lost.count, lost.cause) == (0, CALLS, LossCause::Damaged))
+        };
+        assert!(matches!(&lost[..], [entry] if all(entry)), "{lost:?}");
+    }
+}
+
+/// A slice leaves out the calls before it on purpose, whatever is damaged in it.
+#[test]
+fn a_slice_does_not_lack_what_it_leaves_out() {
+    let folder = Folder::new();
+    let mut slice = sample();
+    slice
+        .entries
+        .retain(|entry| matches!(entry, Entry::Call(call) if call.index >= 100));
+    let whole = without_index(&slice.bytes());
+    for (place, flip) in [(0, 70), (3, 70), (0, 33), (3, 33)] {
+        let mut bytes = whole.clone();
+        let (offset, _, taken) = blocks(&whole, 0)[place];
+        bytes[offset + flip] ^= 1;
+        let trace = folder.text("damaged.hct");
+        std::fs::write(&trace, &bytes).unwrap();
+        for (command, path) in rewritten(&folder, &trace) {
+            let expected = (taken, 2 * (CALLS - 100) - taken);
+            assert_eq!(verified(&path), expected, "{command} {place} {flip}");
+            assert_eq!(Trace::open(&path).unwrap().lane_start(0), 100, "{command}");
+        }
+    }
+}
+
+/// Two recordings in a file: each counts for itself.
+#[test]
+fn in_a_joined_file_each_recording_lacks_its_own() {
+    let folder = Folder::new();
+    let one = sample().bytes();
+    // Its index is left out: it is that of a file of its own.
+    let one = without_index(&one);
+    let joined = [&one[..], &one[32..]].concat();
+    let of_lane = blocks(&joined, 0);
+    let half = of_lane.len() / 2;
+    assert_eq!(of_lane[half].1, 0);
+    for places in [
+        &[half - 1][..],
+        &[half],
+        &[half - 1, half],
+        &[0, 2 * half - 1],
+        &[half + 3],
+    ] {
+        let mut bytes = joined.clone();
+        let mut taken = 0;
+        for place in places {
+            bytes[of_lane[*place].0 + 70] ^= 1;
+            taken += of_lane[*place].2;
+        }
+        let trace = folder.text("damaged.hct");
+        std::fs::write(&trace, &bytes).unwrap();
+        for command in ["pack", "redact", "recover"] {
+            let to = folder.text("made.hct");
+            hcall()
+                .args([command, &trace, "-o", &to, "--force"])
+                .assert()
+                .code(4);
+            assert_eq!(
+                verified(&to),
+                (taken, 4 * CALLS - taken),
+                "{command} {places:?}"
+            );
+        }
+    }
+}
+
+/// What nobody can know: the tool says that there is damage, and the trace that it writes cannot say how much.
+#[test]
+fn without_a_header_at_the_end_only_the_exit_status_tells() {
+    let folder = Folder::new();
+    let mut bytes = without_index(&sample().bytes());
+    let last = *blocks(&bytes, 0).last().unwrap();
+    bytes[last.0 + 33] ^= 1;
+    let trace = folder.text("damaged.hct");
+    std::fs::write(&trace, &bytes).unwrap();
+    for (command, path) in rewritten(&folder, &trace) {
+        assert_eq!(verified(&path), (0, 2 * CALLS - last.2), "{command}");
+    }
+}
