@@ -36,14 +36,14 @@ fn is_up_to_date(name: &str, program: Program<'_>) -> Generated {
         std::fs::write(&test, &made.source).unwrap();
         std::fs::write(&trace, &made.trace).unwrap();
     }
-    let recorded = Recorded::read(&Trace::open(&trace).unwrap());
+    let recorded = Recorded::read(&Trace::open(&trace).unwrap()).unwrap();
     let made = generator(name).generate(&recorded).unwrap();
     assert_eq!(
         made.source,
         std::fs::read_to_string(&test).unwrap(),
         "generate it anew with GENERATE=1"
     );
-    let again = Recorded::read(&Trace::from_bytes(made.trace.clone()).unwrap());
+    let again = Recorded::read(&Trace::from_bytes(made.trace.clone()).unwrap()).unwrap();
     assert_eq!(again, recorded);
     made
 }

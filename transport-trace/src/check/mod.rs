@@ -5,7 +5,7 @@
 //! use hypercall_trace::{check::check, read::Trace, replay::Recorded};
 //!
 //! let trace = Trace::open("boot.hct")?;
-//! for finding in check(&Recorded::read(&trace)) {
+//! for finding in check(&Recorded::read(&trace)?) {
 //!     println!("{finding}");
 //! }
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -128,11 +128,9 @@ impl Checker {
 #[must_use]
 pub fn check(recorded: &Recorded) -> Vec<Finding> {
     let mut checker = Checker::new();
+    let names = recorded.names();
     for (position, entry) in (0..).zip(recorded.in_time()) {
-        let lane = entry
-            .lane()
-            .map(|lane| recorded.lane_name(lane))
-            .unwrap_or_default();
+        let lane = entry.lane().map(&names).unwrap_or_default();
         checker.take(position, &lane, entry);
     }
     checker.finish().findings

@@ -9,7 +9,7 @@
 //! ```no_run
 //! use hypercall_trace::{gen_test::GenTest, read::Trace, replay::Recorded};
 //!
-//! let trace = Recorded::read(&Trace::open("field.hct")?);
+//! let trace = Recorded::read(&Trace::open("field.hct")?)?;
 //! // Calls 400 to 420 of the lane main, as tests/boot_hangs.rs with tests/boot_hangs.hct.
 //! let made = GenTest::new("boot_hangs", "boot_hangs.hct").lanes(&["main"]).range(400, 420).generate(&trace)?;
 //! std::fs::write("tests/boot_hangs.rs", made.source)?;
@@ -26,7 +26,7 @@ use std::io;
 
 use crate::clock::ClockInfo;
 use crate::entry::{Entry, Outcome};
-use crate::replay::Recorded;
+use crate::replay::{LaneEntries, Recorded};
 use crate::write::{Options, Writer};
 use calls::Calls;
 
@@ -166,11 +166,9 @@ impl GenTest {
     pub fn generate(&self, recorded: &Recorded) -> Result<Generated, GenError> {
         let slice = self.slice(recorded)?;
         let mut calls = Calls::default();
+        let names = slice.names();
         for entry in slice.in_time() {
-            let lane = entry
-                .lane()
-                .map(|lane| slice.lane_name(lane))
-                .unwrap_or_default();
+            let lane = entry.lane().map(&names).unwrap_or_default();
             match entry {
                 Entry::Call(call) if call.schema.is_none() => {
                     let (index, number) = (call.index, call.number);
@@ -202,8 +200,7 @@ impl GenTest {
             schema: recorded.schema.clone(),
             ..Recorded::default()
         };
-        for id in recorded.lane_ids() {
-            let name = recorded.lane_name(id);
+        for LaneEntries { name, entries, .. } in recorded.by_lane(false) {
             if self
                 .lanes
                 .as_ref()
@@ -214,7 +211,7 @@ impl GenTest {
             let new = u32::try_from(slice.lanes.len()).unwrap_or(u32::MAX);
             let before = slice.entries.len();
             let mut due = None;
-            for entry in recorded.of_lane(id) {
+            for entry in entries {
                 let index = match entry {
                     Entry::Call(call) => call.index,
                     Entry::Pages(change) => change.index,
