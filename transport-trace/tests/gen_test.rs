@@ -74,7 +74,7 @@ fn generated_tests_are_those_of_this_folder() {
     for part in [
         "main.create_vm(&mut creation)",
         "name: text(\"demo\")",
-        "// main 2: start_vm(vm=VmId(2)) = -1 EPERM",
+        "// main#2: start_vm(vm=VmId(2)) = -1 EPERM",
         "main_lane.note_pages();",
     ] {
         assert!(life.source.contains(part), "{part} in {}", life.source);

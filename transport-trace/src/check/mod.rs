@@ -22,6 +22,7 @@ mod rules;
 use serde::Serialize;
 
 use crate::entry::{Call, Entry, Outcome};
+use crate::plural::are;
 use crate::replay::Recorded;
 use crate::state::{At, Machine};
 pub use finding::{Finding, Rule, Severity};
@@ -69,7 +70,7 @@ impl Checker {
                     lane: lane.to_owned(),
                     index: lost.index,
                 };
-                let why = format!("{} calls are missing ({})", lost.count, lost.cause);
+                let why = format!("{} missing ({})", are(lost.count, "call"), lost.cause);
                 self.findings.push(Rule::CallsMissing.found(&at, None, why));
             }
             Entry::Damaged(damaged) => {

@@ -33,7 +33,7 @@
 //! };
 //! let told = diff_traces(&run("one", &[0x40, 0x41, 0x42])?, &run("two", &[0x40, 0x42])?, Options::default());
 //! assert_eq!((told.same, told.differences.len()), (2, 1));
-//! assert_eq!(told.differences[0].to_string(), "- main 1  set_callback_vector(vector=Vector(0x41)) = 0");
+//! assert_eq!(told.differences[0].to_string(), "- main#1  set_callback_vector(vector=Vector(0x41)) = 0");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
@@ -49,6 +49,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::entry::Entry;
+use crate::plural::{are, count};
 use crate::read::Trace;
 use crate::replay::{FieldDifference, LaneEntries, Line, Recorded};
 pub(crate) use pair::{differences, outcome};
@@ -284,14 +285,18 @@ impl fmt::Display for Difference {
                 right,
                 differences,
             } => {
-                write!(f, "~ {lane} {}/{}  {}", left.index, right.index, left.text)?;
+                write!(f, "~ {lane}#{}", left.index)?;
+                if left.index != right.index {
+                    write!(f, "/#{}", right.index)?;
+                }
+                write!(f, "  {}", left.text)?;
                 for difference in differences {
                     write!(f, "\n      {difference}")?;
                 }
                 Ok(())
             }
-            Self::OnlyLeft { lane, call } => write!(f, "- {lane} {}  {}", call.index, call.text),
-            Self::OnlyRight { lane, call } => write!(f, "+ {lane} {}  {}", call.index, call.text),
+            Self::OnlyLeft { lane, call } => write!(f, "- {lane}#{}  {}", call.index, call.text),
+            Self::OnlyRight { lane, call } => write!(f, "+ {lane}#{}  {}", call.index, call.text),
             Self::Missing {
                 lane,
                 left,
@@ -300,9 +305,10 @@ impl fmt::Display for Difference {
                 why,
             } => {
                 let side = if *left { "first" } else { "second" };
+                let missing = are(*count, "call");
                 write!(
                     f,
-                    "? {lane} {index}  {count} calls are missing from the {side} trace ({why})"
+                    "? {lane}#{index}  {missing} missing from the {side} trace ({why})"
                 )
             }
             Self::LaneOnlyLeft { lane } => write!(f, "- lane {lane} is in the first trace only"),
@@ -316,11 +322,12 @@ impl fmt::Display for Diff {
         for difference in &self.differences {
             writeln!(f, "{difference}")?;
         }
+        let differences = u64::try_from(self.differences.len()).unwrap_or(u64::MAX);
         writeln!(
             f,
-            "{} calls are the same, {} differences",
-            self.same,
-            self.differences.len()
+            "{} the same, {}",
+            are(self.same, "call"),
+            count(differences, "difference")
         )
     }
 }

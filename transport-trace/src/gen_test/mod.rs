@@ -26,6 +26,7 @@ use std::io;
 
 use crate::clock::ClockInfo;
 use crate::entry::{Entry, Outcome};
+use crate::plural::count;
 use crate::replay::{LaneEntries, Recorded};
 use crate::write::{Options, Writer};
 use calls::Calls;
@@ -92,11 +93,11 @@ impl fmt::Display for GenError {
                 number,
             } => write!(
                 f,
-                "call {index} of lane {lane} has the number {number:#x}, which the trace does not describe: leave it out of the slice"
+                "{lane}#{index} has the number {number:#x}, which the trace does not describe: leave it out of the slice"
             ),
             Self::Missing { lane, index } => write!(
                 f,
-                "calls or changes of shared pages are missing from lane {lane} at {index}: take a slice that ends before it, or starts behind"
+                "calls or changes of shared pages are missing at {lane}#{index}: take a slice that ends before it, or starts behind"
             ),
             Self::Write(error) => write!(f, "the slice cannot be written: {error}"),
         }
@@ -261,8 +262,8 @@ impl GenTest {
         } = self;
         let body = calls.body();
         let mut text = format!(
-            "//! {} recorded calls as a test. Generated; from here on it is yours.\n\n",
-            calls.made
+            "//! {} as a test. Generated; from here on it is yours.\n\n",
+            count(u64::try_from(calls.made).unwrap_or(u64::MAX), "recorded call")
         );
         text.push_str("#![cfg_attr(rustfmt, rustfmt_skip)]\n");
         text.push_str("#![allow(unused_imports, unused_mut, clippy::unreadable_literal)]\n\n");

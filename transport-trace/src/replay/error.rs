@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use crate::entry::{Damaged, Entry};
+use crate::plural::count;
 use crate::read::OpenError;
 
 use super::recorded::{Recorded, TooLarge};
@@ -43,7 +44,8 @@ impl fmt::Display for ReplayError {
             Self::Open(error) => error.fmt(f),
             Self::TooLarge(error) => error.fmt(f),
             Self::Damaged(stretches) => {
-                write!(f, "{} parts of the trace cannot be read", stretches.len())?;
+                let parts = u64::try_from(stretches.len()).unwrap_or(u64::MAX);
+                write!(f, "{} of the trace cannot be read", count(parts, "part"))?;
                 if let Some(first) = stretches.first() {
                     write!(
                         f,
