@@ -263,7 +263,10 @@ impl GenTest {
         let body = calls.body();
         let mut text = format!(
             "//! {} as a test. Generated; from here on it is yours.\n\n",
-            count(u64::try_from(calls.made).unwrap_or(u64::MAX), "recorded call")
+            count(
+                u64::try_from(calls.made).unwrap_or(u64::MAX),
+                "recorded call"
+            )
         );
         text.push_str("#![cfg_attr(rustfmt, rustfmt_skip)]\n");
         text.push_str("#![allow(unused_imports, unused_mut, clippy::unreadable_literal)]\n\n");

@@ -18,10 +18,7 @@ fn another_argument_is_told_by_name() {
     let ErrorKind::Transport(TransportError::Unexpected(said)) = error.kind else {
         panic!("{error}")
     };
-    assert!(
-        said.contains("main#2") && said.contains("gsi"),
-        "{said}"
-    );
+    assert!(said.contains("main#2") && said.contains("gsi"), "{said}");
 
     let told = replayer.divergence().unwrap();
     assert_eq!(
@@ -75,7 +72,10 @@ fn another_argument_is_told_by_name() {
     let (replayer, hypervisor) = lane(Replayer::options(), &recorded);
     hypervisor.create_vm(&mut creation("one")).unwrap();
     let text = replayer.finish().unwrap_err().to_string();
-    assert!(text.starts_with("1 call answered\n5 records were"), "{text}");
+    assert!(
+        text.starts_with("1 call answered\n5 records were"),
+        "{text}"
+    );
 }
 
 #[test]
