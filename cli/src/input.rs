@@ -116,7 +116,8 @@ impl Losses {
             );
         }
         if self.lost != 0 {
-            crate::output::tell!("hcall: {} calls are missing in the trace", self.lost);
+            let (calls, are) = crate::commands::count_are(self.lost, "call");
+            crate::output::tell!("hcall: {calls} {are} missing in the trace");
         }
         self.any_damage()
     }

@@ -18,14 +18,14 @@ fn field_run() -> Result<(), Box<dyn std::error::Error>> {
     let main_lane = replayer.lane("main");
     let main = Client::new(&main_lane);
 
-    // main 0: get_api_version() = {major=1}
+    // main#0: get_api_version() = {major=1}
     let expected = ApiVersion {
         major: 1,
         ..zeroed()
     };
     assert_eq!(main.get_api_version()?, expected);
 
-    // main 1: create_vm(vmid=VmId(0xffff), name="demo", cpu_affinity=PcpuSet(1)) = VmId(2)
+    // main#1: create_vm(vmid=VmId(0xffff), name="demo", cpu_affinity=PcpuSet(1)) = VmId(2)
     let mut creation = VmCreation {
         vmid: VmId(0xffff),
         name: text("demo"),
@@ -35,14 +35,14 @@ fn field_run() -> Result<(), Box<dyn std::error::Error>> {
     let vm_2 = main.create_vm(&mut creation)?;
     assert_eq!(creation.vcpu_num, 1);
 
-    // main 2: start_vm(vm=VmId(2)) = -1 EPERM
+    // main#2: start_vm(vm=VmId(2)) = -1 EPERM
     let error = main.start_vm(vm_2).unwrap_err();
     assert_eq!(error.rax, -1, "EPERM: {error}");
 
-    // main 3: set_ioreq_buffer(vm=VmId(2), page=<page>) = 0
+    // main#3: set_ioreq_buffer(vm=VmId(2), page=<page>) = 0
     main.set_ioreq_buffer(vm_2, (&PAGE_MAIN_0).into())?;
 
-    // main 4: set_memory_regions(vmid=VmId(2), mr_num=1, regions[0].prot=READ|WRITE|EXEC|WB, r …  regions[0].size=0x100000) = 0
+    // main#4: set_memory_regions(vmid=VmId(2), mr_num=1, regions[0].prot=READ|WRITE|EXEC|WB, r …  regions[0].size=0x100000) = 0
     main.set_memory_regions(vm_2, &[MemoryRegion {
         prot: raw(71 /* READ|WRITE|EXEC|WB */),
         service_vm_gpa: Gpa(0x4000000),
@@ -50,32 +50,32 @@ fn field_run() -> Result<(), Box<dyn std::error::Error>> {
         ..zeroed()
     }])?;
 
-    // main 5: start_vm(vm=VmId(2)) = 0
+    // main#5: start_vm(vm=VmId(2)) = 0
     main.start_vm(vm_2)?;
     main_lane.note_pages();
 
-    // main 6: notify_request_finish(vm=VmId(2), vcpu=VcpuId(0)) = 0
+    // main#6: notify_request_finish(vm=VmId(2), vcpu=VcpuId(0)) = 0
     main.notify_request_finish(vm_2, VcpuId(0))?;
     main_lane.note_pages();
 
-    // main 7: notify_request_finish(vm=VmId(2), vcpu=VcpuId(0)) = 0
+    // main#7: notify_request_finish(vm=VmId(2), vcpu=VcpuId(0)) = 0
     main.notify_request_finish(vm_2, VcpuId(0))?;
     main_lane.note_pages();
 
-    // main 8: notify_request_finish(vm=VmId(2), vcpu=VcpuId(0)) = 0
+    // main#8: notify_request_finish(vm=VmId(2), vcpu=VcpuId(0)) = 0
     main.notify_request_finish(vm_2, VcpuId(0))?;
 
-    // main 9: inject_msi(vm=VmId(2), address=MsiAddress(0xfee00000), data=MsiData(0x41)) = 0
+    // main#9: inject_msi(vm=VmId(2), address=MsiAddress(0xfee00000), data=MsiData(0x41)) = 0
     let msi = MsiEntry {
         address: MsiAddress(0xfee00000),
         data: MsiData(0x41),
     };
     main.inject_msi(vm_2, &msi)?;
 
-    // main 10: pause_vm(vm=VmId(2)) = 0
+    // main#10: pause_vm(vm=VmId(2)) = 0
     main.pause_vm(vm_2)?;
 
-    // main 11: destroy_vm(vm=VmId(2)) = 0
+    // main#11: destroy_vm(vm=VmId(2)) = 0
     main.destroy_vm(vm_2)?;
 
     // Every recorded call was made.

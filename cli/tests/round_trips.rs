@@ -117,7 +117,7 @@ fn diff_names_the_field_that_differs() {
         .args(["diff", &left, &right])
         .assert()
         .code(1)
-        .stdout(predicates::str::contains("- main 2  start_vm"))
+        .stdout(predicates::str::contains("- main#2  start_vm"))
         .stdout(predicates::str::contains("1 difference"));
     let json = hcall()
         .args(["diff", &left, &right, "--json"])

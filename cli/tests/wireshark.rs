@@ -7,7 +7,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 use common::{Folder, Sample, output, schema};
-use hypercall_trace::entry::Entry;
+use hypercall_trace::entry::{Entry, When};
 use hypercall_trace::schema::{Kind, LinkTarget, Register, Schema};
 use serde_json::Value;
 
@@ -174,7 +174,18 @@ fn values(ours: &Value, theirs: &BTreeMap<String, Vec<String>>) -> usize {
                     })
                     .collect()
             };
+            let when = pages["when"].as_str().unwrap();
+            let point = ["enter", "exit", "note"]
+                .iter()
+                .position(|point| *point == when);
+            let late = pages.get("late") == Some(&Value::Bool(true));
+            let look = pages
+                .get("look")
+                .map_or_else(|| "0".to_owned(), Value::to_string);
             one("hypercall.page", &pages["page"].to_string())
+                + one("hypercall.point", &point.unwrap().to_string())
+                + one("hypercall.late", if late { "1" } else { "0" })
+                + one("hypercall.look", &look)
                 + same("hypercall.offset", &of("offset"))
                 + same("hypercall.bytes", &of("after"))
         } else {
@@ -258,6 +269,19 @@ fn tshark_prints_the_fields_that_we_print() {
     let folder = Folder::new();
     let compared = compare(&folder, &folder.trace("a.hct", &Sample::everything()));
     assert!(compared > 150, "{compared} values were compared");
+
+    // A change that comes late, at a look beyond 32 bits; and one that a call found.
+    for (when, look) in [(When::Note, 1 << 40), (When::Enter, 0)] {
+        let mut sample = Sample::everything();
+        let change = sample.entries.iter_mut().find_map(|entry| match entry {
+            Entry::Pages(change) => Some(change),
+            _ => None,
+        });
+        let change = change.unwrap();
+        (change.when, change.look, change.late) = (when, look, true);
+        let again = compare(&folder, &folder.trace("late.hct", &sample));
+        assert_eq!(again, compared);
+    }
 }
 
 #[test]

@@ -3,6 +3,8 @@
 //! These values own their bytes and do not point into a file. Two traces of the same calls compare equal but for their
 //! times: there are no addresses of memory in here, a block is named by its [`Place`] in the call.
 
+mod memory;
+
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;

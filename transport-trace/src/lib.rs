@@ -63,6 +63,8 @@ mod get;
 mod loss;
 pub use loss::LossCause;
 #[cfg(feature = "std")]
+mod plural;
+#[cfg(feature = "std")]
 pub mod read;
 pub mod record;
 #[cfg(feature = "std")]

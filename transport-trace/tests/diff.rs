@@ -70,7 +70,7 @@ fn a_call_more_makes_only_itself_differ() {
         matches!(told.differences.as_slice(), [Difference::OnlyLeft { .. }]),
         "{told}"
     );
-    assert!(told.to_string().contains("- main 3  set_irqline"), "{told}");
+    assert!(told.to_string().contains("- main#3  set_irqline"), "{told}");
 }
 
 #[test]
@@ -100,6 +100,9 @@ fn another_value_is_a_change_of_one_field() {
         ("line.gsi", "Gsi(4)", "Gsi(7)")
     );
     assert_eq!(field.reason, Reason::Value);
+    let text = told.to_string();
+    assert!(text.starts_with("~ main#2  set_irqline("), "{text}");
+    assert!(text.ends_with("the same, 1 difference\n"), "{text}");
 }
 
 #[test]
@@ -328,11 +331,11 @@ fn a_moved_call_is_told_twice() {
     let text: Vec<String> = told.differences.iter().map(ToString::to_string).collect();
     assert_eq!(text.len(), 2, "{told}");
     assert!(
-        text[0].starts_with("- main 1 ") && text[0].contains("gsi=Gsi(3)"),
+        text[0].starts_with("- main#1 ") && text[0].contains("gsi=Gsi(3)"),
         "{told}"
     );
     assert!(
-        text[1].starts_with("+ main 4 ") && text[1].contains("gsi=Gsi(3)"),
+        text[1].starts_with("+ main#4 ") && text[1].contains("gsi=Gsi(3)"),
         "{told}"
     );
     assert_eq!(told.same, 6);
@@ -403,6 +406,6 @@ fn calls_stay_aligned_although_the_ids_differ() {
     let told = compare(&lines(0, &[3, 4, 5]), &lines(1, &[9, 3, 4, 5]));
     let texts: Vec<String> = told.differences.iter().map(ToString::to_string).collect();
     assert_eq!(texts.len(), 2, "{told}");
-    assert!(texts[0].contains("+ main 0  create_vm"), "{told}");
+    assert!(texts[0].contains("+ main#0  create_vm"), "{told}");
     assert!(texts[1].contains("line.gsi=Gsi(9)"), "{told}");
 }

@@ -290,7 +290,7 @@ fn failures_on_the_way_are_no_answers_of_the_hypervisor() {
     // The one whose answer was lost was made: the VM has its memory.
     assert_eq!((driven.made, driven.same, driven.unknown), (12, 11, 1));
     assert!(
-        driven.to_string().contains("1 calls were not compared"),
+        driven.to_string().contains("1 call was not compared"),
         "{driven}"
     );
 }

@@ -36,14 +36,14 @@ fn is_up_to_date(name: &str, program: Program<'_>) -> Generated {
         std::fs::write(&test, &made.source).unwrap();
         std::fs::write(&trace, &made.trace).unwrap();
     }
-    let recorded = Recorded::read(&Trace::open(&trace).unwrap());
+    let recorded = Recorded::read(&Trace::open(&trace).unwrap()).unwrap();
     let made = generator(name).generate(&recorded).unwrap();
     assert_eq!(
         made.source,
         std::fs::read_to_string(&test).unwrap(),
         "generate it anew with GENERATE=1"
     );
-    let again = Recorded::read(&Trace::from_bytes(made.trace.clone()).unwrap());
+    let again = Recorded::read(&Trace::from_bytes(made.trace.clone()).unwrap()).unwrap();
     assert_eq!(again, recorded);
     made
 }
@@ -74,7 +74,7 @@ fn generated_tests_are_those_of_this_folder() {
     for part in [
         "main.create_vm(&mut creation)",
         "name: text(\"demo\")",
-        "// main 2: start_vm(vm=VmId(2)) = -1 EPERM",
+        "// main#2: start_vm(vm=VmId(2)) = -1 EPERM",
         "main_lane.note_pages();",
     ] {
         assert!(life.source.contains(part), "{part} in {}", life.source);

@@ -1,4 +1,5 @@
-//! Files of each version of the format are decoded for ever: `tests/data/v1-*.hct` hold what `tests/data/v1.txt` says.
+//! Files of each version of the format are decoded for ever: `tests/data/v1-*.hct` hold what `tests/data/v1.txt` says, and
+//! `tests/data/v1-pages.hct` what `tests/data/v1-pages.txt` says: shared pages, at looks of any number, and late.
 //!
 //! A new version gets files of its own; these are never made again. What made them is still here, as a test that today's
 //! writer writes what reads the same.
@@ -19,7 +20,9 @@ mod common;
 use common::*;
 use hypercall_core::Client;
 use hypercall_trace::clock::{ClockFn, ClockInfo, ClockPoint};
-use hypercall_trace::entry::{Entry, LossCause, Lost, PageChange, Run, When};
+use hypercall_trace::entry::{
+    Argument, Call, Entry, LossCause, Lost, Outcome, PageChange, Run, When,
+};
 use hypercall_trace::read::Trace;
 use hypercall_trace::record::{
     Recorder, Redaction, Sink, SinkFailed, SinkLane, SinkLaneOptions, write_preamble,
@@ -108,6 +111,89 @@ fn files_of_version_1_are_read_for_ever() {
         let report = trace.verify().unwrap();
         assert!(report.is_clean() && report.finished, "{report:?}");
     }
+}
+
+#[test]
+fn shared_pages_of_version_1_are_read_for_ever() {
+    let trace = Trace::open(data("v1-pages.hct")).unwrap();
+    let expected = std::fs::read_to_string(data("v1-pages.txt")).unwrap();
+    assert_eq!(text(&trace), expected);
+    let report = trace.verify().unwrap();
+    assert!(report.is_clean() && report.finished, "{report:?}");
+    assert_eq!(trace.entries().collect::<Vec<_>>(), pages());
+}
+
+/// Changes of pages at every point; at looks around 254 and 255, from where on their number stands elsewhere in the record, and
+/// at the last there can be; some late.
+fn pages() -> Vec<Entry> {
+    let mut entries = Vec::new();
+    let looks = [1, 2, 254, 255, 256, 1 << 40, u64::MAX, 0];
+    let notes = looks.map(|look| (When::Note, look));
+    let points = notes.into_iter().chain([(When::Enter, 0), (When::Exit, 0)]);
+    for (number, (when, look)) in (0_u32..).zip(points) {
+        for late in [false, true] {
+            let before = number * 2 + u32::from(late);
+            entries.push(Entry::Pages(PageChange {
+                lane: 0,
+                index: u64::from(number),
+                when,
+                page: u32::from(late),
+                ticks: 1000 + u64::from(before),
+                look,
+                late,
+                runs: vec![
+                    Run {
+                        offset: 64 * number,
+                        before: before.to_le_bytes().to_vec(),
+                        after: (before + 1).to_le_bytes().to_vec(),
+                    },
+                    Run {
+                        offset: 4084,
+                        before: vec![0; 12],
+                        after: vec![0xa5; 12],
+                    },
+                ],
+            }));
+        }
+        let call = Entry::Call(Call {
+            lane: 0,
+            index: u64::from(number),
+            schema: None,
+            number: 0x8000_0031,
+            args: [Argument::Value(1), Argument::Unused],
+            enter: 1000 + u64::from(number * 2 + 1),
+            duration: Some(1),
+            outcome: Outcome::Returned(0),
+        });
+        // What is seen at the exit stands behind the call.
+        let behind = if when == When::Exit { 2 } else { 0 };
+        entries.insert(entries.len() - behind, call);
+    }
+    entries
+}
+
+#[test]
+fn shared_pages_that_are_written_today_read_like_those_of_version_1() {
+    let options = Options {
+        compression: Compression::None,
+        block: 1024,
+        id: 0x0123_4567_89ab_cdef,
+    };
+    let mut writer = Writer::new(
+        Vec::new(),
+        &Schema::default(),
+        ClockInfo::default(),
+        options,
+    )
+    .unwrap();
+    writer.lane("boot").unwrap();
+    for entry in pages() {
+        writer.push(&entry).unwrap();
+    }
+    let bytes = writer.finish().unwrap();
+    let trace = Trace::from_bytes(bytes).unwrap();
+    let expected = std::fs::read_to_string(data("v1-pages.txt")).unwrap();
+    assert_eq!(text(&trace), expected);
 }
 
 #[test]

@@ -16,8 +16,12 @@ mod common;
 mod file;
 
 use file::*;
-use hypercall_trace::entry::{Defect, Entry};
+use hypercall_trace::canonical::canonical;
+use hypercall_trace::check::check;
+use hypercall_trace::diff::diff;
+use hypercall_trace::entry::{After, Defect, Entry, Unknown};
 use hypercall_trace::read::Trace;
+use hypercall_trace::replay::{Recorded, ReplayError, Replayer};
 use hypercall_trace::write::{Compression, Options, Writer};
 use std::sync::{Mutex, MutexGuard};
 
@@ -102,6 +106,90 @@ fn blocks_that_unpack_to_millions_of_records_are_read_one_record_at_a_time() {
     assert!(unknown(trace.entries().nth(100_000)));
     assert!(unknown(trace.merged().nth(100_000)));
     assert_eq!(trace.entry(3 * u64::from(count)), None);
+}
+
+/// What reads all of a trace stops at a limit: 192 MiB of records would be some gigabytes of entries.
+#[test]
+fn a_trace_that_does_not_fit_memory_is_refused_before_it_is_read() {
+    let alone = alone();
+    let record = record(9, &[0; 8]);
+    let count = (64_u32 << 20) / 16;
+    let raw = record.repeat(count as usize);
+    let packed = zstd::bulk::compress(&raw, 3).unwrap();
+    drop(raw);
+    let mut bytes = header();
+    for number in 0..3_u64 {
+        let first = number * u64::from(count);
+        bytes.extend(data(2, 0, first, count, 64 << 20, &packed));
+    }
+    let trace = Trace::from_bytes(bytes).unwrap();
+    let memory = 32 << 20;
+    alone.limit(140 + 48);
+    let error = Recorded::read_at_most(&trace, memory).unwrap_err();
+    assert_eq!((error.limit, error.entries), (memory, trace.len()));
+    assert!((50_000..500_000).contains(&error.fit), "{error:?}");
+    let refused = Replayer::options().memory(memory).replay(&trace).map(drop);
+    let Err(ReplayError::TooLarge(told)) = refused else {
+        panic!("{refused:?}");
+    };
+    assert_eq!(told, error);
+    let text = told.to_string();
+    assert!(
+        text.contains("33554432 bytes") && text.contains("raise the limit"),
+        "{text}"
+    );
+}
+
+#[test]
+fn the_memory_that_is_asked_for_is_enough_to_the_byte() {
+    let (bytes, entries) = everything(Compression::Lz4, true, 0);
+    let trace = Trace::from_bytes(bytes).unwrap();
+    let read = Recorded::read(&trace).unwrap();
+    assert_eq!(read.entries, entries);
+    let whole: u64 = trace.entries().map(|entry| entry.memory()).sum();
+    assert_eq!(Recorded::read_at_most(&trace, whole).unwrap(), read);
+    let error = Recorded::read_at_most(&trace, whole - 1).unwrap_err();
+    assert_eq!((error.fit, error.entries), (trace.len() - 1, trace.len()));
+    // Nothing of what an entry owns is forgotten.
+    let owned: usize = entries
+        .iter()
+        .map(|entry| match entry {
+            Entry::Call(call) => call
+                .blocks()
+                .map(|(_, block)| match &block.after {
+                    After::Changed(after) => block.before.len() + after.len(),
+                    _ => block.before.len(),
+                })
+                .sum(),
+            Entry::Pages(change) => change.runs.iter().map(|run| 2 * run.after.len()).sum(),
+            Entry::Unknown(unknown) => unknown.bytes.len(),
+            _ => 0,
+        })
+        .sum();
+    assert!(whole >= (owned + entries.len() * size_of::<Entry>()) as u64);
+}
+
+/// As many lanes as there are entries, two of each: what looks for each lane among all would not end here.
+#[test]
+fn many_lanes_are_taken_apart_in_one_walk() {
+    const LANES: u32 = 200_000;
+    let mut recorded = Recorded::default();
+    for lane in (0..LANES).rev().chain(0..LANES) {
+        recorded.entries.push(Entry::Unknown(Unknown {
+            lane,
+            index: 0,
+            kind: 100,
+            bytes: Vec::new(),
+        }));
+    }
+    let ids = recorded.lane_ids();
+    assert!(ids.iter().copied().eq((0..LANES).rev()));
+    assert_eq!(canonical(&recorded).lanes.len(), LANES as usize);
+    let options = hypercall_trace::diff::Options::default();
+    assert!(diff(&recorded, &recorded.clone(), options).is_empty());
+    assert!(check(&recorded).is_empty());
+    let replayer = Replayer::options().recorded(recorded).unwrap();
+    assert!(replayer.finish().is_ok());
 }
 
 #[test]

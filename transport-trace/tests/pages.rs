@@ -32,7 +32,7 @@ impl Gate {
         self.0.1.notify_all();
     }
     fn recorded(&self) -> Recorded {
-        Recorded::read(&Trace::from_bytes(self.1.lock().unwrap().clone()).unwrap())
+        Recorded::read(&Trace::from_bytes(self.1.lock().unwrap().clone()).unwrap()).unwrap()
     }
 }
 impl std::io::Write for Gate {

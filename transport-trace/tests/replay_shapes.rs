@@ -123,7 +123,7 @@ fn record(name: &str, program: impl Fn(&dyn Queue)) -> Recorded {
         recording.lane("main").unwrap(),
     )));
     recording.finish();
-    let recorded = Recorded::read(&Trace::open(&path).unwrap());
+    let recorded = Recorded::read(&Trace::open(&path).unwrap()).unwrap();
     std::fs::remove_file(path).unwrap();
     recorded
 }

@@ -1,4 +1,5 @@
-//! A storm of SIGKILLs: whatever returned before the kill is in the rings or in the file, and nothing else is.
+//! Storms of SIGKILLs: whatever returned before the kill is in the rings or in the file, and nothing else is. In one storm each
+//! thread has a lane, in the other several threads share one.
 //!
 //! The number of calls that returned is kept outside the process that is killed: it appends a byte to a file after each one.
 //! The kill comes when that file has grown to a size that differs from round to round, so that no time is waited for.
@@ -18,21 +19,31 @@ extern crate hypercall_core as hypercall;
 mod common;
 
 use common::*;
-use hypercall_core::{Client, SharedPage};
-use hypercall_trace::entry::{Entry, Outcome, When};
+use hypercall_core::arg::Arg;
+use hypercall_core::call::CallInfo;
+use hypercall_core::{Client, SharedPage, Transport, TransportError};
+use hypercall_trace::entry::{Entry, LossCause, Outcome, When};
 use hypercall_trace::read::Trace;
-use hypercall_trace::read::recover::{Ring, find, recover};
-use hypercall_trace::record::{Full, Recorder, Recording};
+use hypercall_trace::read::recover::{Recovered, Ring, find, recover};
+use hypercall_trace::record::{FileLane, Full, Recorder, Recording};
 use hypercall_trace::write::Options;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::fs::File;
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::rc::Rc;
 use std::sync::atomic::Ordering;
 
 const CHILD: &str = "HYPERCALL_TRACE_SIGKILL_FOLDER";
 /// In which way the child records in a round.
 const WAY: &str = "HYPERCALL_TRACE_SIGKILL_WAY";
+/// How many calls at a time there is room for, where the child's threads share a lane.
+const SHARED: &str = "HYPERCALL_TRACE_SIGKILL_SHARED";
 const KILLS: u64 = 60;
+/// Threads that share a lane, in the rounds that have one.
+const THREADS: u32 = 4;
 
 /// What the child does until it is killed. Not a test of its own: without the folder it does nothing.
 #[test]
@@ -54,14 +65,30 @@ fn child() {
         .full(full)
         .create(folder.join("run.hct"))
         .unwrap();
+    if let Ok(width) = std::env::var(SHARED) {
+        let lane = recording
+            .shared_lane("main", width.parse().unwrap())
+            .unwrap();
+        let client = Client::new(Recorder::new(Device::default(), lane));
+        std::thread::scope(|scope| {
+            for thread in 0..THREADS {
+                let (client, mut returned) = (&client, returned_file(folder, thread));
+                scope.spawn(move || {
+                    for count in 0.. {
+                        assert_eq!(client.add(count, thread), Ok(count + thread));
+                        returned.write_all(b".").unwrap();
+                    }
+                });
+            }
+        });
+    }
     std::thread::scope(|scope| {
         for lane in 0..2_u32 {
             let recorder = Recorder::new(
                 Device::default(),
                 recording.lane(&format!("lane{lane}")).unwrap(),
             );
-            let mut returned =
-                std::fs::File::create(folder.join(format!("returned{lane}"))).unwrap();
+            let mut returned = returned_file(folder, lane);
             scope.spawn(move || {
                 if lane == 1 {
                     recorder.watch(&WATCHED).unwrap();
@@ -79,58 +106,78 @@ fn child() {
     });
 }
 
-fn returned(folder: &Path, lane: u32) -> u64 {
-    std::fs::metadata(folder.join(format!("returned{lane}"))).map_or(0, |data| data.len())
+fn returned_file(folder: &Path, number: u32) -> File {
+    File::create(folder.join(format!("returned{number}"))).unwrap()
+}
+
+/// Calls that returned, of a lane or of a thread that shares one.
+fn returned(folder: &Path, number: u32) -> u64 {
+    std::fs::metadata(folder.join(format!("returned{number}"))).map_or(0, |data| data.len())
+}
+
+/// Runs the child in a way until one of its threads has made enough calls, and kills it.
+fn run_and_kill(round: u64, way: &str, shared: Option<u64>) -> PathBuf {
+    let base = Path::new("/dev/shm");
+    let base = if base.is_dir() {
+        base.to_path_buf()
+    } else {
+        std::env::temp_dir()
+    };
+    let kind = if shared.is_some() { "shared" } else { "own" };
+    let folder = base.join(format!("hct-kill-{}-{kind}-{round}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command
+        .args(["--exact", "child", "--nocapture"])
+        .env(CHILD, &folder)
+        .env(WAY, way)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    if let Some(width) = shared {
+        command.env(SHARED, width.to_string());
+    }
+    let mut child = command.spawn().unwrap();
+    let enough = 1 + round * round * 7 % 20_011;
+    while (0..THREADS).all(|number| returned(&folder, number) < enough) {
+        assert!(
+            child.try_wait().unwrap().is_none(),
+            "the child ended by itself"
+        );
+        std::thread::yield_now();
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    folder
+}
+
+/// What the file and the rings have together. A lane may not have been made yet when the kill came, or be half made.
+fn recovered(folder: &Path, round: u64) -> (Trace, Recovered) {
+    let rings: Vec<_> = find(&folder.join("rings"))
+        .unwrap()
+        .into_iter()
+        .filter_map(|path| Ring::open(path).ok())
+        .collect();
+    let file = Trace::open(folder.join("run.hct")).ok();
+    let (bytes, done) = recover(file.as_ref(), &rings, Vec::new(), Options::default()).unwrap();
+    let trace = Trace::from_bytes(bytes).unwrap();
+    let report = trace.verify().unwrap();
+    assert!(report.is_clean(), "round {round}: {report:?}");
+    assert_eq!(
+        rings.iter().map(|ring| ring.damaged).sum::<u64>(),
+        0,
+        "round {round}"
+    );
+    (trace, done)
 }
 
 #[test]
 fn nothing_that_returned_is_lost() {
     let (mut calls, mut unfinished, mut from_rings) = (0, 0, 0);
     for round in 0..KILLS {
-        let base = Path::new("/dev/shm");
-        let base = if base.is_dir() {
-            base.to_path_buf()
-        } else {
-            std::env::temp_dir()
-        };
-        let folder = base.join(format!("hct-kill-{}-{round}", std::process::id()));
-        std::fs::create_dir_all(&folder).unwrap();
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "child", "--nocapture"])
-            .env(CHILD, &folder)
-            .env(WAY, ["block", "drop", "overwrite"][round as usize % 3])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let enough = 1 + round * round * 7 % 20_011;
-        while returned(&folder, 0).max(returned(&folder, 1)) < enough {
-            assert!(
-                child.try_wait().unwrap().is_none(),
-                "the child ended by itself"
-            );
-            std::thread::yield_now();
-        }
-        child.kill().unwrap();
-        child.wait().unwrap();
-
-        // The second lane may not have been made yet, or be half made.
-        let rings: Vec<_> = find(&folder.join("rings"))
-            .unwrap()
-            .into_iter()
-            .filter_map(|path| Ring::open(path).ok())
-            .collect();
-        let file = Trace::open(folder.join("run.hct")).ok();
-        let (bytes, done) = recover(file.as_ref(), &rings, Vec::new(), Options::default()).unwrap();
-        let trace = Trace::from_bytes(bytes).unwrap();
-        let report = trace.verify().unwrap();
-        assert!(report.is_clean(), "round {round}: {report:?}");
+        let way = ["block", "drop", "overwrite"][round as usize % 3];
+        let folder = run_and_kill(round, way, None);
+        let (trace, done) = recovered(&folder, round);
         assert_eq!(done.lost, 0);
-        assert_eq!(
-            rings.iter().map(|ring| ring.damaged).sum::<u64>(),
-            0,
-            "round {round}"
-        );
         for lane in 0..2_u32 {
             let expected = returned(&folder, lane);
             let Some(id) = trace.lane(&format!("lane{lane}")) else {
@@ -182,4 +229,126 @@ fn nothing_that_returned_is_lost() {
         "{KILLS} kills, {calls} calls that returned, 0 lost; {unfinished} unfinished seen, {from_rings} entries only in rings"
     );
     assert!(from_rings > 0);
+}
+
+/// Which lane a call takes is chance, and where none is free it is made and counted as lost: each thread's calls are found in
+/// any of the lanes, each once, and what is not there was counted.
+#[test]
+fn nothing_that_returned_is_lost_where_threads_share_a_lane() {
+    let (mut calls, mut unfinished, mut busy) = (0, 0, 0);
+    for round in 0..KILLS / 2 {
+        // Too little room for all threads, or plenty.
+        let (way, width) = [("block", 2), ("drop", 2), ("block", 16)][round as usize % 3];
+        let folder = run_and_kill(round, way, Some(width));
+        let (trace, done) = recovered(&folder, round);
+        // Whether a thread's call returned.
+        let mut made: BTreeMap<(u32, u64), bool> = BTreeMap::new();
+        let mut lost = 0;
+        for lane in trace.lanes() {
+            let mut next = 0;
+            for entry in trace.lane_entries(lane.id) {
+                match entry {
+                    Entry::Call(call) => {
+                        assert_eq!((call.name(), call.index), ("add", next), "round {round}");
+                        let [count, thread] = call.registers();
+                        let returned = match call.outcome {
+                            Outcome::Returned(rax) => {
+                                assert_eq!(rax as u64, count + thread);
+                                true
+                            }
+                            Outcome::Unfinished => false,
+                            other => panic!("{other:?}"),
+                        };
+                        let again = made.insert((thread as u32, count), returned);
+                        assert_eq!(again, None, "round {round}: {thread}, {count}");
+                        next += 1;
+                    }
+                    Entry::Lost(loss) => {
+                        assert_eq!((loss.cause, loss.index), (LossCause::Busy, next));
+                        lost += loss.count;
+                        next += loss.count;
+                    }
+                    other => panic!("round {round}: {other:?}"),
+                }
+            }
+        }
+        assert_eq!(lost, done.lost, "round {round}");
+        let mut missing = 0;
+        for thread in 0..THREADS {
+            let expected = returned(&folder, thread);
+            for count in 0..expected {
+                match made.remove(&(thread, count)) {
+                    Some(true) => calls += 1,
+                    Some(false) => panic!("round {round}: {thread}, {count} returned"),
+                    None => missing += 1,
+                }
+            }
+            // The call that it was in, or one more that returned and whose byte was not written any more.
+            unfinished += u64::from(made.remove(&(thread, expected)) == Some(false));
+        }
+        assert!(made.is_empty(), "round {round}: never made: {made:?}");
+        // Each thread may have been about to count a call, or between a count and its byte.
+        assert!(
+            lost.abs_diff(missing) <= u64::from(THREADS),
+            "round {round}: {missing} missing, {lost} counted"
+        );
+        busy += lost;
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+    println!(
+        "{} kills, {calls} calls that returned, each there; {busy} that were made while no lane was free, and counted; {unfinished} unfinished seen",
+        KILLS / 2
+    );
+    assert!(calls > 0);
+}
+
+/// Calls that came while the lane was in use, of which no record speaks yet when the process dies: they are counted in the ring.
+#[test]
+fn calls_without_a_free_lane_are_counted_when_nothing_came_after_them() {
+    /// Makes calls through the lane that it is called by, and keeps what a kill would leave then.
+    struct Within {
+        lane: Rc<FileLane>,
+        folder: PathBuf,
+        left: RefCell<Option<(Trace, Recovered)>>,
+    }
+    impl Transport for Within {
+        fn call<'a>(&self, _: &'static CallInfo, _: [Arg<'a>; 2]) -> Result<i64, TransportError> {
+            let inner = Client::new(Recorder::new(Device::default(), &*self.lane));
+            for count in 0..50 {
+                assert_eq!(inner.add(count, 1), Ok(count + 1));
+            }
+            *self.left.borrow_mut() = Some(recovered(&self.folder, 0));
+            Ok(0)
+        }
+    }
+    let folder = std::env::temp_dir().join(format!("hct-kill-{}-within", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let recording = Recording::options(INTERFACES)
+        .rings(folder.join("rings"))
+        .create(folder.join("run.hct"))
+        .unwrap();
+    let lane = Rc::new(recording.lane("main").unwrap());
+    let within = Within {
+        lane: Rc::clone(&lane),
+        folder: folder.clone(),
+        left: RefCell::default(),
+    };
+    let outer = Client::new(Recorder::new(within, &*lane));
+    outer.reset().unwrap();
+    let (trace, done) = outer.transport().transport().left.take().unwrap();
+    let entries: Vec<_> = trace.entries().collect();
+    let [Entry::Call(call), Entry::Lost(lost)] = &entries[..] else {
+        panic!("{entries:?}");
+    };
+    assert_eq!(
+        (call.name(), &call.outcome),
+        ("reset", &Outcome::Unfinished)
+    );
+    assert_eq!(
+        (lost.index, lost.count, lost.cause),
+        (1, 50, LossCause::Busy)
+    );
+    assert_eq!((done.unfinished, done.lost), (1, 50));
+    assert_eq!(recording.finish().lost, 50);
+    std::fs::remove_dir_all(&folder).unwrap();
 }

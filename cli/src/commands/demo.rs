@@ -199,8 +199,8 @@ fn replay(path: &Path, out: &mut Output) -> Result<Status, Failure> {
     match (report.is_clean(), lived) {
         (true, Ok(())) => {
             let text = format!(
-                "   {} calls, each answered as recorded, none left over",
-                report.answered
+                "   {}, each answered as recorded, none left over",
+                super::count(report.answered, "call")
             );
             out.line(&out.paint.string(Part::Good, &text))?;
             Ok(Status::Done)

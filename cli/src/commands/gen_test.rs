@@ -97,6 +97,7 @@ fn slice(args: &GenTest, trace: &Trace, losses: &mut Losses) -> Result<Recorded,
         entries: Vec::new(),
     };
     let last = args.to.unwrap_or(u64::MAX);
+    let mut memory = Recorded::LIMIT;
     let progress = Progress::new("reading", trace.len());
     for lane in trace.lanes() {
         if !args.lane.is_empty() && !args.lane.contains(&lane.name) {
@@ -119,6 +120,16 @@ fn slice(args: &GenTest, trace: &Trace, losses: &mut Losses) -> Result<Recorded,
                     "choose a slice with --lane, --from and --to; `hcall show` has the indices",
                 ));
             }
+            let Some(left) = memory.checked_sub(entry.memory()) else {
+                return Err(Failure::usage(
+                    format!(
+                        "the slice takes more than {} bytes of memory",
+                        Recorded::LIMIT
+                    ),
+                    "choose a smaller one with --lane, --from and --to",
+                ));
+            };
+            memory = left;
             losses.note(&entry);
             recorded.entries.push(entry);
             progress.at(u64::try_from(recorded.entries.len()).unwrap_or(u64::MAX));

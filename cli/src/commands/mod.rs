@@ -88,6 +88,12 @@ pub(crate) fn table_text(table: &mut comfy_table::Table, breakable: &[usize]) ->
     lines.join("\n")
 }
 
+/// `1 call` and `is`, `2 calls` and `are`.
+pub(crate) fn count_are(number: u64, what: &str) -> (String, &'static str) {
+    let verb = if number == 1 { "is" } else { "are" };
+    (count(number, what), verb)
+}
+
 /// `1 call`, `2 calls`.
 pub(crate) fn count(number: impl TryInto<u64>, what: &str) -> String {
     match number.try_into().unwrap_or(u64::MAX) {

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use hypercall_trace::read::recover::{RecoverError, Recovered, Ring, RingError, find, recover};
+use hypercall_trace::read::{OpenError, Trace};
 use hypercall_trace::write::Options;
 
 use crate::args::Recover;
@@ -15,8 +16,21 @@ use crate::target::Target;
 
 const HELP: &str = "the rings are in the folder that the recording was given, else in /dev/shm/hypercall-PID-ID; see `ls /dev/shm`";
 
+/// Opens what reached the file. That may be nothing, where the recording was killed at once: all of it is in the rings then.
+fn begun(path: &Path) -> Result<Option<Trace>, Failure> {
+    input::regular(path)?;
+    match Trace::open(path) {
+        Ok(trace) => Ok(Some(trace)),
+        Err(OpenError::Empty | OpenError::CutHeader(_)) => {
+            crate::output::tell!("hcall: nothing reached {}", path.display());
+            Ok(None)
+        }
+        Err(error) => Err(Failure::open(path, error)),
+    }
+}
+
 pub(crate) fn run(args: &Recover, out: &mut Output) -> Result<Status, Failure> {
-    let trace = args.trace.as_deref().map(input::open).transpose()?;
+    let trace = args.trace.as_deref().map(begun).transpose()?.flatten();
     let (rings, unreadable) = rings(&args.rings)?;
     if trace.is_none() && rings.is_empty() {
         return Err(Failure::input("none of the rings can be read", HELP));
@@ -62,13 +76,15 @@ pub(crate) fn run(args: &Recover, out: &mut Output) -> Result<Status, Failure> {
     ))?;
     if unfinished != 0 {
         let text = format!(
-            "{unfinished} calls never returned: `hcall show {} -r unfinished`",
+            "{} never returned: `hcall show {} -r unfinished`",
+            super::count(unfinished, "call"),
             path.display()
         );
         out.line(&paint.string(Part::Notice, &text))?;
     }
     if lost != 0 {
-        out.line(&paint.string(Part::Notice, &format!("{lost} calls are noted as lost")))?;
+        let (calls, are) = super::count_are(lost, "call");
+        out.line(&paint.string(Part::Notice, &format!("{calls} {are} noted as lost")))?;
     }
     if damaged != 0 {
         out.line(&paint.string(

@@ -26,6 +26,8 @@ local f_duration = known(ProtoField.uint64("hypercall.duration_ns", "Duration (n
 local f_count = known(ProtoField.uint64("hypercall.count", "Missing calls", base.DEC))
 local f_page = known(ProtoField.uint32("hypercall.page", "Page", base.DEC))
 local f_point = known(ProtoField.uint8("hypercall.point", "Seen at", base.DEC, POINTS))
+local f_late = known(ProtoField.uint8("hypercall.late", "Late", base.DEC, { [0] = "no", [1] = "yes" }))
+local f_look = known(ProtoField.uint64("hypercall.look", "Look", base.DEC))
 local f_offset = known(ProtoField.uint64("hypercall.offset", "Offset", base.HEX))
 local f_bytes = known(ProtoField.bytes("hypercall.bytes", "Bytes"))
 local f_pages = known(ProtoField.uint32("hypercall.pages", "Pages", base.DEC))
@@ -172,7 +174,7 @@ local function call_into(buffer, tree, info)
 end
 
 function proto.dissector(buffer, info, root)
-  if buffer:len() < 16 or buffer(0, 2):string() ~= "HC" or buffer(2, 1):uint() ~= 1 then return 0 end
+  if buffer:len() < 16 or buffer(0, 2):string() ~= "HC" or buffer(2, 1):uint() ~= 2 then return 0 end
   info.cols.protocol = "HYPERCALL"
   local tree = root:add(proto, buffer())
   local kind = buffer(3, 1):uint()
@@ -185,10 +187,12 @@ function proto.dissector(buffer, info, root)
     tree:add_le(f_count, buffer(16, 8))
     if buffer:len() > 24 then tree:add(f_reason, buffer(24)) end
     info.cols.info = tostring(buffer(16, 8):le_uint64()) .. " calls are missing"
-  elseif kind == 2 and buffer:len() >= 24 then
+  elseif kind == 2 and buffer:len() >= 32 then
     tree:add_le(f_page, buffer(16, 4))
     tree:add(f_point, buffer(20, 1))
-    local at = 24
+    tree:add(f_late, buffer(21, 1))
+    tree:add_le(f_look, buffer(24, 8))
+    local at = 32
     while at + 8 <= buffer:len() do
       local length = math.min(buffer(at + 4, 4):le_uint(), buffer:len() - at - 8)
       local below = tree:add(proto, buffer(at, 8 + length), "Run")

@@ -3,7 +3,7 @@
 //! | offset | bytes | what |
 //! |---|---|---|
 //! | 0 | 2 | `HC` |
-//! | 2 | 1 | version, 1 |
+//! | 2 | 1 | version, 2 |
 //! | 3 | 1 | 0 call, 1 lost, 2 change of a page, 3 damaged, 4 unknown |
 //! | 4 | 4 | lane |
 //! | 8 | 8 | index of the call in its lane |
@@ -21,8 +21,9 @@
 //! | 40 | 8 | duration in nanoseconds, all ones: not known |
 //! | 48 | | the reason, then parts to the end: place (0 RDI, 1 RSI, 2 what RDI's block points at, 3 RSI's), what (0 value, 1 before, 2 after, 3 pages, 4 address), two zeros, 4 bytes of length, the bytes |
 //!
-//! Lost: count (8), then the cause as text. A page's change: page (4), point (1: 0 enter, 1 exit, 2 note), three zeros, then
-//! for each run offset (4), length (4), the new bytes. Damaged: offset (8), length (8), then the reason as text. Unknown: the
+//! Lost: count (8), then the cause as text. A page's change: page (4), point (1: 0 enter, 1 exit, 2 note), whether it is late
+//! (1: a look before saw it, and there was no room for it), two zeros, which look found it (8; 0: a call's, or that of the
+//! change before), then for each run offset (4), length (4), the new bytes. Damaged: offset (8), length (8), then the reason as text. Unknown: the
 //! record's bytes.
 
 use hypercall_trace::entry::{Argument, Block, Call, Entry, Outcome, Target, When};
@@ -42,7 +43,7 @@ pub(super) fn packet(entry: &Entry, schema: &Schema, context: &Context) -> Vec<u
         Entry::Damaged(_) => (3, 0),
         Entry::Unknown(_) => (4, 0),
     };
-    let mut out = vec![b'H', b'C', 1, kind];
+    let mut out = vec![b'H', b'C', 2, kind];
     out.extend(entry.lane().unwrap_or(u32::MAX).to_le_bytes());
     out.extend(index.to_le_bytes());
     match entry {
@@ -58,7 +59,8 @@ pub(super) fn packet(entry: &Entry, schema: &Schema, context: &Context) -> Vec<u
                 When::Exit => 1,
                 When::Note => 2,
             };
-            out.extend([when, 0, 0, 0]);
+            out.extend([when, u8::from(change.late), 0, 0]);
+            out.extend(change.look.to_le_bytes());
             for run in &change.runs {
                 out.extend(run.offset.to_le_bytes());
                 put_bytes(&run.after, &mut out);

@@ -210,10 +210,11 @@ impl Lines {
             ..
         } = lost;
         let last = index.saturating_add(count.saturating_sub(1));
-        self.notice(
-            &format!("{count} calls of {lane} are missing, #{index} to #{last}: {cause}"),
-            out,
-        );
+        let text = match count {
+            1 => format!("1 call of {lane} is missing, #{index}: {cause}"),
+            _ => format!("{count} calls of {lane} are missing, #{index} to #{last}: {cause}"),
+        };
+        self.notice(&text, out);
     }
 
     fn pages(&mut self, change: &PageChange, out: &mut String) {

@@ -20,21 +20,18 @@ use crate::schema;
 /// The canonical form of a trace.
 #[must_use]
 pub fn canonical(recorded: &Recorded) -> Recorded {
-    let mut ids: Vec<(String, u32)> = recorded
-        .lane_ids()
-        .into_iter()
-        .map(|id| (recorded.lane_name(id), id))
-        .collect();
-    ids.sort();
+    let mut lanes = recorded.by_lane(false);
+    lanes.sort_by(|one, other| (&one.name, one.id).cmp(&(&other.name, other.id)));
     let mut names = Names::default();
     let mut out = Recorded {
         schema: Arc::clone(&recorded.schema),
         ..Recorded::default()
     };
-    for ((name, old), new) in ids.into_iter().zip(0..) {
+    for (lane, new) in lanes.into_iter().zip(0..) {
+        let name = lane.name;
         out.lanes.push(Lane { id: new, name });
         names.pages.clear();
-        for entry in recorded.of_lane(old) {
+        for entry in lane.entries {
             let mut entry = entry.clone();
             names.entry(&mut entry, new);
             out.entries.push(entry);

@@ -5,7 +5,7 @@
 //! use hypercall_trace::{check::check, read::Trace, replay::Recorded};
 //!
 //! let trace = Trace::open("boot.hct")?;
-//! for finding in check(&Recorded::read(&trace)) {
+//! for finding in check(&Recorded::read(&trace)?) {
 //!     println!("{finding}");
 //! }
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -22,6 +22,7 @@ mod rules;
 use serde::Serialize;
 
 use crate::entry::{Call, Entry, Outcome};
+use crate::plural::are;
 use crate::replay::Recorded;
 use crate::state::{At, Machine};
 pub use finding::{Finding, Rule, Severity};
@@ -69,7 +70,7 @@ impl Checker {
                     lane: lane.to_owned(),
                     index: lost.index,
                 };
-                let why = format!("{} calls are missing ({})", lost.count, lost.cause);
+                let why = format!("{} missing ({})", are(lost.count, "call"), lost.cause);
                 self.findings.push(Rule::CallsMissing.found(&at, None, why));
             }
             Entry::Damaged(damaged) => {
@@ -128,11 +129,9 @@ impl Checker {
 #[must_use]
 pub fn check(recorded: &Recorded) -> Vec<Finding> {
     let mut checker = Checker::new();
+    let names = recorded.names();
     for (position, entry) in (0..).zip(recorded.in_time()) {
-        let lane = entry
-            .lane()
-            .map(|lane| recorded.lane_name(lane))
-            .unwrap_or_default();
+        let lane = entry.lane().map(&names).unwrap_or_default();
         checker.take(position, &lane, entry);
     }
     checker.finish().findings

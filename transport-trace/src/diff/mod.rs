@@ -33,7 +33,7 @@
 //! };
 //! let told = diff_traces(&run("one", &[0x40, 0x41, 0x42])?, &run("two", &[0x40, 0x42])?, Options::default());
 //! assert_eq!((told.same, told.differences.len()), (2, 1));
-//! assert_eq!(told.differences[0].to_string(), "- main 1  set_callback_vector(vector=Vector(0x41)) = 0");
+//! assert_eq!(told.differences[0].to_string(), "- main#1  set_callback_vector(vector=Vector(0x41)) = 0");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
@@ -43,13 +43,15 @@ mod pair;
 mod units;
 mod work;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::Serialize;
 
 use crate::entry::Entry;
+use crate::plural::{are, count};
 use crate::read::Trace;
-use crate::replay::{FieldDifference, Line, Recorded};
+use crate::replay::{FieldDifference, LaneEntries, Line, Recorded};
 pub(crate) use pair::{differences, outcome};
 use units::Units;
 use work::Work;
@@ -136,22 +138,31 @@ impl Diff {
 /// Compares two traces in memory.
 #[must_use]
 pub fn diff(left: &Recorded, right: &Recorded, options: Options) -> Diff {
-    let lanes = |recorded: &Recorded| -> Vec<(u32, String)> {
-        recorded
-            .lane_ids()
-            .into_iter()
-            .map(|id| (id, recorded.lane_name(id)))
+    let (left, right) = (left.by_lane(false), right.by_lane(false));
+    let names = |lanes: &[LaneEntries<'_>]| -> Vec<(u32, String)> {
+        lanes
+            .iter()
+            .map(|lane| (lane.id, lane.name.clone()))
             .collect()
     };
-    let entries =
-        |recorded: &'_ Recorded, id| -> Vec<Entry> { recorded.of_lane(id).cloned().collect() };
+    let (left_names, right_names) = (names(&left), names(&right));
+    let (left, right) = (by_id(left), by_id(right));
+    let entries = |lanes: &BTreeMap<u32, Vec<&Entry>>, id| -> Vec<Entry> {
+        let of_lane = lanes.get(&id).into_iter().flatten();
+        of_lane.copied().cloned().collect()
+    };
     compare(
-        &lanes(left),
-        &lanes(right),
-        |id| entries(left, id).into_iter(),
-        |id| entries(right, id).into_iter(),
+        &left_names,
+        &right_names,
+        |id| entries(&left, id).into_iter(),
+        |id| entries(&right, id).into_iter(),
         options,
     )
+}
+
+fn by_id(lanes: Vec<LaneEntries<'_>>) -> BTreeMap<u32, Vec<&Entry>> {
+    let lanes = lanes.into_iter();
+    lanes.map(|lane| (lane.id, lane.entries)).collect()
 }
 
 /// Compares two opened traces, a window of calls at a time.
@@ -233,9 +244,16 @@ fn compare_to<L: Iterator<Item = Entry>, R: Iterator<Item = Entry>>(
     found: &mut dyn FnMut(Vec<Difference>, u64) -> bool,
 ) -> Diff {
     let mut work = Work::new(options, found);
+    let ours: BTreeSet<&str> = left.iter().map(|(_, name)| &**name).collect();
+    // The first of a name, where there are more.
+    let theirs: BTreeMap<&str, u32> = right
+        .iter()
+        .rev()
+        .map(|(id, name)| (&**name, *id))
+        .collect();
     for (id, name) in left {
-        match right.iter().find(|(_, other)| other == name) {
-            Some((other, _)) => {
+        match theirs.get(&**name) {
+            Some(other) => {
                 let (ours, theirs) = (entries_left(*id), entries_right(*other));
                 if !work.lanes(name, Units::new(ours), Units::new(theirs)) {
                     return work.out;
@@ -248,7 +266,7 @@ fn compare_to<L: Iterator<Item = Entry>, R: Iterator<Item = Entry>>(
         }
     }
     for (_, name) in right {
-        if !left.iter().any(|(_, other)| other == name) {
+        if !ours.contains(&**name) {
             work.out
                 .differences
                 .push(Difference::LaneOnlyRight { lane: name.clone() });
@@ -267,14 +285,18 @@ impl fmt::Display for Difference {
                 right,
                 differences,
             } => {
-                write!(f, "~ {lane} {}/{}  {}", left.index, right.index, left.text)?;
+                write!(f, "~ {lane}#{}", left.index)?;
+                if left.index != right.index {
+                    write!(f, "/#{}", right.index)?;
+                }
+                write!(f, "  {}", left.text)?;
                 for difference in differences {
                     write!(f, "\n      {difference}")?;
                 }
                 Ok(())
             }
-            Self::OnlyLeft { lane, call } => write!(f, "- {lane} {}  {}", call.index, call.text),
-            Self::OnlyRight { lane, call } => write!(f, "+ {lane} {}  {}", call.index, call.text),
+            Self::OnlyLeft { lane, call } => write!(f, "- {lane}#{}  {}", call.index, call.text),
+            Self::OnlyRight { lane, call } => write!(f, "+ {lane}#{}  {}", call.index, call.text),
             Self::Missing {
                 lane,
                 left,
@@ -283,9 +305,10 @@ impl fmt::Display for Difference {
                 why,
             } => {
                 let side = if *left { "first" } else { "second" };
+                let missing = are(*count, "call");
                 write!(
                     f,
-                    "? {lane} {index}  {count} calls are missing from the {side} trace ({why})"
+                    "? {lane}#{index}  {missing} missing from the {side} trace ({why})"
                 )
             }
             Self::LaneOnlyLeft { lane } => write!(f, "- lane {lane} is in the first trace only"),
@@ -299,11 +322,12 @@ impl fmt::Display for Diff {
         for difference in &self.differences {
             writeln!(f, "{difference}")?;
         }
+        let differences = u64::try_from(self.differences.len()).unwrap_or(u64::MAX);
         writeln!(
             f,
-            "{} calls are the same, {} differences",
-            self.same,
-            self.differences.len()
+            "{} the same, {}",
+            are(self.same, "call"),
+            count(differences, "difference")
         )
     }
 }

@@ -104,11 +104,7 @@ impl Driver {
 
     /// Makes the calls.
     pub fn drive(&self, recorded: &Recorded, transport: &(impl Transport + ?Sized)) -> Driven {
-        self.drive_entries(
-            recorded.in_time(),
-            |lane| recorded.lane_name(lane),
-            transport,
-        )
+        self.drive_entries(recorded.in_time(), recorded.names(), transport)
     }
 
     /// Makes the calls among entries that come one by one, in the order of time: of a trace larger than memory.

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::plural::{are, count, were};
 use crate::replay::{FieldDifference, Line, OfLane};
 
 /// What came of driving a trace.
@@ -78,8 +79,9 @@ impl fmt::Display for Driven {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "{} calls made, {} answered as recorded",
-            self.made, self.same
+            "{} made, {} answered as recorded",
+            count(self.made, "call"),
+            self.same
         )?;
         for OtherAnswer {
             call:
@@ -91,7 +93,7 @@ impl fmt::Display for Driven {
             differences,
         } in &self.differences
         {
-            writeln!(f, "{lane} {index}  {text}\n  now answers {answer}")?;
+            writeln!(f, "{lane}#{index}  {text}\n  now answers {answer}")?;
             for difference in differences {
                 writeln!(f, "    {difference}")?;
             }
@@ -105,17 +107,17 @@ impl fmt::Display for Driven {
             why,
         } in &self.not_made
         {
-            writeln!(f, "{lane} {index}  {text}\n  was not made: {why}")?;
+            writeln!(f, "{lane}#{index}  {text}\n  was not made: {why}")?;
         }
         if self.unknown != 0 {
             writeln!(
                 f,
-                "{} calls were not compared: their answers were lost when they were recorded",
-                self.unknown
+                "{} not compared: the recorded answer was lost",
+                were(self.unknown, "call")
             )?;
         }
         if self.missing != 0 {
-            writeln!(f, "{} calls are missing from the trace", self.missing)?;
+            writeln!(f, "{} missing from the trace", are(self.missing, "call"))?;
         }
         Ok(())
     }

@@ -60,7 +60,7 @@ impl Calls {
         self.noted = None;
         self.made = self.made.saturating_add(1);
         let mut line = format!(
-            "\n    // {lane} {}: {}\n",
+            "\n    // {lane}#{}: {}\n",
             call.index,
             shortened(&text::call(call))
         );

@@ -9,7 +9,7 @@
 //! ```no_run
 //! use hypercall_trace::{gen_test::GenTest, read::Trace, replay::Recorded};
 //!
-//! let trace = Recorded::read(&Trace::open("field.hct")?);
+//! let trace = Recorded::read(&Trace::open("field.hct")?)?;
 //! // Calls 400 to 420 of the lane main, as tests/boot_hangs.rs with tests/boot_hangs.hct.
 //! let made = GenTest::new("boot_hangs", "boot_hangs.hct").lanes(&["main"]).range(400, 420).generate(&trace)?;
 //! std::fs::write("tests/boot_hangs.rs", made.source)?;
@@ -26,7 +26,8 @@ use std::io;
 
 use crate::clock::ClockInfo;
 use crate::entry::{Entry, Outcome};
-use crate::replay::Recorded;
+use crate::plural::count;
+use crate::replay::{LaneEntries, Recorded};
 use crate::write::{Options, Writer};
 use calls::Calls;
 
@@ -92,11 +93,11 @@ impl fmt::Display for GenError {
                 number,
             } => write!(
                 f,
-                "call {index} of lane {lane} has the number {number:#x}, which the trace does not describe: leave it out of the slice"
+                "{lane}#{index} has the number {number:#x}, which the trace does not describe: leave it out of the slice"
             ),
             Self::Missing { lane, index } => write!(
                 f,
-                "calls or changes of shared pages are missing from lane {lane} at {index}: take a slice that ends before it, or starts behind"
+                "calls or changes of shared pages are missing at {lane}#{index}: take a slice that ends before it, or starts behind"
             ),
             Self::Write(error) => write!(f, "the slice cannot be written: {error}"),
         }
@@ -166,11 +167,9 @@ impl GenTest {
     pub fn generate(&self, recorded: &Recorded) -> Result<Generated, GenError> {
         let slice = self.slice(recorded)?;
         let mut calls = Calls::default();
+        let names = slice.names();
         for entry in slice.in_time() {
-            let lane = entry
-                .lane()
-                .map(|lane| slice.lane_name(lane))
-                .unwrap_or_default();
+            let lane = entry.lane().map(&names).unwrap_or_default();
             match entry {
                 Entry::Call(call) if call.schema.is_none() => {
                     let (index, number) = (call.index, call.number);
@@ -202,8 +201,7 @@ impl GenTest {
             schema: recorded.schema.clone(),
             ..Recorded::default()
         };
-        for id in recorded.lane_ids() {
-            let name = recorded.lane_name(id);
+        for LaneEntries { name, entries, .. } in recorded.by_lane(false) {
             if self
                 .lanes
                 .as_ref()
@@ -214,7 +212,7 @@ impl GenTest {
             let new = u32::try_from(slice.lanes.len()).unwrap_or(u32::MAX);
             let before = slice.entries.len();
             let mut due = None;
-            for entry in recorded.of_lane(id) {
+            for entry in entries {
                 let index = match entry {
                     Entry::Call(call) => call.index,
                     Entry::Pages(change) => change.index,
@@ -264,8 +262,11 @@ impl GenTest {
         } = self;
         let body = calls.body();
         let mut text = format!(
-            "//! {} recorded calls as a test. Generated; from here on it is yours.\n\n",
-            calls.made
+            "//! {} as a test. Generated; from here on it is yours.\n\n",
+            count(
+                u64::try_from(calls.made).unwrap_or(u64::MAX),
+                "recorded call"
+            )
         );
         text.push_str("#![cfg_attr(rustfmt, rustfmt_skip)]\n");
         text.push_str("#![allow(unused_imports, unused_mut, clippy::unreadable_literal)]\n\n");

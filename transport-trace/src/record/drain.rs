@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -98,8 +97,6 @@ pub(crate) struct Added {
     pub(crate) lane: u32,
     pub(crate) name: String,
     pub(crate) consumer: Consumer<'static>,
-    /// Calls that came while the lane was in use, and stand nowhere yet.
-    pub(crate) busy: Arc<AtomicU32>,
 }
 
 impl Shared {
@@ -146,7 +143,6 @@ pub(crate) struct Drain<S: Storage> {
 pub(crate) struct Lane {
     id: u32,
     consumer: Consumer<'static>,
-    busy: Arc<AtomicU32>,
     /// Whether the batch that was refused waits in `out` already.
     queued: bool,
 }
@@ -212,14 +208,12 @@ impl<S: Storage> Drain<S> {
             lane,
             name,
             consumer,
-            busy,
         } in added
         {
             self.out.queue_lane(lane, &name);
             self.lanes.push(Lane {
                 id: lane,
                 consumer,
-                busy,
                 queued: false,
             });
         }
@@ -336,12 +330,7 @@ impl<S: Storage> Drain<S> {
                 finished.calls = finished.calls.saturating_add(1);
                 index = entered.saturating_add(1);
             });
-            let busy = Loss {
-                count: u64::from(lane.busy.swap(0, Ordering::Relaxed)),
-                cause: LossCause::Busy,
-                ..Loss::default()
-            };
-            for loss in [lane.consumer.loss(), busy] {
+            for loss in [lane.consumer.loss(), lane.consumer.take_busy()] {
                 if loss.count != 0 {
                     queue_loss(&mut self.out, lane.id, index, &loss);
                     self.finished.lost = self.finished.lost.saturating_add(loss.count);

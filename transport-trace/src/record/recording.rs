@@ -22,7 +22,7 @@ use crate::clock::{Clock, DefaultClock};
 use crate::format::BlockKind;
 use crate::format::out::{Compression, Out};
 use crate::loss::LossCause;
-use crate::ring::Full;
+use crate::ring::{Busy, Full};
 
 /// Pages that a lane can watch.
 const WATCHED: usize = 16;
@@ -312,11 +312,7 @@ impl<C: Clock + Clone + Send + 'static> Recording<C> {
         &self.directory
     }
 
-    fn writer(
-        &self,
-        name: &str,
-        busy: &Arc<AtomicU32>,
-    ) -> io::Result<LaneWriter<'static, C, Vec<Watched>>> {
+    fn writer(&self, name: &str) -> io::Result<LaneWriter<'static, C, Vec<Watched>>> {
         let lane = self.lanes.fetch_add(1, Ordering::Relaxed);
         let path = self.directory.join(format!("lane-{lane}.ring"));
         let settings = &self.settings;
@@ -350,7 +346,6 @@ impl<C: Clock + Clone + Send + 'static> Recording<C> {
             lane,
             name: name.into(),
             consumer,
-            busy: Arc::clone(busy),
         });
         Ok(LaneWriter::new(
             producer,
@@ -367,10 +362,10 @@ impl<C: Clock + Clone + Send + 'static> Recording<C> {
     /// # Errors
     /// As the operating system says, when the memory of the ring cannot be had.
     pub fn lane(&self, name: &str) -> io::Result<FileLane<C>> {
-        let busy = Arc::default();
+        let writer = self.writer(name)?;
         Ok(FileLane {
-            writer: RefCell::new(self.writer(name, &busy)?),
-            busy,
+            busy: writer.producer.busy(),
+            writer: RefCell::new(writer),
             announce: self.announce(),
         })
     }
@@ -382,16 +377,13 @@ impl<C: Clock + Clone + Send + 'static> Recording<C> {
     /// # Errors
     /// As the operating system says, when the memory of the rings cannot be had.
     pub fn shared_lane(&self, name: &str, width: usize) -> io::Result<SharedLane<C>> {
-        let busy = Arc::default();
-        let writers = (0..width.max(1))
-            .map(|number| {
-                let name = match number {
-                    0 => name.to_owned(),
-                    _ => format!("{name}.{number}"),
-                };
-                self.writer(&name, &busy).map(Mutex::new)
-            })
-            .collect::<io::Result<_>>()?;
+        let first = self.writer(name)?;
+        let busy = first.producer.busy();
+        let mut writers = vec![Mutex::new(first)];
+        for number in 1..width {
+            let writer = self.writer(&format!("{name}.{number}"))?;
+            writers.push(Mutex::new(writer));
+        }
         Ok(SharedLane {
             writers,
             busy,
@@ -443,8 +435,8 @@ impl<C: Clock + Clone> Drop for Recording<C> {
 
 /// Counts the calls that came while the lane was in use.
 #[cold]
-fn lose_busy<C: Clock>(busy: &AtomicU32, writer: &mut LaneWriter<'static, C, Vec<Watched>>) {
-    for _ in 0..busy.swap(0, Ordering::Relaxed) {
+fn lose_busy<C: Clock>(busy: &Busy<'static>, writer: &mut LaneWriter<'static, C, Vec<Watched>>) {
+    while busy.take() {
         writer.lose(LossCause::Busy);
     }
 }
@@ -454,7 +446,7 @@ fn lose_busy<C: Clock>(busy: &AtomicU32, writer: &mut LaneWriter<'static, C, Vec
 pub struct FileLane<C: Clock = DefaultClock> {
     writer: RefCell<LaneWriter<'static, C, Vec<Watched>>>,
     /// Calls that came while another one was in flight.
-    busy: Arc<AtomicU32>,
+    busy: Busy<'static>,
     announce: Option<Arc<Shared>>,
 }
 
@@ -468,10 +460,10 @@ impl<C: Clock> Lane for FileLane<C> {
     ) -> Result<i64, TransportError> {
         let Ok(mut writer) = self.writer.try_borrow_mut() else {
             // A transport that makes calls of its own through the same lane.
-            self.busy.fetch_add(1, Ordering::Relaxed);
+            self.busy.add();
             return issue(args);
         };
-        if self.busy.load(Ordering::Relaxed) != 0 {
+        if self.busy.any() {
             lose_busy(&self.busy, &mut writer);
         }
         let entered = || {
@@ -500,7 +492,7 @@ impl<C: Clock> Lane for FileLane<C> {
 pub struct SharedLane<C: Clock = DefaultClock> {
     writers: Vec<Mutex<LaneWriter<'static, C, Vec<Watched>>>>,
     /// Calls for which there was no lane.
-    busy: Arc<AtomicU32>,
+    busy: Busy<'static>,
     announce: Option<Arc<Shared>>,
 }
 
@@ -521,10 +513,10 @@ impl<C: Clock> Lane for SharedLane<C> {
                 Err(TryLockError::WouldBlock) => None,
             });
         let Some(mut writer) = free else {
-            self.busy.fetch_add(1, Ordering::Relaxed);
+            self.busy.add();
             return issue(args);
         };
-        if self.busy.load(Ordering::Relaxed) != 0 {
+        if self.busy.any() {
             lose_busy(&self.busy, &mut writer);
         }
         let entered = || {

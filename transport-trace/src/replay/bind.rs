@@ -64,7 +64,7 @@ pub struct Seen {
 
 impl std::fmt::Display for Seen {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "call {} of lane {}", self.index, self.lane)
+        write!(f, "{}#{}", self.lane, self.index)
     }
 }
 

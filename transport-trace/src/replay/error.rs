@@ -4,9 +4,10 @@ use std::fmt;
 use std::path::PathBuf;
 
 use crate::entry::{Damaged, Entry};
+use crate::plural::count;
 use crate::read::OpenError;
 
-use super::recorded::Recorded;
+use super::recorded::{Recorded, TooLarge};
 
 /// Why a trace cannot be replayed.
 #[derive(Debug)]
@@ -19,6 +20,8 @@ pub enum ReplayError {
     /// Parts of the trace cannot be read. [`Options::accept_damage`](super::Options::accept_damage) replays the rest up to
     /// the first call that is missing.
     Damaged(Vec<Damaged>),
+    /// The trace is larger than memory may be. [`Options::memory`](super::Options::memory) raises the limit.
+    TooLarge(TooLarge),
     /// The trace was recorded with another version of the interface.
     OtherInterface {
         /// The interface's name.
@@ -39,8 +42,10 @@ impl fmt::Display for ReplayError {
                 )
             }
             Self::Open(error) => error.fmt(f),
+            Self::TooLarge(error) => error.fmt(f),
             Self::Damaged(stretches) => {
-                write!(f, "{} parts of the trace cannot be read", stretches.len())?;
+                let parts = u64::try_from(stretches.len()).unwrap_or(u64::MAX);
+                write!(f, "{} of the trace cannot be read", count(parts, "part"))?;
                 if let Some(first) = stretches.first() {
                     write!(
                         f,
@@ -68,6 +73,7 @@ impl std::error::Error for ReplayError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Open(error) => Some(error),
+            Self::TooLarge(error) => Some(error),
             _ => None,
         }
     }
@@ -79,6 +85,12 @@ impl From<OpenError> for ReplayError {
             OpenError::NotFound(path) => Self::Missing(path),
             other => Self::Open(other),
         }
+    }
+}
+
+impl From<TooLarge> for ReplayError {
+    fn from(error: TooLarge) -> Self {
+        Self::TooLarge(error)
     }
 }
 

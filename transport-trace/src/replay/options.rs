@@ -43,6 +43,7 @@ pub struct Options {
     pub(crate) secret_key: Option<[u8; 16]>,
     pub(crate) interface: Option<&'static InterfaceInfo>,
     pub(crate) faults: Option<Plan<FAULTS>>,
+    pub(crate) memory: Option<u64>,
 }
 
 /// Records whose order does not matter.
@@ -164,6 +165,13 @@ impl Options {
         self
     }
 
+    /// The memory that a trace's entries may take, in bytes. Without it [`Recorded::LIMIT`].
+    #[must_use]
+    pub const fn memory(mut self, bytes: u64) -> Self {
+        self.memory = Some(bytes);
+        self
+    }
+
     /// Opens a trace for replay.
     ///
     /// # Errors
@@ -183,13 +191,15 @@ impl Options {
     /// Replays an opened trace, which is read into memory.
     ///
     /// # Errors
-    /// [`ReplayError::Damaged`], [`ReplayError::OtherInterface`].
+    /// [`ReplayError::Damaged`], [`ReplayError::TooLarge`], [`ReplayError::OtherInterface`].
     pub fn replay(self, trace: &Trace) -> Result<Replayer, ReplayError> {
         let known: Vec<_> = trace.damage().cloned().collect();
         if !self.accept_damage && !known.is_empty() {
             return Err(ReplayError::Damaged(known));
         }
-        self.recorded(Recorded::read(trace))
+        let limit = self.memory.unwrap_or(Recorded::LIMIT);
+        let recorded = Recorded::read_at_most(trace, limit)?;
+        self.recorded(recorded)
     }
 
     /// Replays entries that are in memory.

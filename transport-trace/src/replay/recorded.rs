@@ -1,5 +1,7 @@
 //! A trace in memory: what replay, drive and comparison work on.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::sync::Arc;
 
 use crate::entry::Entry;
@@ -19,15 +21,79 @@ pub struct Recorded {
     pub entries: Vec<Entry>,
 }
 
+/// A trace does not fit the memory that its reader gives it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TooLarge {
+    /// The memory, in bytes.
+    pub limit: u64,
+    /// How many entries it has room for.
+    pub fit: u64,
+    /// How many the trace has.
+    pub entries: u64,
+}
+
+impl fmt::Display for TooLarge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            limit,
+            fit,
+            entries,
+        } = self;
+        write!(
+            f,
+            "the trace does not fit {limit} bytes of memory: they have room for {fit} of its {entries} entries. \
+             Take a part of it (`hcall gen-test` writes one), or raise the limit: `Recorded::read_at_most`, for replay `memory`"
+        )
+    }
+}
+
+impl std::error::Error for TooLarge {}
+
+/// The entries of one lane.
+#[derive(Clone, Debug)]
+pub(crate) struct LaneEntries<'r> {
+    pub(crate) id: u32,
+    pub(crate) name: String,
+    pub(crate) entries: Vec<&'r Entry>,
+}
+
 impl Recorded {
-    /// Reads all of a trace. Damaged stretches are entries.
-    #[must_use]
-    pub fn read(trace: &Trace) -> Self {
-        Self {
+    /// The memory that [`read`](Self::read) gives a trace, in bytes: 1 GiB. That are some millions of calls.
+    pub const LIMIT: u64 = 1 << 30;
+
+    /// Reads all of a trace, if it fits [`LIMIT`](Self::LIMIT): a small file may unpack to more than memory holds. Damaged
+    /// stretches are entries.
+    ///
+    /// # Errors
+    /// [`TooLarge`].
+    pub fn read(trace: &Trace) -> Result<Self, TooLarge> {
+        Self::read_at_most(trace, Self::LIMIT)
+    }
+
+    /// Reads all of a trace, if its entries [take](Entry::memory) no more than `limit` bytes of memory. Until that is known, up
+    /// to half as much again is used, and a block of the file.
+    ///
+    /// # Errors
+    /// [`TooLarge`].
+    pub fn read_at_most(trace: &Trace, limit: u64) -> Result<Self, TooLarge> {
+        let mut entries = Vec::new();
+        let mut left = limit;
+        for entry in trace.entries() {
+            let Some(rest) = left.checked_sub(entry.memory()) else {
+                return Err(TooLarge {
+                    limit,
+                    fit: u64::try_from(entries.len()).unwrap_or(u64::MAX),
+                    entries: trace.len(),
+                });
+            };
+            left = rest;
+            entries.push(entry);
+        }
+        Ok(Self {
             schema: Arc::clone(trace.schema()),
             lanes: trace.lanes().to_vec(),
-            entries: trace.entries().collect(),
-        }
+            entries,
+        })
     }
 
     /// A lane's name; `lane 3` where it has none.
@@ -36,19 +102,64 @@ impl Recorded {
         self.lanes
             .iter()
             .find(|lane| lane.id == id)
-            .map_or_else(|| format!("lane {id}"), |lane| lane.name.clone())
+            .map_or_else(|| unnamed(id), |lane| lane.name.clone())
+    }
+
+    /// Gives [lanes their names](Self::lane_name), many of them.
+    pub(crate) fn names(&self) -> impl Fn(u32) -> String {
+        let mut names = BTreeMap::new();
+        for lane in &self.lanes {
+            names.entry(lane.id).or_insert(&lane.name);
+        }
+        move |id| {
+            names
+                .get(&id)
+                .map_or_else(|| unnamed(id), |name| (*name).clone())
+        }
     }
 
     /// The numbers of all lanes: those with a name in their order, then others that entries are of.
     #[must_use]
     pub fn lane_ids(&self) -> Vec<u32> {
-        let mut ids: Vec<u32> = self.lanes.iter().map(|lane| lane.id).collect();
-        for id in self.entries.iter().filter_map(Entry::lane) {
-            if !ids.contains(&id) {
-                ids.push(id);
+        let named = self.lanes.iter().map(|lane| lane.id);
+        let others = self.entries.iter().filter_map(Entry::lane);
+        let mut seen = BTreeSet::new();
+        named.chain(others).filter(|id| seen.insert(*id)).collect()
+    }
+
+    /// The entries of all lanes, lane by lane: in one walk, however many lanes there are. Damage that may have held entries of
+    /// any lane is in none, or with `damage` in all of them.
+    pub(crate) fn by_lane(&self, damage: bool) -> Vec<LaneEntries<'_>> {
+        let names = self.names();
+        let mut places = BTreeMap::new();
+        let mut lanes: Vec<_> = self
+            .lane_ids()
+            .into_iter()
+            .enumerate()
+            .map(|(place, id)| {
+                places.insert(id, place);
+                LaneEntries {
+                    id,
+                    name: names(id),
+                    entries: Vec::new(),
+                }
+            })
+            .collect();
+        for entry in &self.entries {
+            match (entry.lane(), entry) {
+                (Some(id), _) => {
+                    let lane = places.get(&id).and_then(|place| lanes.get_mut(*place));
+                    if let Some(lane) = lane {
+                        lane.entries.push(entry);
+                    }
+                }
+                (None, Entry::Damaged(_)) if damage => {
+                    lanes.iter_mut().for_each(|lane| lane.entries.push(entry));
+                }
+                _ => {}
             }
         }
-        ids
+        lanes
     }
 
     /// The entries of one lane.
@@ -77,4 +188,9 @@ impl Recorded {
         timed.sort_by_key(|(ticks, _)| *ticks);
         timed.into_iter().map(|(_, entry)| entry).collect()
     }
+}
+
+/// What a lane without a name is called.
+fn unnamed(id: u32) -> String {
+    format!("lane {id}")
 }

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use super::difference::FieldDifference;
+use crate::plural::are;
 
 /// The first call that a trace has no answer for: where, what was expected, why nothing fits.
 ///
@@ -119,7 +120,7 @@ pub enum WhyNot {
 impl fmt::Display for WhyNot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Used { by } => write!(f, "already used at {by}"),
+            Self::Used { by } => write!(f, "already used at #{by}"),
             Self::Later { after: 1 } => f.write_str("another call comes before it"),
             Self::Later { after } => write!(f, "{after} other calls come before it"),
             Self::OtherLane => f.write_str("it stands in another lane"),
@@ -152,7 +153,8 @@ impl fmt::Display for Cause {
                 )
             }
             Self::Missing { count, why } => {
-                write!(f, "{count} calls are missing from the trace here ({why})")
+                let missing = are(*count, "call");
+                write!(f, "{missing} missing from the trace here ({why})")
             }
             Self::Unfinished => {
                 f.write_str("the recorded call never returned: the recording ends inside it")
@@ -192,7 +194,7 @@ impl Divergence {
             Some(difference) => format!("; {difference}"),
             None => String::new(),
         };
-        format!("replay diverged at call {call} of lane {lane}, {live}: {cause}{due}{first}")
+        format!("replay diverged at {lane}#{call}, {live}: {cause}{due}{first}")
     }
 }
 
@@ -205,48 +207,48 @@ impl fmt::Display for Divergence {
             cause,
             ..
         } = self;
-        writeln!(f, "replay diverged at call {call} of lane {lane}: {cause}")?;
+        writeln!(f, "replay diverged at {lane}#{call}: {cause}")?;
         writeln!(f, "  the program called   {live}")?;
         if let Some(due) = self.next.first() {
             writeln!(
                 f,
-                "  the trace has next   {} (index {})",
+                "  the trace has next   {} ({lane}#{})",
                 due.text, due.index
             )?;
         }
         for difference in &self.differences {
             writeln!(f, "    {difference}")?;
         }
-        lines(f, "calls before:", &self.before)?;
-        lines(f, "expected next:", self.next.get(1..).unwrap_or_default())?;
+        lines(f, lane, "calls before:", &self.before)?;
+        lines(
+            f,
+            lane,
+            "expected next:",
+            self.next.get(1..).unwrap_or_default(),
+        )?;
         if !self.candidates.is_empty() {
             writeln!(f, "  nearest records:")?;
         }
         for Candidate {
-            lane: theirs,
+            lane,
             index,
             text,
             why_not,
         } in &self.candidates
         {
-            let lane = if theirs == lane {
-                String::new()
-            } else {
-                format!("{theirs} ")
-            };
-            writeln!(f, "    {lane}{index:>5}  {text}")?;
-            writeln!(f, "           not this one: {why_not}")?;
+            writeln!(f, "    {lane}#{index}  {text}")?;
+            writeln!(f, "      not this one: {why_not}")?;
         }
         Ok(())
     }
 }
 
-fn lines(f: &mut fmt::Formatter<'_>, title: &str, lines: &[Line]) -> fmt::Result {
+fn lines(f: &mut fmt::Formatter<'_>, lane: &str, title: &str, lines: &[Line]) -> fmt::Result {
     if !lines.is_empty() {
         writeln!(f, "  {title}")?;
     }
     for Line { index, text } in lines {
-        writeln!(f, "    {index:>5}  {text}")?;
+        writeln!(f, "    {lane}#{index}  {text}")?;
     }
     Ok(())
 }

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use super::report::{Divergence, Line};
+use crate::plural::{count, were};
 
 /// A recorded call, by its lane.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -39,20 +40,21 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{} calls answered", self.answered)?;
+        writeln!(f, "{} answered", count(self.answered, "call"))?;
         if let Some(divergence) = &self.divergence {
             write!(f, "{divergence}")?;
         }
         for (what, records) in [("skipped", &self.skipped), ("never used", &self.unused)] {
             if !records.is_empty() {
-                writeln!(f, "{} records were {what}:", records.len())?;
+                let records = u64::try_from(records.len()).unwrap_or(u64::MAX);
+                writeln!(f, "{} {what}:", were(records, "record"))?;
             }
             for OfLane {
                 lane,
                 line: Line { index, text },
             } in records
             {
-                writeln!(f, "  {lane} {index:>5}  {text}")?;
+                writeln!(f, "  {lane}#{index}  {text}")?;
             }
         }
         Ok(())

@@ -7,7 +7,7 @@ use super::notes::Notes;
 use super::options::{Group, Options};
 use super::pages::Pages;
 use super::pool;
-use super::recorded::Recorded;
+use super::recorded::{LaneEntries, Recorded};
 use crate::entry::{Call, Entry, PageChange, When};
 
 /// Why calls are missing that no record tells of.
@@ -47,8 +47,7 @@ pub(crate) struct Tape {
 /// The tapes of a trace.
 pub(crate) fn tapes(recorded: &Recorded, options: &Options) -> Vec<Tape> {
     let mut tapes: Vec<Tape> = Vec::new();
-    for id in recorded.lane_ids() {
-        let name = recorded.lane_name(id);
+    for LaneEntries { name, entries, .. } in recorded.by_lane(true) {
         let belongs = options
             .pools
             .iter()
@@ -56,13 +55,15 @@ pub(crate) fn tapes(recorded: &Recorded, options: &Options) -> Vec<Tape> {
         let Some((of, number)) = belongs else {
             tapes.push(Tape::new(
                 name,
-                with_damage(recorded, id).cloned(),
+                entries.into_iter().cloned(),
                 &options.groups,
                 options.cross_losses,
             ));
             continue;
         };
-        let entries = with_damage(recorded, id).map(|entry| pool::renumbered(entry, number));
+        let entries = entries
+            .into_iter()
+            .map(|entry| pool::renumbered(entry, number));
         let part = Tape::new(of.clone(), entries, &[], options.cross_losses);
         match tapes.iter_mut().find(|tape| tape.name == *of) {
             Some(tape) => pool::join(tape, part),
@@ -75,15 +76,6 @@ pub(crate) fn tapes(recorded: &Recorded, options: &Options) -> Vec<Tape> {
         tape.left = left.map(|(at, _)| at).collect();
     }
     tapes
-}
-
-/// The entries of a lane, and the damage that may have held some.
-fn with_damage(recorded: &Recorded, lane: u32) -> impl Iterator<Item = &Entry> {
-    let entries = recorded.entries.iter();
-    entries.filter(move |entry| match entry {
-        Entry::Damaged(damaged) => damaged.lane.is_none_or(|of| of == lane),
-        entry => entry.lane() == Some(lane),
-    })
 }
 
 /// A record, or a place where some are missing.

@@ -277,6 +277,16 @@ impl<'m> Consumer<'m> {
         }
     }
 
+    #[cfg(all(feature = "std", not(loom)))]
+    /// Takes the count of the calls that came while the lane was in use, and stand nowhere yet.
+    pub(crate) fn take_busy(&self) -> Loss {
+        Loss {
+            count: self.area.head(head::BUSY).swap(0, Ordering::Relaxed),
+            cause: LossCause::Busy,
+            ..Loss::default()
+        }
+    }
+
     #[cfg(feature = "std")]
     /// Says that nobody empties the ring any more: a producer does not wait for room.
     pub(crate) fn close(&self) {

@@ -33,6 +33,9 @@ pub(crate) mod head {
     /// The index of the first lost call. Where it lies before what is taken out, the losses are in a record already: the
     /// process died, or is, between the record and the count.
     pub(crate) const LOST_INDEX: usize = 12;
+    #[cfg(all(feature = "std", not(loom)))]
+    /// Calls that came while the lane was in use, and stand nowhere yet.
+    pub(crate) const BUSY: usize = 13;
 }
 
 /// States of a block, in the low bits of its first control word.

@@ -31,6 +31,8 @@
 )]
 
 mod area;
+#[cfg(all(feature = "std", not(loom)))]
+mod busy;
 mod consumer;
 pub(crate) mod layout;
 #[cfg(all(test, loom))]
@@ -51,6 +53,8 @@ mod short;
 mod threads;
 
 use area::{Area, Base};
+#[cfg(all(feature = "std", not(loom)))]
+pub(crate) use busy::Busy;
 pub(crate) use consumer::{Consumer, Taken};
 pub use layout::Full;
 use layout::{Geometry, RING_MAGIC, head};

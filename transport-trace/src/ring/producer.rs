@@ -71,6 +71,12 @@ impl<'m> Producer<'m> {
         }
     }
 
+    /// Where the calls are counted that come while the lane is in use.
+    #[cfg(all(feature = "std", not(loom)))]
+    pub(crate) fn busy(&self) -> super::Busy<'m> {
+        super::Busy::new(self.area.twin())
+    }
+
     pub(crate) const fn full(&self) -> Full {
         self.full
     }

@@ -8,7 +8,7 @@
 //! ```no_run
 //! use hypercall_trace::{read::Trace, replay::Recorded, state::{VmState, state_at}};
 //!
-//! let trace = Recorded::read(&Trace::open("boot.hct")?);
+//! let trace = Recorded::read(&Trace::open("boot.hct")?)?;
 //! let machine = state_at(&trace, 412);
 //! let running = machine.vms.values().filter(|vm| vm.state == VmState::Running);
 //! println!("{} VMs ran then; all that was known:\n{machine}", running.count());
@@ -252,14 +252,12 @@ impl Machine {
 #[must_use]
 pub fn state_at(recorded: &Recorded, position: u64) -> Machine {
     let mut machine = Machine::new();
+    let names = recorded.names();
     for (at, entry) in (0..).zip(recorded.in_time()) {
         if at > position {
             break;
         }
-        let lane = entry
-            .lane()
-            .map(|lane| recorded.lane_name(lane))
-            .unwrap_or_default();
+        let lane = entry.lane().map(&names).unwrap_or_default();
         machine.take(at, &lane, entry);
     }
     machine

@@ -152,8 +152,8 @@ impl fmt::Display for Machine {
         if self.missing != 0 {
             writeln!(
                 f,
-                "{} calls are missing until here: what follows may be wrong",
-                self.missing
+                "{} missing until here: what follows may be wrong",
+                crate::plural::are(self.missing, "call")
             )?;
         }
         for (id, vm) in &self.vms {

@@ -18,10 +18,7 @@ fn another_argument_is_told_by_name() {
     let ErrorKind::Transport(TransportError::Unexpected(said)) = error.kind else {
         panic!("{error}")
     };
-    assert!(
-        said.contains("call 2 of lane main") && said.contains("gsi"),
-        "{said}"
-    );
+    assert!(said.contains("main#2") && said.contains("gsi"), "{said}");
 
     let told = replayer.divergence().unwrap();
     assert_eq!(
@@ -39,10 +36,12 @@ fn another_argument_is_told_by_name() {
     assert_eq!(difference.reason, Reason::Value);
     let text = told.to_string();
     for part in [
+        "replay diverged at main#2: ",
         "the program called",
         "the trace has next",
-        "calls before:",
-        "expected next:",
+        "(main#2)\n",
+        "calls before:\n    main#0  create_vm(",
+        "expected next:\n    main#3  ",
         "nearest records:",
     ] {
         assert!(text.contains(part), "{text}");
@@ -59,7 +58,24 @@ fn another_argument_is_told_by_name() {
     assert_eq!(elsewhere.get_api_version().unwrap_err().kind, error.kind);
     let report = replayer.finish().unwrap_err();
     assert_eq!((report.answered, report.unused.len()), (2, 4));
-    assert!(report.to_string().contains("never used"));
+    let text = report.to_string();
+    assert!(
+        text.starts_with("2 calls answered\nreplay diverged at main#2: "),
+        "{text}"
+    );
+    assert!(
+        text.contains("4 records were never used:\n  main#2  set_irqline("),
+        "{text}"
+    );
+
+    // One is one.
+    let (replayer, hypervisor) = lane(Replayer::options(), &recorded);
+    hypervisor.create_vm(&mut creation("one")).unwrap();
+    let text = replayer.finish().unwrap_err().to_string();
+    assert!(
+        text.starts_with("1 call answered\n5 records were"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -89,7 +105,7 @@ fn another_call_names_the_nearest_and_why_not() {
     hypervisor.create_vm(&mut creation("one")).unwrap_err();
     let told = replayer.divergence().unwrap();
     assert_eq!(told.candidates[0].why_not, WhyNot::Used { by: 0 });
-    assert!(told.to_string().contains("already used at 0"), "{told}");
+    assert!(told.to_string().contains("already used at #0"), "{told}");
     let _ = vm;
 }
 

@@ -151,7 +151,7 @@ fn run(
     };
     program(&world);
     world.recording.finish();
-    let recorded = Recorded::read(&Trace::open(&path).unwrap());
+    let recorded = Recorded::read(&Trace::open(&path).unwrap()).unwrap();
     std::fs::remove_file(&path).unwrap();
     recorded
 }

@@ -204,15 +204,28 @@ impl Ring {
         let lost = at(head::LOST);
         // The process may have died between the record of them and the count.
         let recorded = next.is_some_and(|next| at(head::LOST_INDEX) < next);
+        // Where the ring was emptied, the calls before are in the file.
+        let mut index = next.unwrap_or_else(|| at(head::LOST_INDEX));
         if lost != 0 && !recorded {
             ring.entries.push(Entry::Lost(Lost {
                 lane: ring.lane,
-                // Where the ring was emptied, the calls before it are in the file.
-                index: next.unwrap_or_else(|| at(head::LOST_INDEX)),
+                index,
                 count: lost,
                 cause: LossCause::from_code(at(head::LOST_CAUSE).to_le_bytes()[0]),
                 first: at(head::LOST_FIRST),
                 last: at(head::LOST_LAST),
+            }));
+            index = index.saturating_add(lost);
+        }
+        let busy = at(head::BUSY);
+        if busy != 0 {
+            ring.entries.push(Entry::Lost(Lost {
+                lane: ring.lane,
+                index,
+                count: busy,
+                cause: LossCause::Busy,
+                first: 0,
+                last: 0,
             }));
         }
         Ok(ring)

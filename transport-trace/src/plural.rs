@@ -1,0 +1,21 @@
+//! Numbers with what they count, as reports say them.
+
+/// `1 call`, `2 calls`.
+pub(crate) fn count(number: u64, what: &str) -> String {
+    match number {
+        1 => format!("1 {what}"),
+        number => format!("{number} {what}s"),
+    }
+}
+
+/// `1 call is`, `2 calls are`.
+pub(crate) fn are(number: u64, what: &str) -> String {
+    let verb = if number == 1 { "is" } else { "are" };
+    format!("{} {verb}", count(number, what))
+}
+
+/// `1 call was`, `2 calls were`.
+pub(crate) fn were(number: u64, what: &str) -> String {
+    let verb = if number == 1 { "was" } else { "were" };
+    format!("{} {verb}", count(number, what))
+}
