@@ -7,7 +7,6 @@ use hypercall_core::call::{CallInfo, InterfaceInfo, LinkTarget, RegisterInfo};
 use hypercall_core::schema::{Kind, Role};
 use siphasher::sip128::{Hasher128 as _, SipHasher24};
 
-
 /// What is written in place of a secret.
 #[derive(Clone, Copy, Debug, Default)]
 pub enum Redaction {
