@@ -608,6 +608,7 @@ fn the_page_is_enough_to_read_the_files_of_every_version() {
         "v1-plain.hct",
         "v1-lz4.hct",
         "v1-zstd.hct",
+        "v1-pages.hct",
         "vm_life.hct",
         "every_call.hct",
         "answers.hct",
