@@ -252,6 +252,20 @@ impl<'m> Consumer<'m> {
     }
 
     #[cfg(feature = "std")]
+    /// Calls that were overwritten before the next batch.
+    pub(crate) fn overwritten(&mut self) -> u64 {
+        let Some((_, overwritten)) = self.hold(true) else {
+            return 0;
+        };
+        // That is still for `take` to report.
+        self.index = self.index.saturating_sub(overwritten);
+        self.area
+            .line(self.block, STATE)
+            .fetch_and(!state::READING, Ordering::Release);
+        overwritten
+    }
+
+    #[cfg(feature = "std")]
     /// The index of the next call that will be taken.
     pub(crate) const fn index(&self) -> u64 {
         self.index

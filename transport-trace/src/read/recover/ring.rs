@@ -11,9 +11,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::vec::Vec;
 
+use super::waiting;
 use crate::entry::{Entry, LossCause, Lost};
 use crate::format::record::{checks, kind, parse_word};
-use crate::format::u64_at;
+use crate::format::{WAITING_MAGIC, u64_at};
 use crate::read::source::{Source, read_full};
 use crate::read::trace::{OpenError, Trace};
 use crate::read::view::{View, split};
@@ -132,6 +133,9 @@ impl Ring {
         let count = read_full(source, 0, &mut words).map_err(io)?;
         let at = |word: usize| u64_at(&words, word.saturating_mul(8));
         let narrow = |value: u64| usize::try_from(value).map_err(|_| damaged_head());
+        if count >= 8 && at(head::MAGIC) == WAITING_MAGIC {
+            return waiting::read(path, source);
+        }
         if count != HEAD || at(head::MAGIC) != RING_MAGIC {
             return Err(not_a_ring());
         }
