@@ -3,7 +3,7 @@
 use super::area::{Area, view};
 #[cfg(feature = "std")]
 use super::layout::head;
-use super::layout::{FIRST, Geometry, STATE, USED, state};
+use super::layout::{FIRST, Geometry, STATE, USED, state, used_of};
 use super::narrow;
 use crate::format::record::{LOST_LENGTH, kind, parse_word};
 #[cfg(feature = "std")]
@@ -189,8 +189,10 @@ impl<'m> Consumer<'m> {
     /// The end of the complete records of the held block, and the index behind them. In a full block an entered call is
     /// complete as it is: the producer went on without its return.
     fn complete(&self, start: usize, full: bool) -> (usize, u64) {
-        let used = narrow(self.area.line(self.block, USED).load(Ordering::Acquire))
-            .min(self.geometry.block_size);
+        let used = narrow(used_of(
+            self.area.line(self.block, USED).load(Ordering::Acquire),
+        ))
+        .min(self.geometry.block_size);
         let (mut at, mut index) = (self.done, self.index);
         while at < used {
             // SAFETY: P4: the first word of a record below `used`, with READING held.
@@ -230,8 +232,10 @@ impl<'m> Consumer<'m> {
             return None;
         }
         let start = self.geometry.start(self.block).saturating_add(self.done);
-        let used = narrow(self.area.line(self.block, USED).load(Ordering::Acquire))
-            .min(self.geometry.block_size);
+        let used = narrow(used_of(
+            self.area.line(self.block, USED).load(Ordering::Acquire),
+        ))
+        .min(self.geometry.block_size);
         let mut shown = None;
         if self.done < used {
             // SAFETY: P4: the first word of a record below `used`, with READING held.
