@@ -64,7 +64,7 @@ fn ring(spread: bool) -> Vec<u8> {
     let mut put = |word: usize, value: u64| {
         bytes[word * 8..][..8].copy_from_slice(&value.to_le_bytes());
     };
-    put(0, u64::from_le_bytes(*b"HCTRING\x01"));
+    put(0, u64::from_le_bytes(*b"HCTRING\x02"));
     put(1, blocks as u64);
     put(2, BLOCK_SIZE as u64);
     put(3, data as u64);

@@ -555,6 +555,214 @@ fn a_full_disk_fails_no_call_and_the_rings_keep_everything() {
     assert_eq!(trace.lane_name(0), "main");
 }
 
+/// A storage that breaks for good inside a block of records: the one at which `left` comes to 0.
+#[derive(Clone)]
+struct Breaking {
+    bytes: Arc<Mutex<Vec<u8>>>,
+    left: u32,
+    broken: bool,
+}
+
+impl io::Write for Breaking {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.broken {
+            return Err(io::Error::other("EIO"));
+        }
+        let records = bytes.starts_with(b"HCTB") && bytes[4] == 4;
+        let mut count = bytes.len();
+        if records {
+            self.left -= 1;
+            if self.left == 0 {
+                self.broken = true;
+                count = 70;
+            }
+        }
+        self.bytes
+            .lock()
+            .unwrap()
+            .extend_from_slice(&bytes[..count]);
+        Ok(count)
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Storage for Breaking {
+    fn sync(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A ring that overwrites does not keep a batch for a broken storage: it lies beside the ring when the recording ends.
+#[test]
+fn what_left_a_ring_and_never_reached_the_storage_can_be_recovered() {
+    for (left, keep) in [(1, true), (2, true), (1, false)] {
+        let rings = folder(&format!("waiting-{left}-{keep}"));
+        let storage = Breaking {
+            bytes: Arc::default(),
+            left,
+            broken: false,
+        };
+        let recording = Recording::options(INTERFACES)
+            .rings(&rings)
+            .ring(8 << 20, 64)
+            .full(Full::Overwrite)
+            .start(storage.clone())
+            .unwrap();
+        let beside = rings.join("lane-0.waiting.ring");
+        if !keep {
+            std::fs::create_dir(&beside).unwrap();
+        }
+        let client = Client::new(Recorder::new(
+            Device::default(),
+            recording.lane("main").unwrap(),
+        ));
+        // The ring has room for all of them, so that nothing is overwritten however late the drain comes.
+        let broken = || {
+            let bytes = storage.bytes.lock().unwrap().clone();
+            let cut = |trace: Trace| trace.damage().any(|damaged| damaged.defect == Defect::Cut);
+            Trace::from_bytes(bytes).is_ok_and(cut)
+        };
+        let mut rounds = 0;
+        while !broken() {
+            if rounds < 400 {
+                program(&client, rounds);
+                rounds += 1;
+            } else {
+                std::thread::sleep(std::time::Duration::from_millis(1));
+            }
+        }
+        for _ in 0..100 {
+            program(&client, rounds);
+            rounds += 1;
+        }
+        let made = u64::from(rounds) * CALLS;
+        let done = recording.finish();
+        assert!(!done.complete && done.failures > 0, "{done:?}");
+        let file = Trace::from_bytes(storage.bytes.lock().unwrap().clone()).unwrap();
+        // What the storage has not got does not count as written.
+        assert_eq!(done.calls, file.verify().unwrap().calls, "{done:?}");
+        if keep {
+            assert_eq!(done.lost, 0, "{done:?}");
+        } else {
+            std::fs::remove_dir(&beside).unwrap();
+        }
+        let left: Vec<_> = hypercall_trace::read::recover::find(&rings)
+            .unwrap()
+            .into_iter()
+            .map(|path| hypercall_trace::read::recover::Ring::open(path).unwrap())
+            .collect();
+        assert_eq!(left.len(), if keep { 2 } else { 1 });
+        let (bytes, recovered) = hypercall_trace::read::recover::recover(
+            Some(&file),
+            &left,
+            Vec::new(),
+            Options::default(),
+        )
+        .unwrap();
+        let trace = Trace::from_bytes(bytes).unwrap();
+        let report = trace.verify().unwrap();
+        assert!(report.is_clean() && report.finished, "{report:?}");
+        assert_eq!(report.calls + report.lost, made, "{report:?} {recovered:?}");
+        if keep {
+            assert_eq!(report.lost, 0, "{report:?}");
+        } else {
+            assert!(done.lost >= report.lost && done.lost != 0, "{done:?}");
+        }
+        let indices: Vec<_> = trace
+            .entries()
+            .filter_map(|entry| match entry {
+                Entry::Call(call) => Some(call.index),
+                _ => None,
+            })
+            .collect();
+        assert!(indices.is_sorted_by(|one, next| one < next));
+        assert_eq!(trace.lane_name(0), "main");
+    }
+}
+
+/// What a ring overwrote and the file never had is lost, and said to be.
+#[test]
+fn what_was_overwritten_before_the_ring_is_a_loss() {
+    let rings = folder("overwritten");
+    let shim = Shim::new(1);
+    *shim.fails.lock().unwrap() = Some(io::ErrorKind::StorageFull);
+    let recording = Recording::options(INTERFACES)
+        .rings(&rings)
+        .ring(16 << 10, 4)
+        .full(Full::Overwrite)
+        .start(shim)
+        .unwrap();
+    let client = Client::new(Recorder::new(
+        Device::default(),
+        recording.lane("main").unwrap(),
+    ));
+    for round in 0..200 {
+        program(&client, round);
+    }
+    let done = recording.finish();
+    let path = hypercall_trace::read::recover::find(&rings)
+        .unwrap()
+        .remove(0);
+    let ring = hypercall_trace::read::recover::Ring::open(path).unwrap();
+    let first = ring.first.unwrap();
+    assert!(first > 20);
+    assert_eq!((done.calls, done.lost), (0, first), "{done:?}");
+    // The same calls as a file that ends before the ring starts, of the same recording.
+    let all = Trace::from_bytes(recorded_without_std(200)).unwrap();
+    for reached in [0, 5, first - 1, first] {
+        let options = Options {
+            id: ring.id,
+            ..Options::default()
+        };
+        let mut writer = Writer::new(Vec::new(), all.schema(), *all.clock(), options).unwrap();
+        writer.lane("main").unwrap();
+        let calls = all.lane_entries(0).filter_map(|entry| match entry {
+            Entry::Call(call) if call.index < reached => Some(Entry::Call(call)),
+            _ => None,
+        });
+        let mut calls: Vec<_> = calls.collect();
+        let there = calls.len() as u64;
+        assert_eq!(there, reached);
+        calls.drain(..).for_each(|call| writer.push(&call).unwrap());
+        let file = Trace::from_bytes(writer.finish().unwrap()).unwrap();
+        let files = if reached == 0 {
+            vec![None, Some(&file)]
+        } else {
+            vec![Some(&file)]
+        };
+        for file in files {
+            let (bytes, recovered) = hypercall_trace::read::recover::recover(
+                file,
+                std::slice::from_ref(&ring),
+                Vec::new(),
+                Options::default(),
+            )
+            .unwrap();
+            let trace = Trace::from_bytes(bytes).unwrap();
+            let report = trace.verify().unwrap();
+            assert!(report.is_clean(), "{report:?}");
+            assert_eq!(recovered.lost, first - reached);
+            assert_eq!(report.calls + first - reached, 200 * CALLS);
+            let lost: Vec<_> = trace
+                .entries()
+                .filter_map(|entry| match entry {
+                    Entry::Lost(lost) => Some((lost.index, lost.count, lost.cause)),
+                    _ => None,
+                })
+                .collect();
+            let expected = (reached, first - reached, LossCause::Overwritten);
+            let expected = if reached == first {
+                vec![]
+            } else {
+                vec![expected]
+            };
+            assert_eq!(lost, expected);
+        }
+    }
+}
+
 #[test]
 fn a_sink_that_fails_is_said_so_in_the_trace() {
     struct Serial(Vec<u8>, Arc<AtomicU64>);

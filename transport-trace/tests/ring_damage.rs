@@ -15,14 +15,16 @@ mod common;
 
 use common::*;
 use hypercall_core::Client;
-use hypercall_trace::entry::{Call, Entry};
+use hypercall_trace::clock::{Clock, ClockFn};
+use hypercall_trace::entry::{Call, Entry, LossCause, Lost};
 use hypercall_trace::read::Trace;
 use hypercall_trace::read::recover::{Ring, find, recover};
-use hypercall_trace::record::{Recorder, Recording, Storage};
+use hypercall_trace::record::{Recorder, Recording, RecordingOptions, Storage};
 use hypercall_trace::write::Options;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A disk that is full from the start.
 struct FullDisk;
@@ -44,9 +46,18 @@ impl Storage for FullDisk {
 
 /// The ring of a recording of which nothing reached the disk.
 fn ring(rounds: u32) -> Vec<u8> {
-    let folder = std::env::temp_dir().join(format!("hct-flips-{}-{rounds}", std::process::id()));
+    ring_of(Recording::options(INTERFACES), rounds)
+}
+
+fn ring_of<C: Clock + Clone + Send + Sync + 'static>(
+    options: RecordingOptions<C>,
+    rounds: u32,
+) -> Vec<u8> {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let folder = std::env::temp_dir().join(format!("hct-flips-{}-{number}", std::process::id()));
     let _ = std::fs::remove_dir_all(&folder);
-    let recording = Recording::options(INTERFACES)
+    let recording = options
         .rings(&folder)
         .ring(32 << 10, 4)
         .start(FullDisk)
@@ -95,11 +106,11 @@ fn a_flipped_bit_of_a_ring_gives_no_other_record_and_is_noticed() {
     let all = calls(&whole.entries);
     let word = |bytes: &[u8], at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap());
     let (blocks, size, data) = (word(&bytes, 8), word(&bytes, 16), word(&bytes, 24) as usize);
-    let controls = 128 + blocks as usize * 64;
+    let controls = 192 + blocks as usize * 64;
     assert!(data > controls);
     // Every bit of what says where the records are; of the records, every bit of the first, and some of the others.
     let filled = (0..blocks as usize).flat_map(|block| {
-        let used = word(&bytes, 128 + block * 64 + 8) as usize;
+        let used = word(&bytes, 192 + block * 64 + 8) as u32 as usize;
         let start = data + block * size as usize;
         start..start + used
     });
@@ -155,4 +166,77 @@ fn a_flipped_bit_of_a_ring_gives_no_other_record_and_is_noticed() {
         bytes[byte] ^= 1 << (bit % 8);
     }
     assert!(noticed > harmless, "{noticed} noticed, {harmless} harmless");
+}
+
+/// How far each block is filled, and where it starts, is there more than once: a flipped bit of it is noticed even where no
+/// record has a time, and costs nothing where they have.
+#[test]
+fn a_flipped_bit_of_a_control_line_is_put_right() {
+    let untimed = Recording::options(INTERFACES).clock(ClockFn(|| 0), 0);
+    let (mut short, mut all) = (0, 0);
+    for (timed, mut bytes) in [(true, ring(4)), (false, ring_of(untimed, 4))] {
+        let whole = open(&bytes).unwrap();
+        assert_eq!((whole.damaged, whole.entries.len() as u64), (0, 4 * CALLS));
+        let begun = |line: &usize| bytes[*line] != 0;
+        let lines: Vec<usize> = (0..4).map(|block| 192 + block * 64).filter(begun).collect();
+        assert!(!lines.is_empty());
+        for line in lines {
+            for bit in (line + 8) * 8..(line + 40) * 8 {
+                bytes[bit / 8] ^= 1 << (bit % 8);
+                let ring = open(&bytes).unwrap();
+                bytes[bit / 8] ^= 1 << (bit % 8);
+                assert!(ring.damaged != 0, "bit {bit}");
+                if timed {
+                    assert_eq!(ring.entries, whole.entries, "bit {bit}");
+                } else {
+                    // Where a record ends at the lesser number too, nothing tells the one behind it from an older one.
+                    assert!(whole.entries.starts_with(&ring.entries), "bit {bit}");
+                    short += usize::from(ring.entries != whole.entries);
+                    all += 1;
+                }
+            }
+        }
+    }
+    assert!(short * 20 < all, "{short} of {all}");
+}
+
+/// Losses that stand in no record yet, whatever bit of the words about them flips: as many, or it is said that the ring is damaged.
+#[test]
+fn a_flipped_bit_of_the_losses_makes_no_other_losses() {
+    let mut bytes = ring(200);
+    let whole = open(&bytes).unwrap();
+    let lost = |entries: &[Entry]| -> Vec<Lost> {
+        let lost = |entry: &Entry| match entry {
+            Entry::Lost(lost) => Some(lost.clone()),
+            _ => None,
+        };
+        entries.iter().filter_map(lost).collect()
+    };
+    let [there] = &lost(&whole.entries)[..] else {
+        panic!("{:?}", lost(&whole.entries));
+    };
+    assert_eq!(whole.damaged, 0);
+    assert_eq!(there.index + there.count, 200 * CALLS);
+    for bit in (56 * 8..88 * 8).chain(96 * 8..128 * 8) {
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        let ring = open(&bytes).unwrap();
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        let [read] = &lost(&ring.entries)[..] else {
+            panic!("bit {bit}: {:?}", lost(&ring.entries));
+        };
+        assert_eq!(
+            (read.index, read.count),
+            (there.index, there.count),
+            "bit {bit}"
+        );
+        // A time or a cause that is not sure is none.
+        let times = (read.first, read.last);
+        assert!(
+            times == (there.first, there.last) || times == (0, 0),
+            "bit {bit}"
+        );
+        let causes = [there.cause, LossCause::Other(0)];
+        assert!(causes.contains(&read.cause), "bit {bit}: {}", read.cause);
+        assert_eq!(calls(&ring.entries), calls(&whole.entries), "bit {bit}");
+    }
 }

@@ -96,6 +96,26 @@ impl<W: Write> Out<W> {
             .saturating_sub(u64::try_from(waiting).unwrap_or(0))
     }
 
+    /// The blocks that the sink has not taken whole, in their order.
+    pub(crate) fn waiting(&self) -> Vec<(BlockHeader, &[u8])> {
+        let mut rest = self.pending.as_slice();
+        if rest.starts_with(&super::MAGIC) {
+            rest = rest.get(super::FILE_HEADER..).unwrap_or_default();
+        }
+        let mut blocks = Vec::new();
+        while let Some(header) = rest.first_chunk().and_then(BlockHeader::decode) {
+            let span = usize::try_from(header.span()).unwrap_or(usize::MAX);
+            let Some((block, behind)) = rest.split_at_checked(span) else {
+                break;
+            };
+            rest = behind;
+            if self.pending.len().saturating_sub(rest.len()) > self.taken {
+                blocks.push((header, block));
+            }
+        }
+        blocks
+    }
+
     pub(crate) const fn sink(&mut self) -> &mut W {
         &mut self.sink
     }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::summary::Summary;
+use super::waiting::Beside;
 use crate::clock::ClockPoint;
 use crate::format::out::Out;
 use crate::format::record::{LOST_LENGTH, kind, word};
@@ -58,9 +59,10 @@ impl Storage for File {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Finished {
-    /// Calls that were written.
+    /// Calls that the storage took.
     pub calls: u64,
-    /// Calls that were not recorded.
+    /// Calls that are known to be neither in the storage nor beside the rings: those that were not recorded, those that were
+    /// overwritten.
     pub lost: u64,
     /// Bytes of the file.
     pub bytes: u64,
@@ -70,7 +72,8 @@ pub struct Finished {
     pub failure: Option<String>,
     /// Whether everything reached the storage.
     pub complete: bool,
-    /// Where the rings are, which stay when not everything reached the storage.
+    /// Where the rings are, which stay when not everything reached the storage. What had left them already lies beside them;
+    /// `recover` reads both.
     pub rings: Option<std::path::PathBuf>,
 }
 
@@ -138,6 +141,7 @@ pub(crate) struct Drain<S: Storage> {
     pub(crate) lanes: Vec<Lane>,
     pub(crate) finished: Finished,
     pub(crate) unsynced: Option<Instant>,
+    pub(crate) beside: Beside,
 }
 
 pub(crate) struct Lane {
@@ -182,10 +186,7 @@ impl<S: Storage> Drain<S> {
             if stop {
                 tries = tries.saturating_sub(1);
                 if tries == 0 {
-                    // No index: what is not in the file is still in the rings.
-                    self.lanes.iter().for_each(|lane| lane.consumer.close());
-                    self.finished.bytes = self.out.written();
-                    return self.finished;
+                    return self.give_up();
                 }
                 std::thread::sleep(RETRY);
                 continue;
@@ -211,6 +212,7 @@ impl<S: Storage> Drain<S> {
         } in added
         {
             self.out.queue_lane(lane, &name);
+            self.beside.names.insert(lane, name);
             self.lanes.push(Lane {
                 id: lane,
                 consumer,
@@ -318,6 +320,46 @@ impl<S: Storage> Drain<S> {
         Ok(())
     }
 
+    /// Leaves what the storage does not take to `recover`. There is no index: what is not in the file is in the rings, or left
+    /// them when they overwrite, and waits beside them.
+    fn give_up(mut self) -> Finished {
+        for lane in &mut self.lanes {
+            lane.consumer.close();
+            for lost in [
+                lane.consumer.overwritten(),
+                lane.consumer.loss().count,
+                lane.consumer.busy(),
+            ] {
+                self.finished.lost = self.finished.lost.saturating_add(lost);
+            }
+        }
+        let (calls, kept) = self.leave_waiting(self.full == Full::Overwrite);
+        if !kept && self.full == Full::Overwrite {
+            self.finished.lost = self.finished.lost.saturating_add(calls);
+        }
+        self.finished.bytes = self.out.written();
+        self.finished
+    }
+
+    /// Counts the calls that wait for the storage as not written, and with `keep` puts them beside the rings. How many there
+    /// are, and whether they were put there.
+    fn leave_waiting(&mut self, keep: bool) -> (u64, bool) {
+        let waiting = self.out.waiting();
+        let calls = super::waiting::calls(&waiting);
+        self.finished.calls = self.finished.calls.saturating_sub(calls);
+        if !keep {
+            return (calls, false);
+        }
+        match self.beside.keep(&waiting) {
+            Ok(()) => (calls, true),
+            Err(error) => {
+                self.finished.failures = self.finished.failures.saturating_add(1);
+                self.finished.failure = Some(error.to_string());
+                (calls, false)
+            }
+        }
+    }
+
     /// Writes what is left: calls that never returned, losses that stand in no record, the last point of the clock, the
     /// index.
     fn finish(mut self) -> Finished {
@@ -349,6 +391,8 @@ impl<S: Storage> Drain<S> {
         if let Err(error) = result {
             self.finished.failures = self.finished.failures.saturating_add(1);
             self.finished.failure = Some(error.to_string());
+            // The calls stand in the rings too; not all losses do.
+            self.leave_waiting(true);
         }
         self.finished.bytes = self.out.written();
         self.finished

@@ -24,7 +24,8 @@
 //! - A killed process (SIGKILL): every call that returned, and the one in flight. The rings stay in shared memory, and
 //!   `read::recover` joins them with the file.
 //! - A full or broken disk: no call fails. What the file has not got stays in the rings, and is written when there is room;
-//!   what the rings have no room for is counted, and the trace says so where it was.
+//!   what the rings have no room for is counted, and the trace says so where it was. What is in neither when the recording
+//!   ends, since the rings overwrite and the storage is still broken, is put into a file beside the rings.
 //! - A panic in the transport: the call is in the trace as one that never returned.
 //! - A machine without power: what was asked onto the disk.
 //!
@@ -42,6 +43,8 @@ mod redact;
 #[cfg(not(loom))]
 mod sink;
 mod summary;
+#[cfg(all(feature = "std", not(loom)))]
+mod waiting;
 
 pub use crate::ring::Full;
 #[cfg(all(feature = "std", not(loom)))]

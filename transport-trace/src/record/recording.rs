@@ -1,6 +1,7 @@
 //! A recording: a file, a ring of shared memory for each lane, and a thread that empties the rings into the file.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -18,6 +19,7 @@ use super::lane::LaneWriter;
 use super::pages::{Point, Watched};
 use super::recorder::{Lane, WatchError};
 use super::redact::Redaction;
+use super::waiting::{Beside, lane_block};
 use crate::clock::{Clock, DefaultClock};
 use crate::format::BlockKind;
 use crate::format::out::{Compression, Out};
@@ -195,6 +197,7 @@ impl<C: Clock + Clone + Send + Sync + 'static> RecordingOptions<C> {
             described.begin(&schema, &now);
         }
         preamble.flush()?;
+        let preamble = preamble.into_sink();
         let shared = Arc::new(Shared::default());
         let drain = Drain {
             shared: Arc::clone(&shared),
@@ -205,6 +208,12 @@ impl<C: Clock + Clone + Send + Sync + 'static> RecordingOptions<C> {
             lanes: Vec::new(),
             finished: Finished::default(),
             unsynced: None,
+            beside: Beside {
+                folder: directory.clone(),
+                preamble: preamble.clone(),
+                id,
+                names: BTreeMap::new(),
+            },
         };
         let thread = std::thread::Builder::new()
             .name("hypercall-trace".into())
@@ -213,7 +222,7 @@ impl<C: Clock + Clone + Send + Sync + 'static> RecordingOptions<C> {
             shared,
             thread: Some(thread),
             interfaces: self.interfaces,
-            preamble: preamble.into_sink(),
+            preamble,
             settings: self.settings,
             clock,
             directory,
@@ -321,13 +330,8 @@ impl<C: Clock + Clone + Send + 'static> Recording<C> {
         if let Ok(mut rings) = self.rings.lock() {
             rings.push(path);
         }
-        let mut named = Out::new(Vec::new(), Compression::None, self.id);
-        named.flush()?;
-        named.sink().clear();
-        named.queue_lane(lane, name);
-        named.flush()?;
         let mut preamble = self.preamble.clone();
-        preamble.extend_from_slice(&named.into_sink());
+        preamble.extend_from_slice(&lane_block(self.id, lane, name, 0)?);
         let (producer, consumer) = crate::ring::mapped(
             map,
             settings.blocks,
@@ -398,7 +402,8 @@ impl<C: Clock + Clone + Send + 'static> Recording<C> {
     /// Writes everything that the rings hold, ends the file with an index, and removes the rings. A call that is in
     /// flight now is in the file as one that never returned.
     ///
-    /// What the storage did not take is said in the [`Finished`]; the rings stay then, so that nothing is lost.
+    /// What the storage did not take is said in the [`Finished`]; the rings stay then, so that nothing is lost, and what left
+    /// them already (they [overwrite](Full::Overwrite)) is put into files beside them. `recover` reads both.
     pub fn finish(mut self) -> Finished {
         self.close()
     }

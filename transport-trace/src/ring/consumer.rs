@@ -3,7 +3,7 @@
 use super::area::{Area, view};
 #[cfg(feature = "std")]
 use super::layout::head;
-use super::layout::{FIRST, Geometry, STATE, USED, state};
+use super::layout::{FIRST, Geometry, STATE, USED, state, used_of};
 use super::narrow;
 use crate::format::record::{LOST_LENGTH, kind, parse_word};
 #[cfg(feature = "std")]
@@ -189,8 +189,10 @@ impl<'m> Consumer<'m> {
     /// The end of the complete records of the held block, and the index behind them. In a full block an entered call is
     /// complete as it is: the producer went on without its return.
     fn complete(&self, start: usize, full: bool) -> (usize, u64) {
-        let used = narrow(self.area.line(self.block, USED).load(Ordering::Acquire))
-            .min(self.geometry.block_size);
+        let used = narrow(used_of(
+            self.area.line(self.block, USED).load(Ordering::Acquire),
+        ))
+        .min(self.geometry.block_size);
         let (mut at, mut index) = (self.done, self.index);
         while at < used {
             // SAFETY: P4: the first word of a record below `used`, with READING held.
@@ -230,8 +232,10 @@ impl<'m> Consumer<'m> {
             return None;
         }
         let start = self.geometry.start(self.block).saturating_add(self.done);
-        let used = narrow(self.area.line(self.block, USED).load(Ordering::Acquire))
-            .min(self.geometry.block_size);
+        let used = narrow(used_of(
+            self.area.line(self.block, USED).load(Ordering::Acquire),
+        ))
+        .min(self.geometry.block_size);
         let mut shown = None;
         if self.done < used {
             // SAFETY: P4: the first word of a record below `used`, with READING held.
@@ -249,6 +253,20 @@ impl<'m> Consumer<'m> {
         }
         line.fetch_and(!state::READING, Ordering::Release);
         shown
+    }
+
+    #[cfg(feature = "std")]
+    /// Calls that were overwritten before the next batch.
+    pub(crate) fn overwritten(&mut self) -> u64 {
+        let Some((_, overwritten)) = self.hold(true) else {
+            return 0;
+        };
+        // That is still for `take` to report.
+        self.index = self.index.saturating_sub(overwritten);
+        self.area
+            .line(self.block, STATE)
+            .fetch_and(!state::READING, Ordering::Release);
+        overwritten
     }
 
     #[cfg(feature = "std")]
@@ -275,6 +293,12 @@ impl<'m> Consumer<'m> {
             last: self.area.head(head::LOST_LAST).load(Ordering::Relaxed),
             cause: LossCause::from_code(cause[0]),
         }
+    }
+
+    #[cfg(all(feature = "std", not(loom)))]
+    /// Calls that came while the lane was in use, and stand nowhere yet.
+    pub(crate) fn busy(&self) -> u64 {
+        self.area.head(head::BUSY).load(Ordering::Relaxed)
     }
 
     #[cfg(all(feature = "std", not(loom)))]

@@ -3,9 +3,9 @@
 use crate::format::MAX_BLOCK;
 
 /// The first word of a ring: "HCTRING" and its version.
-pub(crate) const RING_MAGIC: u64 = u64::from_le_bytes(*b"HCTRING\x01");
+pub(crate) const RING_MAGIC: u64 = u64::from_le_bytes(*b"HCTRING\x02");
 /// Bytes of the head.
-pub(crate) const HEAD: usize = 128;
+pub(crate) const HEAD: usize = 192;
 /// Bytes of a control line.
 pub(crate) const LINE: usize = 64;
 /// The most blocks that a ring has.
@@ -33,9 +33,15 @@ pub(crate) mod head {
     /// The index of the first lost call. Where it lies before what is taken out, the losses are in a record already: the
     /// process died, or is, between the record and the count.
     pub(crate) const LOST_INDEX: usize = 12;
+    /// How many were lost, a second time: written just before [`LOST`], and cleared just after it.
+    pub(crate) const LOST_AGAIN: usize = 13;
+    /// The index, a second time.
+    pub(crate) const LOST_INDEX_AGAIN: usize = 14;
+    /// What the count, the times and the cause of the losses make together: see [`lost_check`](super::lost_check).
+    pub(crate) const LOST_CHECK: usize = 15;
     #[cfg(feature = "std")]
     /// Calls that came while the lane was in use, and stand nowhere yet.
-    pub(crate) const BUSY: usize = 13;
+    pub(crate) const BUSY: usize = 16;
 }
 
 /// States of a block, in the low bits of its first control word.
@@ -127,5 +133,25 @@ pub(crate) const fn line_at(block: usize, word: usize) -> usize {
 pub(crate) const STATE: usize = 0;
 /// The control word that says how many of a block's bytes are used.
 pub(crate) const USED: usize = 1;
-/// The control word with the index of a block's first call.
+/// The control words with the index of a block's first call: the same three times, so that two of them are right whichever
+/// bit flips.
 pub(crate) const FIRST: usize = 2;
+pub(crate) const FIRSTS: [usize; 3] = [2, 3, 4];
+
+/// The word that says how many bytes are used: the number in both halves, so that a flipped bit of it is noticed and the
+/// process still stores one word. A block has less than 4 GiB.
+#[inline(always)]
+pub(crate) const fn used_word(used: u64) -> u64 {
+    used | (used << 32)
+}
+
+/// The bytes that such a word tells of.
+#[inline(always)]
+pub(crate) const fn used_of(word: u64) -> u64 {
+    word & 0xffff_ffff
+}
+
+/// What tells whether the words about losses are those that were written together.
+pub(crate) const fn lost_check(count: u64, first: u64, last: u64, cause: u64) -> u64 {
+    count ^ first.rotate_left(16) ^ last.rotate_left(32) ^ cause.rotate_left(48)
+}

@@ -1,7 +1,7 @@
 //! The end of a ring that records are put in at.
 
 use super::area::Area;
-use super::layout::{FIRST, Full, Geometry, STATE, USED, head, line_at, state};
+use super::layout::{FIRSTS, Full, Geometry, STATE, USED, head, line_at, lost_check, state};
 use super::record::Record;
 use crate::format::record::{LOST_LENGTH, kind};
 use crate::loss::{Loss, LossCause};
@@ -157,7 +157,9 @@ impl<'m> Producer<'m> {
         self.area.line(next, USED).store(0, Ordering::Relaxed);
         // What was lost before the block's first call becomes its first record.
         let first = self.next_index.saturating_sub(self.loss.count);
-        self.area.line(next, FIRST).store(first, Ordering::Relaxed);
+        for word in FIRSTS {
+            self.area.line(next, word).store(first, Ordering::Relaxed);
+        }
         self.area.line(next, STATE).store(
             state::WRITING | (self.sequence << state::SEQUENCE),
             Ordering::Release,
@@ -210,22 +212,27 @@ impl<'m> Producer<'m> {
     pub(crate) fn lose(&mut self, cause: LossCause, ticks: u64) {
         if self.loss.count == 0 {
             // Whoever finds a later index taken out of the ring knows that these are in a record.
-            self.area
-                .head(head::LOST_INDEX)
-                .store(self.next_index, Ordering::Relaxed);
+            for word in [head::LOST_INDEX, head::LOST_INDEX_AGAIN] {
+                self.area
+                    .head(word)
+                    .store(self.next_index, Ordering::Relaxed);
+            }
         }
         self.loss.add(cause, ticks);
         self.next_index = self.next_index.saturating_add(1);
-        // Only the producer writes these; the count goes last, so that whoever finds it finds the rest.
-        self.area
-            .head(head::LOST_FIRST)
-            .store(self.loss.first, Ordering::Relaxed);
-        self.area
-            .head(head::LOST_LAST)
-            .store(self.loss.last, Ordering::Relaxed);
-        self.area
-            .head(head::LOST_CAUSE)
-            .store(u64::from(self.loss.cause.code()), Ordering::Relaxed);
+        // Only the producer writes these; the count goes last, so that whoever finds it finds the rest. The copy of the
+        // count goes before it: whoever finds them one apart knows that the process died in between.
+        let cause = u64::from(self.loss.cause.code());
+        let check = lost_check(self.loss.count, self.loss.first, self.loss.last, cause);
+        for (word, value) in [
+            (head::LOST_FIRST, self.loss.first),
+            (head::LOST_LAST, self.loss.last),
+            (head::LOST_CAUSE, cause),
+            (head::LOST_CHECK, check),
+            (head::LOST_AGAIN, self.loss.count),
+        ] {
+            self.area.head(word).store(value, Ordering::Relaxed);
+        }
         self.area
             .head(head::LOST)
             .store(self.loss.count, Ordering::Release);
@@ -249,6 +256,7 @@ impl<'m> Producer<'m> {
         record.publish(kind::LOST);
         self.loss = Loss::default();
         self.area.head(head::LOST).store(0, Ordering::Release);
+        self.area.head(head::LOST_AGAIN).store(0, Ordering::Release);
     }
 }
 

@@ -1,6 +1,7 @@
 //! A record that is being written.
 
 use super::area::{Base, Bytes, view};
+use super::layout::used_word;
 use super::wide;
 use crate::format::record::word;
 #[cfg(not(loom))]
@@ -208,7 +209,7 @@ impl<'p, 'm> Record<'p, 'm> {
             *self.used = self.at;
             self.base
                 .control(self.used_at)
-                .store(wide(self.at), Ordering::Release);
+                .store(used_word(wide(self.at)), Ordering::Release);
         }
     }
 }

@@ -11,6 +11,7 @@ use core::arch::x86_64::{
 use core::sync::atomic::Ordering;
 
 use super::area::Base;
+use super::layout::used_word;
 use super::processor::{fold, folds};
 use super::producer::Producer;
 use super::wide;
@@ -374,7 +375,7 @@ impl Producer<'_> {
         self.used = end;
         self.area
             .control(self.used_at)
-            .store(wide(end), Ordering::Release);
+            .store(used_word(wide(end)), Ordering::Release);
     }
 }
 

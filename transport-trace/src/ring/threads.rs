@@ -71,7 +71,7 @@ impl Seen {
 
 /// One thread fills, another one takes, refuses every third time, and looks at the call in flight.
 fn run(full: Full) -> (Seen, u64) {
-    let mut memory = vec![0_u64; (128 + 3 * 64 + 3 * 1024) / 8];
+    let mut memory = vec![0_u64; (192 + 3 * 64 + 3 * 1024) / 8];
     let (mut producer, mut consumer) = borrowed(&mut memory, 3, full).unwrap();
     let mut seen = Seen::default();
     let entered = std::thread::scope(|scope| {

@@ -1,10 +1,15 @@
 //! Recovers what the rings of a killed process hold, and joins it with what reached the file.
 //!
 //! A ring lies in shared memory and outlives the process that filled it. Its head names the recording and the lane; in front
-//! of its blocks stands what stands at the start of a trace, so that a ring can be read without the file.
+//! of its blocks stands what stands at the start of a trace, so that a ring can be read without the file. What had left a ring
+//! that overwrites, when a recording ended on a broken storage, lies in a file beside it, and is read as a ring too.
+//!
+//! What is in neither is noted as lost: *overwritten* where the file is whole up to there, *damaged* where it may have stood in a
+//! part of the file that cannot be read.
 
 mod reached;
 mod ring;
+mod waiting;
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Write};
@@ -55,9 +60,12 @@ pub enum RecoverError {
     Nothing,
 }
 
+/// See [`key`].
+type Key = (u64, u8, u64, u64);
+
 /// Where an entry stands in its lane: its index, whether it comes before, with or after the call, and what tells apart
 /// entries that have both in common.
-fn key(entry: &Entry) -> Option<(u64, u8, u64, u64)> {
+fn key(entry: &Entry) -> Option<Key> {
     Some(match entry {
         Entry::Call(call) => (call.index, 1, 0, 0),
         Entry::Lost(lost) => (lost.index, 1, 0, 0),
@@ -160,11 +168,16 @@ pub fn recover<W: Write>(
     };
 
     let mut reached = Reached::default();
-    // What the ring has of a lane stands for all that the file has from there on.
-    let starts: HashMap<u32, _> = rings
-        .iter()
-        .filter_map(|ring| Some((ring.lane, ring.entries.iter().find_map(key)?)))
-        .collect();
+    // What a ring has of a lane stands for all that the file has from there on, and what left it comes before it.
+    let mut rings: Vec<&Ring> = rings.iter().collect();
+    rings.sort_by_key(|ring| (ring.lane, ring.first.unwrap_or(u64::MAX)));
+    let mut starts: HashMap<u32, Key> = HashMap::new();
+    for ring in &rings {
+        if let Some(key) = ring.entries.iter().find_map(key) {
+            let start = starts.entry(ring.lane).or_insert(key);
+            *start = key.min(*start);
+        }
+    }
     if let Some(trace) = trace {
         let of_descriptions =
             |damaged: &&Damaged| damaged.defect == Defect::Description || damaged.offset == 0;
@@ -183,15 +196,37 @@ pub fn recover<W: Write>(
             }
         }
     }
-    for ring in rings {
+    // What a later ring of the same lane stands for.
+    let mut put_off: Vec<&Entry> = Vec::new();
+    for (place, ring) in rings.iter().enumerate() {
         done.damaged = done.damaged.saturating_add(ring.damaged);
-        let start = trace.map_or(0, |trace| trace.lane_start(ring.lane));
-        if let Some(lost) = reached.missing_before(ring, start) {
-            push(&Entry::Lost(lost), &mut done)?;
+        let lane_start = trace.map_or(0, |trace| trace.lane_start(ring.lane));
+        if let Some(lost) = reached.missing_before(ring, lane_start) {
+            let lost = Entry::Lost(lost);
+            reached.note(&lost);
+            push(&lost, &mut done)?;
         }
+        let later = rings.get(place.saturating_add(1));
+        let later = later.filter(|later| later.lane == ring.lane);
+        let limit = later.and_then(|later| later.entries.iter().find_map(key));
         for entry in &ring.entries {
+            if limit.is_some_and(|limit| key(entry).is_some_and(|key| key >= limit)) {
+                put_off.push(entry);
+                continue;
+            }
+            reached.note(entry);
             push(entry, &mut done)?;
             done.from_rings = done.from_rings.saturating_add(1);
+        }
+        if later.is_none() {
+            for entry in put_off.drain(..) {
+                // What is noted when a recording ends stands behind what the ring has.
+                if key(entry).is_some_and(|key| key.0 >= reached.next(ring.lane)) {
+                    reached.note(entry);
+                    push(entry, &mut done)?;
+                    done.from_rings = done.from_rings.saturating_add(1);
+                }
+            }
         }
     }
     Ok((writer.finish()?, done))

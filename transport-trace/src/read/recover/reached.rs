@@ -59,6 +59,11 @@ impl Reached {
         }
     }
 
+    /// The index behind the last entry of a lane.
+    pub(super) fn next(&self, lane: u32) -> u64 {
+        self.lanes.get(&lane).map_or(0, |lane| lane.next)
+    }
+
     /// The calls that the file does not reach and that left the ring. `start` is the index of the lane's first call.
     pub(super) fn missing_before(&self, ring: &Ring, start: u64) -> Option<Lost> {
         let others = Lane {

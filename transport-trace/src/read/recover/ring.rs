@@ -11,13 +11,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::vec::Vec;
 
+use super::waiting;
 use crate::entry::{Entry, LossCause, Lost};
 use crate::format::record::{checks, kind, parse_word};
-use crate::format::u64_at;
+use crate::format::{WAITING_MAGIC, u64_at};
 use crate::read::source::{Source, read_full};
 use crate::read::trace::{OpenError, Trace};
 use crate::read::view::{View, split};
-use crate::ring::layout::{Geometry, HEAD, LINE, MAX_BLOCKS, RING_MAGIC, head, state};
+use crate::ring::layout::{
+    FIRSTS, Geometry, HEAD, LINE, MAX_BLOCKS, RING_MAGIC, USED, head, lost_check, state, used_of,
+};
 
 /// The most bytes that a ring may say it has in front of its blocks.
 const MAX_PREAMBLE: usize = 16 << 20;
@@ -99,7 +102,8 @@ pub fn find(folder: &Path) -> io::Result<Vec<PathBuf>> {
 struct Line {
     sequence: u64,
     block: usize,
-    used: usize,
+    /// The two halves of the word, which are the same.
+    used: [usize; 2],
     first: u64,
 }
 
@@ -132,6 +136,9 @@ impl Ring {
         let count = read_full(source, 0, &mut words).map_err(io)?;
         let at = |word: usize| u64_at(&words, word.saturating_mul(8));
         let narrow = |value: u64| usize::try_from(value).map_err(|_| damaged_head());
+        if count >= 8 && at(head::MAGIC) == WAITING_MAGIC {
+            return waiting::read(path, source);
+        }
         if count != HEAD || at(head::MAGIC) != RING_MAGIC {
             return Err(not_a_ring());
         }
@@ -200,23 +207,7 @@ impl Ring {
             ring.first.get_or_insert(line.first);
             next = Some(ring.take(&bytes, line));
         }
-        // Losses that the process had no time to write down.
-        let lost = at(head::LOST);
-        // The process may have died between the record of them and the count.
-        let recorded = next.is_some_and(|next| at(head::LOST_INDEX) < next);
-        // Where the ring was emptied, the calls before are in the file.
-        let mut index = next.unwrap_or_else(|| at(head::LOST_INDEX));
-        if lost != 0 && !recorded {
-            ring.entries.push(Entry::Lost(Lost {
-                lane: ring.lane,
-                index,
-                count: lost,
-                cause: LossCause::from_code(at(head::LOST_CAUSE).to_le_bytes()[0]),
-                first: at(head::LOST_FIRST),
-                last: at(head::LOST_LAST),
-            }));
-            index = index.saturating_add(lost);
-        }
+        let index = ring.pending_losses(&words, next);
         let busy = at(head::BUSY);
         if busy != 0 {
             ring.entries.push(Entry::Lost(Lost {
@@ -229,6 +220,58 @@ impl Ring {
             }));
         }
         Ok(ring)
+    }
+
+    /// Losses that the process had no time to write down. `next` is the index behind the last record. The index behind them.
+    fn pending_losses(&mut self, words: &[u8], next: Option<u64>) -> u64 {
+        let at = |word: usize| u64_at(words, word.saturating_mul(8));
+        let (count, again) = (at(head::LOST), at(head::LOST_AGAIN));
+        let (index, index_again) = (at(head::LOST_INDEX), at(head::LOST_INDEX_AGAIN));
+        // Where the ring was emptied, the calls before it are in the file.
+        let behind = next.unwrap_or_else(|| index.min(index_again));
+        if count == 0 && again == 0 {
+            return behind;
+        }
+        // Where both say that the calls stand in a record, the process died between that and the clearing of the count.
+        let recorded = |index: u64| next.is_some_and(|next| index < next);
+        let differ =
+            recorded(index) != recorded(index_again) || next.is_none() && index != index_again;
+        self.damaged = self.damaged.saturating_add(u64::from(differ));
+        if recorded(index) && recorded(index_again) {
+            return behind;
+        }
+        let (first, last, cause) = (
+            at(head::LOST_FIRST),
+            at(head::LOST_LAST),
+            at(head::LOST_CAUSE),
+        );
+        let sure = |count: u64| lost_check(count, first, last, cause) == at(head::LOST_CHECK);
+        // The process may have died between the two words; else one of them is damaged.
+        let died = again == count.saturating_add(1);
+        self.damaged = self
+            .damaged
+            .saturating_add(u64::from(count != again && !died));
+        let right = [again, count].into_iter().find(|count| sure(*count));
+        // Of two that differ the lesser, but not none: a flipped bit may make very many of few.
+        let least = match count.min(again) {
+            0 => count.max(again),
+            least => least,
+        };
+        let count = right.unwrap_or(least);
+        if count == 0 {
+            return behind;
+        }
+        let known = |ticks: u64| if right.is_some() { ticks } else { 0 };
+        self.entries.push(Entry::Lost(Lost {
+            lane: self.lane,
+            index: behind,
+            count,
+            // What is not sure is not said.
+            cause: LossCause::from_code(known(cause).to_le_bytes()[0]),
+            first: known(first),
+            last: known(last),
+        }));
+        behind.saturating_add(count)
     }
 
     /// The preamble has checksums; what the head says of the same is not believed where it differs.
@@ -248,19 +291,25 @@ impl Ring {
         let all = || {
             lines.chunks_exact(LINE).enumerate().map(|(block, line)| {
                 let word = u64_at(line, 0);
-                let used = usize::try_from(u64_at(line, 8)).unwrap_or(usize::MAX);
+                let used = u64_at(line, USED.saturating_mul(8));
+                let halves = [used_of(used), used >> 32]
+                    .map(|used| usize::try_from(used).unwrap_or(usize::MAX));
+                let firsts = FIRSTS.map(|word| u64_at(line, word.saturating_mul(8)));
+                let [one, two, three] = firsts;
                 let line = Line {
                     sequence: word >> state::SEQUENCE,
                     block,
-                    used: used.min(block_size),
-                    first: u64_at(line, 16),
+                    used: halves.map(|used| used.min(block_size)),
+                    // Two of them are right.
+                    first: if one == two || one == three { one } else { two },
                 };
-                (word & state::MASK, used, line)
+                let differ = halves[0] != halves[1] || one != two || one != three;
+                (word & state::MASK, halves[0].max(halves[1]), differ, line)
             })
         };
-        let newest = all().map(|(_, _, line)| line.sequence).max().unwrap_or(0);
+        let newest = all().map(|(.., line)| line.sequence).max().unwrap_or(0);
         let mut order = Vec::new();
-        for (now, used, line) in all() {
+        for (now, used, differ, line) in all() {
             // A block without a sequence was emptied; one is claimed only to be overwritten, and then it is not the newest.
             let odd = match now {
                 state::WRITING | state::FULL => used > block_size || line.sequence == 0,
@@ -268,7 +317,7 @@ impl Ring {
                 state::CLAIMED if line.sequence != newest => continue,
                 _ => true,
             };
-            self.damaged = self.damaged.saturating_add(u64::from(odd));
+            self.damaged = self.damaged.saturating_add(u64::from(odd || differ));
             order.push(line);
         }
         order.sort_unstable();
@@ -279,11 +328,12 @@ impl Ring {
     fn take(&mut self, bytes: &[u8], line: Line) -> u64 {
         let schema = Arc::clone(self.preamble.schema());
         let (mut at, mut index) = (0_usize, line.first);
+        let used = filled(bytes, line.used);
         let mut times: Option<(u64, u64)> = None;
         let mut beyond = false;
         loop {
             let Some((record, _)) = split(bytes.get(at..).unwrap_or_default()) else {
-                self.damaged = self.damaged.saturating_add(u64::from(at < line.used));
+                self.damaged = self.damaged.saturating_add(u64::from(at < used));
                 break;
             };
             let view = View::parse(record).filter(|_| checks(record));
@@ -291,7 +341,7 @@ impl Ring {
                 Some(View::Call(call)) => Some((call.enter, call.duration.is_some())),
                 _ => None,
             };
-            if at >= line.used {
+            if at >= used {
                 // Behind what is filled stands what was there before, which is older; or nothing. A call that came back and
                 // is newer says that more is filled. One that was only entered may be the last thing that happened: the
                 // process died before it was noted, and before the call was made.
@@ -337,4 +387,28 @@ impl Ring {
         }
         index
     }
+}
+
+/// How many bytes of a block are filled: of two numbers that differ since a bit of one flipped, the one that a record ends at. The
+/// lesser one where that is both or none: behind it stands what may be older.
+fn filled(bytes: &[u8], used: [usize; 2]) -> usize {
+    let [one, other] = used;
+    if one == other {
+        return one;
+    }
+    let mut ends = [one.min(other), one.max(other)];
+    let ends_there = |used: usize| {
+        let mut at = 0_usize;
+        while at < used {
+            let Some((record, _)) = split(bytes.get(at..).unwrap_or_default()) else {
+                return false;
+            };
+            at = at.saturating_add(record.len());
+        }
+        at == used
+    };
+    if !ends_there(ends[0]) && ends_there(ends[1]) {
+        ends.reverse();
+    }
+    ends[0]
 }
