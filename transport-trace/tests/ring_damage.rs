@@ -190,7 +190,14 @@ fn a_flipped_bit_of_a_control_line_is_put_right() {
                     assert_eq!(ring.entries, whole.entries, "bit {bit}");
                 } else {
                     // Where a record ends at the lesser number too, nothing tells the one behind it from an older one.
-                    assert!(whole.entries.starts_with(&ring.entries), "bit {bit}");
+                    let there = calls(&whole.entries);
+                    let read = calls(&ring.entries);
+                    assert!(read.iter().all(|call| there.contains(call)), "bit {bit}");
+                    // Where another block follows, it says how many are missing.
+                    let lost = |entry: &&Entry| matches!(entry, Entry::Lost(lost) if lost.cause == LossCause::Damaged);
+                    let losses = ring.entries.iter().filter(lost).count();
+                    let ends_early = there.last() != read.last();
+                    assert!(read == there || losses == 1 || ends_early, "bit {bit}");
                     short += usize::from(ring.entries != whole.entries);
                     all += 1;
                 }

@@ -183,6 +183,7 @@ impl Ring {
         let order = ring.in_order(&lines, block_size);
         let mut bytes = vec![0; block_size];
         let mut next: Option<u64> = None;
+        let mut before = 0_u64;
         for line in order {
             let offset = u64::try_from(line.block.saturating_mul(block_size)).unwrap_or(u64::MAX);
             read_full(source, data.saturating_add(offset), &mut bytes).map_err(io)?;
@@ -197,7 +198,12 @@ impl Ring {
                         lane: ring.lane,
                         index: next,
                         count: missing,
-                        cause: LossCause::Overwritten,
+                        // Nothing was overwritten between two blocks that were begun one after the other.
+                        cause: if line.sequence == before.saturating_add(1) {
+                            LossCause::Damaged
+                        } else {
+                            LossCause::Overwritten
+                        },
                         first: 0,
                         last: 0,
                     }));
@@ -206,6 +212,7 @@ impl Ring {
             }
             ring.first.get_or_insert(line.first);
             next = Some(ring.take(&bytes, line));
+            before = line.sequence;
         }
         let index = ring.pending_losses(&words, next);
         let busy = at(head::BUSY);
