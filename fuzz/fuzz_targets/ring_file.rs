@@ -34,6 +34,9 @@ struct Input {
     file: bool,
 }
 
+/// Bytes of a ring's head.
+const HEAD: usize = 192;
+
 /// A ring with the records of the first lane.
 fn ring(spread: bool) -> Vec<u8> {
     let trace = Trace::from_bytes(base(0)).expect("it was just written");
@@ -58,7 +61,7 @@ fn ring(spread: bool) -> Vec<u8> {
         }
     }
     let blocks = 4;
-    let controls = 128 + blocks * 64;
+    let controls = HEAD + blocks * 64;
     let data = (controls + preamble.len()).next_multiple_of(4096);
     let mut bytes = vec![0; data + blocks * BLOCK_SIZE];
     let mut put = |word: usize, value: u64| {
@@ -75,12 +78,15 @@ fn ring(spread: bool) -> Vec<u8> {
         .collect();
     let mut first = 0;
     for (place, part) in parts.iter().enumerate() {
-        let line = 16 + place * 8;
+        let line = HEAD / 8 + place * 8;
         // Full, but for the last one; numbered from 1.
         let state = if place + 1 == parts.len() { 1 } else { 2 };
         put(line, state | ((place as u64 + 1) << 8));
-        put(line + 1, part.iter().map(Vec::len).sum::<usize>() as u64);
-        put(line + 2, first);
+        let used = part.iter().map(Vec::len).sum::<usize>() as u64;
+        put(line + 1, used | (used << 32));
+        for copy in 2..5 {
+            put(line + copy, first);
+        }
         for record in part.iter() {
             first += match record[7] {
                 16 => u64::from_le_bytes(record[24..32].try_into().expect("eight")),
@@ -102,11 +108,11 @@ fuzz_target!(|input: Input| {
     let mut bytes = RINGS[usize::from(input.spread)].to_vec();
     let odd = |odd: Odd| odd.value();
     for (block, word, value) in &input.controls {
-        let at = 128 + usize::from(block % 4) * 64 + usize::from(word % 3) * 8;
+        let at = HEAD + usize::from(block % 4) * 64 + usize::from(word % 5) * 8;
         bytes[at..][..8].copy_from_slice(&odd(*value).to_le_bytes());
     }
     for (word, value) in &input.head {
-        let at = usize::from(word % 12) * 8;
+        let at = usize::from(word % 17) * 8;
         bytes[at..][..8].copy_from_slice(&odd(*value).to_le_bytes());
     }
     for (at, bit) in &input.flips {
