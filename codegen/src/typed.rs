@@ -1,7 +1,8 @@
 //! Calls as a program makes them: a method of the trait on a client over VMCALL.
 
 use hypercall_core::acrn::{
-    ApiVersion, Hypervisor, MemoryRegion, MsiEntry, VcpuId, VmCreation, VmId,
+    ApiVersion, Hypervisor, MemoryRegion, MsiEntry, TeeBoot, TrustyBootParam, VcpuId, VmCreation,
+    VmId,
 };
 use hypercall_core::arg::Arg;
 use hypercall_core::call::CallInfo;
@@ -74,4 +75,28 @@ pub extern "C" fn typed_number_at_run_time(info: &'static CallInfo, first: u64) 
 #[unsafe(no_mangle)]
 pub fn typed_whole_error(vm: u16) -> Result<(), Error> {
     hypervisor().start_vm(VmId(vm))
+}
+
+/// Returns through another world, with that world's message in registers: where the compiler keeps these values meanwhile
+/// shows what it believes preserved.
+#[unsafe(no_mangle)]
+pub extern "C" fn typed_switching_struct(
+    param: &TrustyBootParam,
+    kept: u64,
+    more: u64,
+    others: u64,
+    last: u64,
+) -> u64 {
+    match hypervisor().initialize_trusty(param) {
+        Ok(()) => kept ^ more.rotate_left(1) ^ others.rotate_left(2) ^ last.rotate_left(3),
+        Err(_) => 0,
+    }
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn typed_switching_value(kept: u64, more: u64, others: u64, last: u64) -> u64 {
+    match hypervisor().tee_vcpu_boot_done(TeeBoot::START_REE) {
+        Ok(()) => kept ^ more.rotate_left(1) ^ others.rotate_left(2) ^ last.rotate_left(3),
+        Err(_) => 0,
+    }
 }

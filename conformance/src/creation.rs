@@ -17,11 +17,43 @@ const fn name(name: &str) -> VmName {
     }
 }
 
-pub(crate) fn run(steps: &mut Steps<'_>) {
+/// Creates the User VM for the first time. `false` where it is not configured: nothing else can be asked then.
+pub(crate) fn run(steps: &mut Steps<'_>) -> bool {
     steps.heading("creation, by a configured name");
     let h = steps.hypervisor;
     let call = Calls::CREATE_VM;
     let configured = steps.options.vm;
+    let mut creation = VmCreation::new(configured);
+    let id = steps.step(call, "configured", 0, h.create_vm(&mut creation));
+    let Some(vm) = id else {
+        end(steps, "the rest: this VM cannot be created");
+        return false;
+    };
+    steps.fact(
+        call,
+        "the block has the id that is returned",
+        creation.vmid == vm,
+    );
+    steps.fact(call, "it has a vCPU", creation.vcpu_num >= 1);
+    if creation.vcpu_num == 0 {
+        // The name took a slot that is not configured. A start of such a VM crashes a real hypervisor, and so does an
+        // affinity that names a processor which does not exist.
+        steps.destroy(vm);
+        end(steps, "the rest: this name is not configured");
+        return false;
+    }
+    if steps.options.recorded_machine {
+        steps.fact(call, "it is the VM after the Service VM", vm == VmId(1));
+    }
+    steps.step(
+        call,
+        "once more",
+        -1,
+        h.create_vm(&mut VmCreation::new(configured)),
+    );
+    steps.destroy(vm);
+    steps.step(Calls::PAUSE_VM, "destroyed", -1, h.pause_vm(vm));
+
     let bad = VmCreation::new(configured).with_flags(VmFlags::LAPIC_PASSTHROUGH);
     let mut sent = bad;
     steps.step(
@@ -35,27 +67,18 @@ pub(crate) fn run(steps: &mut Steps<'_>) {
     steps.on_recorded(call, "a processor that is not configured", -1, |h| {
         h.create_vm(&mut VmCreation::new(configured).with_cpu_affinity(elsewhere))
     });
-    let mut creation = VmCreation::new(configured);
-    let id = steps.step(call, "configured", 0, h.create_vm(&mut creation));
-    let Some(vm) = id else { return };
-    steps.fact(
-        call,
-        "the block has the id that is returned",
-        creation.vmid == vm,
-    );
-    steps.fact(call, "it has a vCPU", creation.vcpu_num >= 1);
-    if steps.options.recorded_machine {
-        steps.fact(call, "it is the VM after the Service VM", vm == VmId(1));
-    }
-    steps.step(
-        call,
-        "once more",
-        -1,
-        h.create_vm(&mut VmCreation::new(configured)),
-    );
-    steps.destroy(vm);
-    steps.step(Calls::PAUSE_VM, "destroyed", -1, h.pause_vm(vm));
+    others(steps);
+    true
+}
 
+/// The suite ends here, and says why.
+fn end(steps: &mut Steps<'_>, why: &str) {
+    steps.row(Calls::START_VM, why, Expected::Done, Outcome::LeftOut);
+}
+
+fn others(steps: &mut Steps<'_>) {
+    let h = steps.hypervisor;
+    let call = Calls::CREATE_VM;
     steps.heading("creation, by other names");
     let mut creation = VmCreation::new(SPARE).with_flags(VmFlags::NVMX);
     let id = steps.step(
@@ -91,13 +114,19 @@ pub(crate) fn run(steps: &mut Steps<'_>) {
     steps.destroy(vm);
     let mut unnamed = VmCreation::default();
     let first = steps.step(call, "no name", 0, h.create_vm(&mut unnamed));
-    let second = steps.step(
-        call,
-        "no name again: another slot",
-        0,
-        h.create_vm(&mut VmCreation::default()),
-    );
-    steps.fact(call, "two VMs", first.is_some() && first != second);
+    let what = "no name again: another slot";
+    let second = match h.create_vm(&mut VmCreation::default()) {
+        // A machine may have one slot only that is not configured.
+        Err(error) if error.code() == Some(-25) && !steps.options.recorded_machine => {
+            steps.row(call, what, Expected::Done, Outcome::LeftOut);
+            None
+        }
+        result => {
+            let second = steps.step(call, what, 0, result);
+            steps.fact(call, "two VMs", first.is_some() && first != second);
+            second
+        }
+    };
     for vm in [first, second].into_iter().flatten() {
         steps.destroy(vm);
     }

@@ -137,6 +137,9 @@ impl Options {
 }
 
 /// Makes all steps. The hypervisor should have been booted before, or left by an earlier run.
+///
+/// Where no User VM with a vCPU is configured under [`Options::vm`], one step fails, the VM that the name made is destroyed,
+/// and the suite ends: it starts no VM.
 pub fn run(
     hypervisor: &dyn Hypervisor,
     surroundings: &dyn Surroundings,
@@ -145,7 +148,9 @@ pub fn run(
 ) -> Counts {
     let mut steps = Steps::new(hypervisor, surroundings, options, report);
     machine::run(&mut steps);
-    creation::run(&mut steps);
+    if !creation::run(&mut steps) {
+        return steps.finish();
+    }
     states::run(&mut steps);
     memory::run(&mut steps);
     interrupts::run(&mut steps);

@@ -27,8 +27,7 @@ pub(crate) fn run(steps: &mut Steps<'_>) {
     let result = steps.ring(vm, SbufId::VM_EVENT, Page::Events);
     steps.step(Calls::SETUP_SBUF, "created: events", 0, result);
     let quiet = AsyncIoInfo::port(QUIET_PORT, NUMBER);
-    let result = steps.hypervisor.asyncio_assign(vm, &quiet);
-    steps.step(Calls::ASYNCIO_ASSIGN, "created: a port", 0, result);
+    steps.asyncio_assign("created: a port", vm, &quiet);
     upcall(steps, vm);
     let result = steps.hypervisor.asyncio_deassign(vm, &quiet);
     steps.step(Calls::ASYNCIO_DEASSIGN, "running: the port", 0, result);

@@ -7,11 +7,9 @@ use hypercall::acrn::{
 use hypercall::{Gpa, Hpa};
 
 use crate::steps::{Expected, Steps};
-use crate::user_vm::VM_BYTES;
+use crate::user_vm::{NOWHERE, VM_BYTES};
 
 const PAGE: u64 = 4096;
-/// Nothing is here: the recorded Service VM ends at 4 GiB, and no machine has this much.
-const NOWHERE: Gpa = Gpa(0x40_0000_0000);
 
 pub(crate) fn run(steps: &mut Steps<'_>) {
     steps.heading("memory of a created VM");

@@ -8,10 +8,10 @@ use hypercall::{Gpa, SharedRef};
 
 use crate::program::IDLE_ENTRY;
 use crate::steps::Steps;
-use crate::user_vm::{Page, registers};
+use crate::user_vm::{self, Page, registers};
 
 /// Nothing is here.
-const NOWHERE: SharedRef = SharedRef::Address(Gpa(0x40_0000_0000));
+const NOWHERE: SharedRef = SharedRef::Address(user_vm::NOWHERE);
 
 pub(crate) fn run(steps: &mut Steps<'_>) {
     steps.heading("the request page");
@@ -136,7 +136,6 @@ fn rings(steps: &mut Steps<'_>, vm: VmId) {
         h.setup_sbuf(VmId(0), PcpuId(64), SbufId::TRACE, processor)
     });
 
-    let call = Calls::ASYNCIO_ASSIGN;
     let port = AsyncIoInfo::port(0x620, 1);
     let unknown = AsyncIoInfo {
         kind: AsyncIoKind(9),
@@ -152,7 +151,7 @@ fn rings(steps: &mut Steps<'_>, vm: VmId) {
         ("address 0", AsyncIoInfo::port(0, 3)),
         ("an unknown kind", unknown),
     ] {
-        steps.step(call, what, 0, h.asyncio_assign(vm, &info));
+        steps.asyncio_assign(what, vm, &info);
     }
     let call = Calls::ASYNCIO_DEASSIGN;
     for (what, info) in [

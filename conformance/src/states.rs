@@ -18,6 +18,8 @@ struct Row {
     answers: [i64; 4],
     /// Only for the recorded machine.
     machine: bool,
+    /// Only once the VM's slot had a ring for asynchronous I/O: the hypervisor crashes otherwise.
+    after_ring: bool,
     make: fn(&Steps<'_>, VmId) -> Result<(), Error>,
 }
 
@@ -74,7 +76,8 @@ const ROWS: &[Row] = &[
     row(Calls::ASYNCIO_ASSIGN, [0, 0, 0, 0], |s, vm| {
         s.hypervisor
             .asyncio_assign(vm, &AsyncIoInfo::port(0x610, 7))
-    }),
+    })
+    .after_ring(),
     row(Calls::ASYNCIO_DEASSIGN, [0, 0, 0, 0], |s, vm| {
         s.hypervisor
             .asyncio_deassign(vm, &AsyncIoInfo::port(0x610, 7))
@@ -146,6 +149,7 @@ const fn row(
         call,
         answers,
         machine: false,
+        after_ring: false,
         make,
     }
 }
@@ -153,6 +157,11 @@ const fn row(
 impl Row {
     const fn of_the_machine(mut self) -> Self {
         self.machine = true;
+        self
+    }
+
+    const fn after_ring(mut self) -> Self {
+        self.after_ring = true;
         self
     }
 }
@@ -178,7 +187,9 @@ fn table(steps: &mut Steps<'_>, vm: VmId, state: usize) {
     let name = STATES.get(state).copied().unwrap_or_default();
     for row in ROWS {
         let answer = Expected::from(row.answers.get(state).copied().unwrap_or(0));
-        if row.machine && !steps.options.recorded_machine {
+        let left_out =
+            row.machine && !steps.options.recorded_machine || row.after_ring && !steps.had_ring();
+        if left_out {
             steps.row(row.call, name, answer, crate::Outcome::LeftOut);
         } else {
             let result = (row.make)(steps, vm);
@@ -218,7 +229,9 @@ pub(crate) fn run(steps: &mut Steps<'_>) {
     life(steps, vm, 0);
 
     steps.heading("created");
-    steps.create("powered off");
+    let Some(vm) = steps.create("powered off") else {
+        return;
+    };
     life(steps, vm, 1);
     table(steps, vm, 1);
     steps.equip_again(vm);

@@ -1,5 +1,6 @@
 //! One step: a call, what ACRN answers, what came back.
 
+use core::cell::Cell;
 use core::fmt;
 
 use hypercall::acrn::{Hypervisor, HypervisorCalls as Calls};
@@ -192,6 +193,8 @@ pub(crate) struct Steps<'a> {
     counts: Counts,
     /// One bit for each call of the interface.
     called: u64,
+    /// The slot of the User VM had a ring for asynchronous I/O. It is the same slot in the whole run: its name is configured.
+    had_ring: Cell<bool>,
 }
 
 impl<'a> Steps<'a> {
@@ -209,7 +212,18 @@ impl<'a> Steps<'a> {
             report,
             counts: Counts::default(),
             called: 0,
+            had_ring: Cell::new(false),
         }
+    }
+
+    /// Whether the User VM's slot ever had a ring for asynchronous I/O.
+    pub(crate) fn had_ring(&self) -> bool {
+        self.had_ring.get()
+    }
+
+    /// It has one now.
+    pub(crate) fn note_ring(&self) {
+        self.had_ring.set(true);
     }
 
     pub(crate) fn heading(&mut self, text: &str) {

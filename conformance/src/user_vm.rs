@@ -1,17 +1,22 @@
 //! The User VM of most steps, and which of the lent pages is what.
 
 use hypercall::acrn::{
-    Cr0, DescriptorTable, HypervisorCalls as Calls, MemoryProt, MemoryRegion, Regs, SbufId,
-    SharedBufferHeader, VcpuRegs, VmCreation, VmId,
+    AsyncIoInfo, Cr0, DescriptorTable, HypervisorCalls as Calls, MemoryProt, MemoryRegion, Regs,
+    SbufId, SharedBufferHeader, VcpuRegs, VmCreation, VmId,
 };
 use hypercall::{Error, Gpa, SharedPage, SharedRef, Value};
 
 use crate::program::{CODE, IDLE_ENTRY};
-use crate::steps::Steps;
+use crate::steps::{Expected, Outcome, Steps};
 
 /// The first page of the VM's own memory, and how many there are.
 const VM_PAGES: core::ops::Range<usize> = 16..48;
 const PAGE: u64 = 4096;
+/// Nothing is here. On a real machine a write to it must not go into a device, so it lies where none has memory or a PCI
+/// window: at 127 TiB, which is above what 46 bits of physical address reach, and far above the windows that firmware opens
+/// where there are 52. It is below 2^47, because ACRN's walk of four levels takes bits 47 to 12 and would find another page
+/// for what is higher.
+pub(crate) const NOWHERE: Gpa = Gpa(0x7f00_0000_0000);
 /// Bytes of the VM's memory, from its address 0.
 pub(crate) const VM_BYTES: u64 = 32 * PAGE;
 
@@ -74,12 +79,18 @@ impl Steps<'_> {
         MemoryRegion::map(Gpa(0), self.vm_memory(), VM_BYTES, MemoryProt::RAM)
     }
 
-    /// Creates the VM. Its memory and its request page are not there yet.
+    /// Creates the VM. Its memory and its request page are not there yet. `None` too for one without vCPUs, which must not
+    /// be started: it is destroyed again.
     pub(crate) fn create(&mut self, what: &str) -> Option<VmId> {
-        let result = self
-            .hypervisor
-            .create_vm(&mut VmCreation::new(self.options.vm));
-        self.step(Calls::CREATE_VM, what, 0, result)
+        let mut creation = VmCreation::new(self.options.vm);
+        let result = self.hypervisor.create_vm(&mut creation);
+        let vm = self.step(Calls::CREATE_VM, what, 0, result)?;
+        if creation.vcpu_num == 0 {
+            self.fact(Calls::CREATE_VM, "it has a vCPU", false);
+            self.destroy(vm);
+            return None;
+        }
+        Some(vm)
     }
 
     /// Gives the VM memory with the program, registers and a request page, so that it can be started.
@@ -106,8 +117,24 @@ impl Steps<'_> {
 
     /// Sets up a ring of a VM.
     pub(crate) fn ring(&self, vm: VmId, id: SbufId, page: Page) -> Result<(), Error> {
-        self.hypervisor
-            .setup_sbuf(vm, Value::from_register(0), id, self.shared(page))
+        let result = self
+            .hypervisor
+            .setup_sbuf(vm, Value::from_register(0), id, self.shared(page));
+        if result.is_ok() && id == SbufId::ASYNCIO {
+            self.note_ring();
+        }
+        result
+    }
+
+    /// Makes the writes to an address asynchronous, where that does not crash the hypervisor: once the VM's slot had a ring.
+    pub(crate) fn asyncio_assign(&mut self, what: &str, vm: VmId, info: &AsyncIoInfo) {
+        let call = Calls::ASYNCIO_ASSIGN;
+        if self.had_ring() {
+            let result = self.hypervisor.asyncio_assign(vm, info);
+            self.step(call, what, 0, result);
+        } else {
+            self.row(call, what, Expected::Done, Outcome::LeftOut);
+        }
     }
 }
 

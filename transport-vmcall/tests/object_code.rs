@@ -198,6 +198,27 @@ fn a_call_is_two_instructions_nine_bytes_and_one_test() {
     }
 }
 
+/// The two calls that come back with another world's message in registers, RBX among them, which can be no operand. Where the
+/// values are that live across the call, the listing says.
+#[test]
+fn what_another_world_changes_is_not_believed_preserved() {
+    let typed = typed("switching");
+    for shape in ["switching_struct", "switching_value"] {
+        let function = &typed[shape];
+        let is_exchange = |instruction: Option<&Instruction>| {
+            instruction.is_some_and(|instruction| {
+                instruction.mnemonic() == Mnemonic::Xchg
+                    && [instruction.op0_register(), instruction.op1_register()]
+                        .contains(&Register::RBX)
+            })
+        };
+        let (before, after) = (function.before(), function.after());
+        let last = before.len().checked_sub(2).and_then(|at| before.get(at));
+        assert!(is_exchange(last), "{shape}: RBX goes in");
+        assert!(is_exchange(after.first()), "{shape}: RBX comes back");
+    }
+}
+
 /// Says so where there is no C compiler: what is proven about Rust does not depend on it. In CI there is one.
 #[test]
 fn c_needs_no_fewer_instructions() {

@@ -37,14 +37,8 @@ fn run() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words[..] {
-        ["test"] => {
-            install(&shell)?;
-            steps::run(&shell, None)
-        }
-        ["test", "--only", step] => {
-            install(&shell)?;
-            steps::run(&shell, Some(step))
-        }
+        ["test"] => steps::run(&shell, None),
+        ["test", "--only", step] => steps::run(&shell, Some(step)),
         ["steps"] => {
             for step in steps::STEPS {
                 println!("{:<10} {}", step.name, step.what);
@@ -58,10 +52,4 @@ fn run() -> Result<()> {
         },
         _ => bail!("{USAGE}"),
     }
-}
-
-/// What the whole test run needs: all of it before anything runs, so that a machine that lacks something says so at once.
-fn install(shell: &Shell) -> Result<()> {
-    let needed = [packages::TESTS, packages::QEMU, packages::BOCHS];
-    packages::install(shell, needed.into_iter().flatten())
 }

@@ -43,7 +43,6 @@ pub const TESTS: &[Package] = &[
         "gcc",
         "compiles the C form of a hypercall, and a program against Linux's header",
     ),
-    program("g++", "g++", "compiles the fuzzer's library"),
     file(
         "linux-libc-dev",
         "/usr/include/linux/acrn.h",
@@ -65,6 +64,9 @@ pub const TESTS: &[Package] = &[
         "reads what hcall exports, by the dissector that it generates",
     ),
 ];
+
+/// What the fuzz targets need.
+pub const FUZZ: &[Package] = &[program("g++", "g++", "compiles the fuzzer's library")];
 
 /// What booting the test bed in QEMU needs.
 pub const QEMU: &[Package] = &[

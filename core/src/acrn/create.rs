@@ -264,14 +264,17 @@ impl Default for VmCreation {
 
 impl Yields<VmId> for VmCreation {
     /// The VM's id. ACRN answers 0 with [`VmId::INVALID`] when `create_vm` failed after the checks of
-    /// `hcall_create_vm`.
+    /// `hcall_create_vm`. An id that no new VM can have, 0 or one from 16 on, is rejected too: taken for good, it would
+    /// turn later calls against the Service VM or against none. The block keeps it.
     fn yielded(&self) -> Result<VmId, Rejection> {
-        if self.vmid == VmId::INVALID {
-            Err(Rejection(
+        match self.vmid {
+            VmId::INVALID => Err(Rejection(
                 "vmid is 0xffff: creation failed after the checks",
-            ))
-        } else {
-            Ok(self.vmid)
+            )),
+            VmId(1..=15) => Ok(self.vmid),
+            _ => Err(Rejection(
+                "vmid is one that no new VM can have: 0 is the Service VM, and ids are below 16",
+            )),
         }
     }
 
@@ -281,5 +284,31 @@ impl Yields<VmId> for VmCreation {
 
     fn store_failure(&mut self) {
         self.vmid = VmId::INVALID;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with_id(id: u16) -> Result<VmId, Rejection> {
+        VmCreation {
+            vmid: VmId(id),
+            ..VmCreation::default()
+        }
+        .yielded()
+    }
+
+    #[test]
+    fn an_id_that_no_new_vm_can_have_is_never_taken_for_one() {
+        for id in 1..=15 {
+            assert_eq!(with_id(id), Ok(VmId(id)));
+        }
+        for id in [0, 16, 17, 255, 256, 0x0101, 0xfffe] {
+            let Rejection(why) = with_id(id).unwrap_err();
+            assert!(why.contains("no new VM"), "{id}: {why}");
+        }
+        let Rejection(why) = with_id(0xffff).unwrap_err();
+        assert!(why.contains("0xffff"), "{why}");
     }
 }

@@ -92,7 +92,8 @@ pub trait Hypervisor {
     ///   [`LAPIC_PASSTHROUGH`](super::VmFlags::LAPIC_PASSTHROUGH) is set without [`RT`](super::VmFlags::RT). Nothing
     ///   is written back.
     /// - [`Rejected`](crate::ErrorKind::Rejected), RAX 0 and vmid 0xffff: creation failed after these checks, for
-    ///   instance because the slot's VM asks for a secure world that is not configured.
+    ///   instance because the slot's VM asks for a secure world that is not configured. Also with an id that no new VM
+    ///   can have, 0 or one from 16 on, which ACRN never gives; it stays in `creation.vmid`.
     ///
     /// # Traps
     /// - An affinity that names a processor that does not exist, with a name that is not configured, **crashes the

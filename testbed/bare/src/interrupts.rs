@@ -155,6 +155,8 @@ static RESUME: AtomicU64 = AtomicU64::new(0);
 static RESUME_STACK: AtomicU64 = AtomicU64::new(0);
 /// The vector, error code, address and privilege level of the exception that was expected.
 static CAUGHT: [AtomicU64; 4] = [const { AtomicU64::new(0) }; 4];
+/// How often an exception was found that ends the run. All but the first came while that one was being reported.
+static FATAL: AtomicU64 = AtomicU64::new(0);
 /// Who wants to hear the end of an interrupt: a local APIC at this address, 1 for the x2APIC, 2 for the 8259 pair, 0 for
 /// nobody.
 static CONTROLLER: AtomicU64 = AtomicU64::new(0);
@@ -307,6 +309,12 @@ extern "sysv64" fn interrupt_arrived(frame: &mut Frame) {
         frame.ss = u64::from(crate::DATA);
         frame.rflags &= !0x200;
         return;
+    }
+    // The stack starts anew with each exception: without an end here, one in this handler would come again for ever.
+    match FATAL.fetch_add(1, Ordering::AcqRel) {
+        0 => {}
+        1 => end(Verdict::Failed),
+        _ => crate::cpu::stop(),
     }
     let address: u64;
     // SAFETY: reading CR2 has no effect; the handler runs in ring 0.

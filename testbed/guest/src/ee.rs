@@ -1,8 +1,8 @@
 //! A trusted VM and a rich one: this guest is the trusted one, and starts the rich one, which makes requests.
 //!
-//! The call that starts the rich VM returns with its first request, in six registers: it takes an instruction sequence of
-//! its own, which the typed call has not (`tee_vcpu_boot_done` says so). All others are made by the typed trait and once more
-//! with every register looked at.
+//! The call that starts the rich VM returns with its first request, in six registers. The typed call has room for RAX only
+//! (`tee_vcpu_boot_done` says so) and keeps what the caller has in the others; who wants the request has an instruction
+//! sequence of its own. Both are made, and so is every other call: by the typed trait, and with every register looked at.
 
 use bare::control::{Command, Role, SIGNATURE, command};
 use bare::line;
@@ -14,7 +14,7 @@ use hypercall_core::{Client, Error};
 use hypercall_vmcall::detect;
 
 use crate::checks::Checks;
-use crate::probe::Probe;
+use crate::probe::{Probe, across};
 use crate::{Way, way};
 
 const BOOT_DONE: u64 = 0x8000_0090;
@@ -93,6 +93,14 @@ pub fn run(checks: &mut Checks, way: &Way, lent: Lent) {
         way.switch_world(WorldMessage::default()) == Err(SwitchRefused { rax: -25 }),
     );
 
+    let (request, kept) = start(&client);
+    checks.check(
+        "the rich VM starts by the typed call, which reads its first request's RAX for the answer",
+        request.is_err_and(|error| error.rax == FIRST.rax.cast_signed()),
+    );
+    checks.check("what the caller kept is as it was", kept);
+    command(Command::Reset, Role::TrustedVm as u16);
+
     let mut probe = Probe::new(BOOT_DONE, 1, 2);
     probe.run();
     checks.check(
@@ -132,6 +140,12 @@ pub fn run(checks: &mut Checks, way: &Way, lent: Lent) {
         "afterwards: -25",
         way.switch_to_tee(FIRST) == Err(SwitchRefused { rax: -25 }),
     );
+}
+
+/// Starts the rich VM, whose first request is in six registers then, with values in all registers.
+#[inline(never)]
+fn start(client: &Client<Way>) -> (Result<(), Error>, bool) {
+    across(|| client.tee_vcpu_boot_done(TeeBoot::START_REE))
 }
 
 fn has_no_such_call<T>(result: Result<T, Error>) -> bool {

@@ -42,8 +42,11 @@ impl Around {
 impl Surroundings for Around {
     fn lent(&self) -> Lent {
         let first = with_exposed_provenance::<SharedPage>(LENT_AT.0 as usize);
-        // SAFETY: RAM at 32 MiB, mapped to itself, far above this image and its stacks. Nothing of Rust's lies there, any
-        // bytes are a page of atomics, and the machine never takes the memory away.
+        // SAFETY: RAM at 32 MiB, mapped to itself, far above this image and its own stacks. No variable of this image lies
+        // there, any bytes are a page of atomics, and the machine never takes the memory away. Of the last 16 pages the
+        // checks that follow the suite make code and stacks of a secure world and of a rich VM, each of which runs only while
+        // this program waits in a call; nobody reads or writes those pages through this reference from then on, but for the
+        // code that is put into the first of them before it runs.
         let pages = unsafe { core::slice::from_raw_parts(first, LENT_PAGES) };
         Lent {
             pages,

@@ -1,8 +1,50 @@
 //! VMCALL, or CPUID, with chosen values in every register, and what they are afterwards.
 
-use core::arch::global_asm;
+use core::arch::{asm, global_asm};
 
 use hypercall_core::acrn::TeeRequest;
+
+/// Makes a call while eleven values are in registers, those that a world switch changes among them, and says whether they are
+/// what they were. A call whose asm does not name what it changes loses some: the compiler leaves the values where they are.
+#[inline(always)]
+pub fn across<R>(call: impl FnOnce() -> R) -> (R, bool) {
+    let chosen: [u64; 11] =
+        core::array::from_fn(|at| 0x1357_9bdf_2468_ace0_u64.rotate_left(at as u32 * 5));
+    let [
+        mut a,
+        mut b,
+        mut c,
+        mut d,
+        mut e,
+        mut f,
+        mut g,
+        mut h,
+        mut i,
+        mut j,
+        mut k,
+    ] = core::hint::black_box(chosen);
+    // SAFETY: no instruction. The operands put the values where a switch of the worlds would change them, and hide from the
+    // compiler that they are still the same.
+    unsafe {
+        asm!(
+            "/* {k} */",
+            inout("rcx") a, inout("rdx") b, inout("rsi") c, inout("r9") d, inout("r10") e, inout("r11") f,
+            inout("r12") g, inout("r13") h, inout("r14") i, inout("r15") j, k = inout(reg) k,
+            options(nomem, nostack, preserves_flags),
+        );
+    }
+    let result = call();
+    // SAFETY: as above; the values are wanted in the same registers, so that nothing moves them in between.
+    unsafe {
+        asm!(
+            "/* {k} */",
+            inout("rcx") a, inout("rdx") b, inout("rsi") c, inout("r9") d, inout("r10") e, inout("r11") f,
+            inout("r12") g, inout("r13") h, inout("r14") i, inout("r15") j, k = inout(reg) k,
+            options(nomem, nostack, preserves_flags),
+        );
+    }
+    (result, [a, b, c, d, e, f, g, h, i, j, k] == chosen)
+}
 
 /// Registers before and after.
 #[repr(C, align(16))]

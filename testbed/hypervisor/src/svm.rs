@@ -19,6 +19,8 @@ const LMA: u64 = 1 << 10;
 /// priority are its own.
 const PENDING: u64 = 1 << 8;
 const OWN_FLAG: u64 = 1 << 20 | 1 << 24;
+/// In the same field: the guest's task priority, its CR8, which the processor keeps there and nobody else changes.
+const TASK_PRIORITY: u64 = 0xff;
 /// Among the intercepts: a virtual interrupt.
 const VIRTUAL_INTERRUPT: u32 = 4;
 const VM_HSAVE_PA: u32 = 0xc001_0117;
@@ -289,6 +291,12 @@ impl Svm {
         interrupt & PENDING != 0 && interrupt >> 32 & 0xff != 0
     }
 
+    /// Sets what is pending. The guest's task priority stays.
+    fn virtual_interrupt(&mut self, pending: u64) {
+        let priority = self.get(field::INTERRUPT) & TASK_PRIORITY;
+        self.put(field::INTERRUPT, OWN_FLAG | priority | pending);
+    }
+
     /// Has one of the first instructions and events end the guest's run, or not.
     fn intercept(&mut self, bit: u32, wanted: bool) {
         let rest = (self.get(field::INSTRUCTIONS & !7) >> 32) as u32 & !(1 << bit);
@@ -398,10 +406,7 @@ impl VirtualCpu for Svm {
     /// As a virtual interrupt, which the guest takes first of all. An injected event would do as well; QEMU 7.2 delivers one
     /// twice when its own loop ends at that moment (`helper_vmrun` leaves the number in `exception_index`).
     fn interrupt(&mut self, vector: u8) {
-        self.put(
-            field::INTERRUPT,
-            OWN_FLAG | PENDING | u64::from(vector) << 32,
-        );
+        self.virtual_interrupt(PENDING | u64::from(vector) << 32);
         self.intercept(VIRTUAL_INTERRUPT, false);
     }
 
@@ -409,7 +414,7 @@ impl VirtualCpu for Svm {
         if !self.interrupt_waits() {
             // A pending virtual interrupt whose delivery is intercepted.
             let pending = if wanted { PENDING } else { 0 };
-            self.put(field::INTERRUPT, OWN_FLAG | pending);
+            self.virtual_interrupt(pending);
             self.intercept(VIRTUAL_INTERRUPT, true);
         }
     }

@@ -47,8 +47,20 @@ pub struct Boot {
     pub cpu: &'static str,
     /// More arguments of QEMU's.
     pub more: &'static [&'static str],
+    /// What the hypervisor says that it runs its guest on; nothing where there is no hypervisor of ours. Should a model gain
+    /// or lose a feature in another emulator, the boot no longer shows what it is for.
+    pub processor: &'static str,
+    /// How many checks the guest makes there, beside the suite's steps.
+    pub checks: usize,
     pub end: End,
 }
+
+const NESTED: &str = "SVM with nested paging";
+const NOT_NESTED: &str = "SVM without nested paging";
+const VMX: &str = "VMX with extended page tables";
+
+/// The guest's checks. Two of them, about the hypervisor's memory, are not made without nested paging.
+const CHECKS: usize = 102;
 
 impl Boot {
     /// Its name as a file's.
@@ -73,6 +85,8 @@ pub const QEMU: &[Boot] = &[
         loader: Loader::Pvh(""),
         cpu: "max",
         more: SERIAL,
+        processor: "",
+        checks: 0,
         end: End::Refused("the hypervisor is QEMU's emulator"),
     },
     Boot {
@@ -82,6 +96,8 @@ pub const QEMU: &[Boot] = &[
         loader: Loader::Pvh(""),
         cpu: "max,-hypervisor",
         more: SERIAL,
+        processor: "",
+        checks: 0,
         end: End::Refused("no hypervisor"),
     },
     Boot {
@@ -91,6 +107,8 @@ pub const QEMU: &[Boot] = &[
         loader: Loader::Pvh(""),
         cpu: "qemu64",
         more: &["-debugcon", "stdio"],
+        processor: "",
+        checks: 0,
         end: End::Refused("the hypervisor is QEMU's emulator"),
     },
     Boot {
@@ -100,6 +118,8 @@ pub const QEMU: &[Boot] = &[
         loader: Loader::Grub,
         cpu: "max",
         more: SERIAL,
+        processor: "",
+        checks: 0,
         end: End::Refused("the hypervisor is QEMU's emulator"),
     },
     Boot {
@@ -109,6 +129,8 @@ pub const QEMU: &[Boot] = &[
         loader: Loader::Pvh(""),
         cpu: "max",
         more: SERIAL,
+        processor: NESTED,
+        checks: CHECKS,
         end: End::Passed,
     },
     Boot {
@@ -118,6 +140,8 @@ pub const QEMU: &[Boot] = &[
         loader: Loader::Pvh(""),
         cpu: "qemu64",
         more: SERIAL,
+        processor: NOT_NESTED,
+        checks: CHECKS - 2,
         end: End::Passed,
     },
     Boot {
@@ -127,6 +151,8 @@ pub const QEMU: &[Boot] = &[
         loader: Loader::Pvh(""),
         cpu: "max",
         more: &["-serial", "stdio", "-icount", "shift=0,sleep=off"],
+        processor: NESTED,
+        checks: CHECKS,
         end: End::PassedAtNoCost,
     },
     Boot {
@@ -136,6 +162,8 @@ pub const QEMU: &[Boot] = &[
         loader: Loader::Pvh("plain"),
         cpu: "max",
         more: SERIAL,
+        processor: NESTED,
+        checks: 0,
         end: End::PassedAnywhere,
     },
     Boot {
@@ -145,6 +173,8 @@ pub const QEMU: &[Boot] = &[
         loader: Loader::Pvh("plain no-end"),
         cpu: "max",
         more: SERIAL,
+        processor: NESTED,
+        checks: 0,
         end: End::Failed("the guest stopped its processor for good"),
     },
     Boot {
@@ -154,6 +184,8 @@ pub const QEMU: &[Boot] = &[
         loader: Loader::Pvh("wrong=100"),
         cpu: "max",
         more: SERIAL,
+        processor: NESTED,
+        checks: 0,
         end: End::Failed("FAILED"),
     },
     Boot {
@@ -163,6 +195,8 @@ pub const QEMU: &[Boot] = &[
         loader: Loader::Pvh("fault=100"),
         cpu: "max",
         more: SERIAL,
+        processor: NESTED,
+        checks: 0,
         end: End::Failed("EXCEPTION 13 at RIP "),
     },
     Boot {
@@ -172,6 +206,8 @@ pub const QEMU: &[Boot] = &[
         loader: Loader::Pvh("crash=100"),
         cpu: "max",
         more: SERIAL,
+        processor: NESTED,
+        checks: 0,
         end: End::Failed("the machine did not survive call"),
     },
 ];
@@ -185,6 +221,8 @@ pub const BOCHS: &[Boot] = &[
         loader: Loader::Bochs,
         cpu: "corei7_skylake_x",
         more: &[],
+        processor: VMX,
+        checks: CHECKS,
         end: End::Passed,
     },
     Boot {
@@ -194,6 +232,8 @@ pub const BOCHS: &[Boot] = &[
         loader: Loader::Bochs,
         cpu: "corei7_haswell_4770",
         more: &[],
+        processor: VMX,
+        checks: CHECKS,
         end: End::Passed,
     },
 ];

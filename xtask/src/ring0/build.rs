@@ -25,14 +25,28 @@ pub fn quietly(command: Cmd<'_>) -> Result<String> {
     Ok(said.into_owned())
 }
 
+/// The target that the images are built for, which is the host's: it is named, so that they lie in the same folder whatever
+/// the configuration of cargo says, and so that flags for them are none of the build scripts'.
+pub fn host(shell: &Shell) -> Result<String> {
+    let said = cmd!(shell, "rustc -vV").quiet().read()?;
+    let host = said.lines().find_map(|line| line.strip_prefix("host: "));
+    Ok(host.context("rustc names no host")?.to_owned())
+}
+
 fn build(shell: &Shell, package: &str) -> Result<PathBuf> {
     let folder = target(shell);
-    quietly(cmd!(
-        shell,
-        "cargo build --quiet --release --manifest-path testbed/Cargo.toml --target-dir {folder} -p {package}"
-    ))
+    let host = host(shell)?;
+    quietly(
+        cmd!(
+            shell,
+            "cargo build --quiet --release --manifest-path testbed/Cargo.toml --target-dir {folder} --target {host} -p {package}"
+        )
+        // What a run of the tests was given must not change the images: they are linked by a script of their own.
+        .env_remove("RUSTFLAGS")
+        .env_remove("CARGO_ENCODED_RUSTFLAGS"),
+    )
     .with_context(|| format!("the image of the {package} does not build"))?;
-    Ok(folder.join("release").join(package))
+    Ok(folder.join(host).join("release").join(package))
 }
 
 /// Builds the guest.
