@@ -119,10 +119,10 @@ impl Trace {
         let mut damage = Vec::new();
         let header = read_header(&*source, &mut damage)?;
         let mut buffer = Buffer::default();
-        let mut found = if let Some(found) = from_index(&*source, &mut buffer) {
+        let mut found = if let Some(found) = from_index(&*source, &header, &mut buffer) {
             found
         } else {
-            let mut found = Found::new();
+            let mut found = Found::new(&header);
             scan(&*source, &mut found, true)?;
             found
         };
