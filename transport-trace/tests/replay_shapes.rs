@@ -286,3 +286,12 @@ fn keyed_goes_on_behind_what_is_never_used() {
     assert_eq!(queue.open(JobId(404), Gpa(0)).unwrap_err().code(), Some(-2));
     replayer.finish().unwrap();
 }
+
+#[test]
+fn names_of_other_things_are_no_vms() {
+    let recorded = record("no-vms", |queue| {
+        program(queue, 5, 0x5000).unwrap();
+    });
+    let machine = hypercall_trace::state::state_at(&recorded, u64::MAX);
+    assert!(machine.vms.is_empty(), "{machine}");
+}
