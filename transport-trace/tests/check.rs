@@ -584,3 +584,82 @@ fn a_stream_is_checked_as_a_whole() {
     }
     assert_eq!(checker.finish().findings, check(&recorded));
 }
+
+fn lost(lane: u32, index: u64, ticks: u64) -> Entry {
+    Entry::Lost(Lost {
+        lane,
+        index,
+        count: 1,
+        cause: LossCause::RingFull,
+        first: ticks,
+        last: ticks,
+    })
+}
+
+/// The calls of this name as a loss.
+fn without(mut recorded: Recorded, name: &str) -> Recorded {
+    for entry in &mut recorded.entries {
+        if let Entry::Call(call) = entry
+            && call.name() == name
+        {
+            *entry = lost(call.lane, call.index, call.enter);
+        }
+    }
+    recorded
+}
+
+#[test]
+fn behind_missing_calls_only_what_is_certain_is_found() {
+    // The second creation takes the id of the first VM.
+    let twice = |world: &World| {
+        let hypervisor_of = world.lane("main");
+        let hypervisor = hypervisor_of.hypervisor();
+        let vm = hypervisor.create_vm(&mut creation("one")).unwrap();
+        hypervisor.pause_vm(vm).unwrap();
+        hypervisor.destroy_vm(vm).unwrap();
+        let again = hypervisor.create_vm(&mut creation("two")).unwrap();
+        assert_eq!(again, vm);
+        hypervisor.set_ioreq_buffer(again, fresh().into()).unwrap();
+        hypervisor.start_vm(again).unwrap();
+    };
+    let mut recorded = record(&twice);
+    assert_eq!(rules(&recorded), [Rule::VmNotDestroyed]);
+    let second = recorded
+        .entries
+        .iter()
+        .rposition(|entry| matches!(entry, Entry::Call(call) if call.name() == "create_vm"))
+        .unwrap();
+    let Entry::Call(call) = recorded.entries[second].clone() else {
+        panic!("a call")
+    };
+    recorded.entries[second] = lost(call.lane, call.index, call.enter);
+    assert_eq!(rules(&recorded), [Rule::CallsMissing]);
+
+    // What is missing is the call that gave something back.
+    let clean = |world: &World| {
+        let port = world.lane("main");
+        let hypervisor = port.hypervisor();
+        let vm = hypervisor.create_vm(&mut creation("one")).unwrap();
+        hypervisor
+            .set_memory_regions(vm, &[ram(0, 0x4000)])
+            .unwrap();
+        hypervisor.pause_vm(vm).unwrap();
+        hypervisor.destroy_vm(vm).unwrap();
+        // The last VM is there from its creation on, and stays.
+        hypervisor.create_vm(&mut creation("last")).unwrap();
+    };
+    let recorded = record(&clean);
+    assert_eq!(rules(&recorded), [Rule::VmNotDestroyed]);
+    let found = check(&without(recorded, "destroy_vm"));
+    let [missing, left] = found.as_slice() else {
+        panic!("{found:?}")
+    };
+    assert_eq!(missing.rule, Rule::CallsMissing);
+    assert_eq!(left.rule, Rule::VmNotDestroyed);
+    assert!(left.message.contains("\"last\""), "{left}");
+    // At the end of its lane nobody knows what the missing calls did.
+    let mut cut = record(&clean);
+    let end = cut.entries.len() as u64;
+    cut.entries.push(lost(0, end, u64::MAX));
+    assert_eq!(rules(&cut), [Rule::CallsMissing]);
+}

@@ -16,10 +16,16 @@ mod common;
 mod file;
 
 use file::*;
-use hypercall_trace::entry::{Defect, Entry};
+use hypercall_core::call::Direction;
+use hypercall_trace::clock::ClockInfo;
+use hypercall_trace::entry::{After, Argument, Block, Call, Defect, Entry, Outcome};
 use hypercall_trace::format::BlockKind;
-use hypercall_trace::read::{OpenError, Trace};
-use hypercall_trace::write::Compression;
+use hypercall_trace::read::{OpenError, Source, Trace};
+use hypercall_trace::schema::Schema;
+use hypercall_trace::write::{Compression, Options, Writer};
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 const ID: u64 = 0x1234_5678;
 
@@ -331,5 +337,197 @@ fn a_header_or_an_index_that_says_something_else_is_noticed() {
         // Positions stand for the same entries however one gets there.
         let all: Vec<_> = trace.entries_from(count.into()).collect();
         assert!(!all.is_empty());
+    }
+}
+
+/// A trace whose second call passes these bytes, uncompressed and each call in a block of its own; and where its block is.
+fn passing(memory: &[u8], id: u64) -> (Vec<u8>, Range<usize>) {
+    let options = Options {
+        compression: Compression::None,
+        block: 1024,
+        id,
+    };
+    let clock = ClockInfo::with_frequency(10);
+    let mut writer = Writer::new(Vec::new(), &Schema::default(), clock, options).unwrap();
+    let lane = writer.lane("main").unwrap();
+    // Two of these do not fit a block.
+    let other = [0; 1000];
+    for index in 0..4 {
+        let memory = if index == 1 { memory } else { &other };
+        let block = Block {
+            direction: Direction::Read,
+            before: memory.to_vec(),
+            after: After::Unchanged,
+            length: memory.len(),
+            link: None,
+        };
+        writer
+            .push(&Entry::Call(Call {
+                lane,
+                index,
+                schema: None,
+                number: 0x100 + index,
+                args: [Argument::Block(block), Argument::Unused],
+                enter: 10 + index,
+                duration: Some(1),
+                outcome: Outcome::Returned(0),
+            }))
+            .unwrap();
+    }
+    let bytes = writer.finish().unwrap();
+    let data: Vec<_> = blocks(&bytes)
+        .into_iter()
+        .filter(|range| bytes[range.start + 4] == 4)
+        .collect();
+    assert_eq!(data.len(), 4);
+    let place = data[1].clone();
+    let stored = u32::from_le_bytes(bytes[place.start + 8..place.start + 12].try_into().unwrap());
+    assert_eq!(place.len(), 64 + stored as usize, "no padding");
+    (bytes, place)
+}
+
+/// Traces whose second call has a block of a trace in its memory: whether its tag is that of the recording.
+fn with_a_block_in_memory() -> Vec<(Vec<u8>, Range<usize>)> {
+    let mut files = Vec::new();
+    for id in [ID, 0] {
+        let (bytes, place) = passing(&[1; 8], id);
+        let tag = tag_of(id);
+        assert_eq!(tag != 0, id != 0);
+        for tag in [0, tag, tag ^ 1] {
+            let mut body = vec![0; 40];
+            body[24..32].copy_from_slice(&0xbad_u64.to_le_bytes());
+            body[32..34].copy_from_slice(&u16::MAX.to_le_bytes());
+            body[36..40].copy_from_slice(&6_u32.to_le_bytes());
+            body.resize(56, 0);
+            let body = record(2, &body);
+            let about = About {
+                kind: 4,
+                tag,
+                entries: 1,
+                calls: 1,
+                first: 1,
+                last_ticks: 9,
+                ..About::default()
+            };
+            let inner = block(about, body.len(), &body);
+            // It is one that a reader takes where it stands alone.
+            let alone = [&bytes[..place.start], &inner].concat();
+            let read = really_read(&Trace::from_bytes(alone).unwrap());
+            assert!(
+                tag == (tag_of(id) ^ 1) && id != 0 || read.len() == 2,
+                "{read:?}"
+            );
+            files.push(passing(&[&[3; 13], &inner[..], &[4; 5]].concat(), id));
+        }
+    }
+    files
+}
+
+fn numbers_of(entries: &[Entry]) -> Vec<u64> {
+    let number = |entry: &Entry| match entry {
+        Entry::Call(call) => call.number,
+        other => panic!("{other:?}"),
+    };
+    entries.iter().map(number).collect()
+}
+
+fn tag_of(id: u64) -> u16 {
+    let (bytes, _) = passing(&[], id);
+    u16::from_le_bytes(bytes[38..40].try_into().unwrap())
+}
+
+#[test]
+fn a_block_in_the_memory_of_a_call_is_never_read_as_one() {
+    for (bytes, place) in with_a_block_in_memory() {
+        let entries: Vec<_> = Trace::from_bytes(bytes.clone())
+            .unwrap()
+            .entries()
+            .collect();
+        assert_eq!(entries.len(), 4);
+        for cut in place.clone() {
+            let trace = Trace::from_bytes(&bytes[..cut]).unwrap();
+            assert_eq!(numbers_of(&really_read(&trace)), [0x100], "cut at {cut}");
+        }
+        let others = [&entries[..1], &entries[2..]].concat();
+        // One bit of the block: no more than the block goes.
+        let header = (place.start + 64) * 8;
+        for bit in (place.start * 8..header).chain((header..place.end * 8).step_by(7)) {
+            let mut damaged = bytes.clone();
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            let trace = Trace::from_bytes(damaged).unwrap();
+            let read = really_read(&trace);
+            let numbers = numbers_of(&read);
+            assert!(read == others || read == entries, "bit {bit}: {numbers:x?}");
+            assert!(!trace.verify().unwrap().is_clean(), "bit {bit}");
+        }
+    }
+}
+
+#[test]
+fn a_block_in_memory_is_not_found_where_the_header_around_it_is_gone() {
+    for (bytes, place) in with_a_block_in_memory() {
+        let tags = [38, place.start + 64 + 8 + 40 + 13 + 6]
+            .map(|at| u16::from_le_bytes(bytes[at..at + 2].try_into().unwrap()));
+        // Without the index, which tells where blocks are.
+        let mut damaged = bytes;
+        damaged.truncate(blocks(&damaged).last().unwrap().start);
+        damaged[place.start..place.start + 64].fill(0xee);
+        let read = really_read(&Trace::from_bytes(damaged).unwrap());
+        // A tag that is the recording's is all that a reader can go by.
+        if tags[0] != 0 && tags[0] == tags[1] {
+            continue;
+        }
+        assert_eq!(numbers_of(&read), [0x100, 0x102, 0x103], "{tags:x?}");
+    }
+    // A program that passes what it recorded before: that was read already.
+    let (first, place) = passing(&[1; 8], ID);
+    let start = blocks(&first)
+        .into_iter()
+        .find(|range| first[range.start + 4] == 4)
+        .unwrap();
+    let (mut bytes, again) = passing(&first[start.clone()], ID);
+    assert_eq!(again.start, place.start);
+    bytes.truncate(blocks(&bytes).last().unwrap().start);
+    bytes[place.start..place.start + 64].fill(0xee);
+    let read = really_read(&Trace::from_bytes(bytes).unwrap());
+    assert_eq!(numbers_of(&read), [0x100, 0x102, 0x103]);
+}
+
+/// A file of which only the first bytes are there yet.
+struct Growing(Arc<(Vec<u8>, AtomicU64)>);
+
+impl Source for Growing {
+    fn length(&self) -> std::io::Result<u64> {
+        Ok(self.0.1.load(Ordering::Relaxed))
+    }
+    fn read_at(&self, offset: u64, bytes: &mut [u8]) -> std::io::Result<usize> {
+        let there = &self.0.0[..self.length()? as usize];
+        let rest = there.get(offset as usize..).unwrap_or_default();
+        let count = rest.len().min(bytes.len());
+        bytes[..count].copy_from_slice(&rest[..count]);
+        Ok(count)
+    }
+}
+
+#[test]
+fn a_half_written_block_with_a_block_in_its_memory_is_waited_for() {
+    for (bytes, place) in with_a_block_in_memory() {
+        let entries: Vec<_> = Trace::from_bytes(bytes.clone())
+            .unwrap()
+            .entries()
+            .collect();
+        for half in place.clone() {
+            for opened in [place.start, half] {
+                let file = Arc::new((bytes.clone(), AtomicU64::new(opened as u64)));
+                let mut trace = Trace::from_source(Box::new(Growing(file.clone()))).unwrap();
+                file.1.store(half as u64, Ordering::Relaxed);
+                trace.refresh().unwrap();
+                assert_eq!(numbers_of(&really_read(&trace)), [0x100], "half at {half}");
+                file.1.store(bytes.len() as u64, Ordering::Relaxed);
+                assert!(trace.refresh().unwrap());
+                let all: Vec<_> = trace.entries().collect();
+                assert!(all == entries, "half at {half}, opened at {opened}");
+            }
+        }
     }
 }

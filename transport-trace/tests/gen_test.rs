@@ -1,16 +1,54 @@
 //! Tests made of traces: they compile, and they pass. The files `generated_…` in this folder are what is
 //! generated here.
 
+extern crate hypercall_core as hypercall;
+
 mod replay_support;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use hypercall_core::acrn::*;
-use hypercall_trace::entry::{Entry, LossCause, Lost, Outcome, When};
+use hypercall_core::{Error, Payload};
+use hypercall_trace::entry::{After, Argument, Block, Call, Entry, LossCause, Lost, Outcome, When};
 use hypercall_trace::gen_test::{GenError, GenTest, Generated};
-use hypercall_trace::read::Trace;
+use hypercall_trace::read::{Lane, Trace};
 use hypercall_trace::replay::{Recorded, Replayer};
+use hypercall_trace::schema::Schema;
 use replay_support::*;
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+hypercall::register_id! {
+    /// A door.
+    pub struct DoorId(u32) as Handle;
+}
+hypercall::register_id! {
+    /// What opens it.
+    pub struct Password(u16) as Secret;
+}
+
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout, Payload,
+)]
+#[repr(C)]
+pub struct Key {
+    #[payload(secret)]
+    pub key: [u8; 16],
+}
+
+/// A vault.
+#[hypercall::interface(crate = ::hypercall_core)]
+pub trait Vault {
+    /// A name in RAX.
+    #[call(0x30, result = rax)]
+    fn open(&self, password: Password) -> Result<DoorId, Error>;
+    /// A secret in the answer.
+    #[call(0x31)]
+    fn key(&self, door: DoorId) -> Result<Key, Error>;
+    /// Takes the name back.
+    #[call(0x32)]
+    fn close(&self, door: DoorId) -> Result<(), Error>;
+}
 
 fn generator(name: &str) -> GenTest {
     GenTest::new(name, &format!("data/{name}.hct"))
@@ -204,4 +242,92 @@ fn what_no_test_can_be_made_of_is_said() {
         }
     }
     assert_eq!(generator("x").generate(&unfinished).unwrap().calls, 4);
+}
+
+#[test]
+fn variables_of_a_test_are_each_other_than_all_others() {
+    let mut recorded = record(&vm_life);
+    let source = |recorded: &Recorded| generator("x").generate(recorded).unwrap().source;
+    // An argument of that name, a handle's variable, a name of the test's own.
+    for (lane, variable) in [
+        ("msi", "lane_msi"),
+        ("creation", "lane_creation"),
+        ("vm_2", "lane_vm_2_n2"),
+        ("error", "lane_error"),
+        ("main", "main"),
+        ("vcpu!0", "lane_vcpu_0_n2"),
+    ] {
+        recorded.lanes[0].name = lane.to_owned();
+        let text = source(&recorded);
+        for part in [
+            format!("let {variable}_lane = replayer.lane({lane:?});"),
+            format!("let {variable} = Client::new(&{variable}_lane);"),
+            format!("{variable}.start_vm("),
+        ] {
+            assert!(text.contains(&part), "{part} in {text}");
+        }
+    }
+    let mut two = record(&two_lanes);
+    assert_eq!(two.lanes.len(), 2);
+    two.lanes[0].name = "a lane".to_owned();
+    two.lanes[1].name = "a-lane".to_owned();
+    let text = source(&two);
+    let variables: BTreeSet<&str> = text
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("let ")?.split_once(" = Client"))
+        .map(|(name, _)| name)
+        .collect();
+    assert_eq!(variables.len(), 2, "{text}");
+}
+
+#[test]
+fn secrets_names_in_rax_and_codes_without_a_name_make_tests_that_hold() {
+    let mut recorded = Recorded {
+        schema: Schema::from_interfaces(&[VaultCalls::INTERFACE]).into(),
+        lanes: vec![Lane {
+            id: 0,
+            name: "main".to_owned(),
+        }],
+        entries: Vec::new(),
+    };
+    let described = recorded.schema.clone();
+    let call = |name: &str, index, args, rax| {
+        let schema = described.calls().find(|call| &*call.name == name);
+        let schema = schema.unwrap().clone();
+        Entry::Call(Call {
+            lane: 0,
+            index,
+            number: schema.number,
+            schema: Some(schema),
+            args,
+            enter: index,
+            duration: Some(0),
+            outcome: Outcome::Returned(rax),
+        })
+    };
+    let key = Block {
+        direction: hypercall_core::call::Direction::Write,
+        before: Vec::new(),
+        after: After::Changed(vec![0xab; 16]),
+        length: 16,
+        link: None,
+    };
+    let hash = 0xdead_beef_1234_5678;
+    let unused = || Argument::Unused;
+    recorded.entries = vec![
+        call("open", 0, [Argument::Value(hash), unused()], 5),
+        call("key", 1, [Argument::Value(5), Argument::Block(key)], 0),
+        call("close", 2, [Argument::Value(5), unused()], -99),
+    ];
+    let text = generator("vault").generate(&recorded).unwrap().source;
+    for (part, there) in [
+        ("let door_5 = main.open(arg(0 /* a secret */))?;", true),
+        ("main.key(door_5)?;", true),
+        ("expected", false),
+        ("assert_eq!(error.rax, -99, \"{error}\");", true),
+        ("Given out before", false),
+        ("0xdeadbeef12345678)", false),
+    ] {
+        assert_eq!(text.contains(part), there, "{part} in {text}");
+    }
 }

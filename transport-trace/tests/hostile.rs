@@ -553,3 +553,29 @@ fn schemas_are_bounded_in_depth_and_in_what_they_describe() {
         assert_eq!(trace.damage().next().unwrap().defect, defect);
     }
 }
+
+#[test]
+fn merging_tells_when_the_order_is_not_that_of_time() {
+    let _alone = alone();
+    let lanes = |count: u32| {
+        let mut bytes = header();
+        // The later lanes have the earlier calls.
+        for lane in 0..count {
+            let mut body = vec![0; 40];
+            body[..8].copy_from_slice(&u64::from(count - lane).to_le_bytes());
+            body[32..34].copy_from_slice(&u16::MAX.to_le_bytes());
+            body[36..40].copy_from_slice(&6_u32.to_le_bytes());
+            let call = record(1, &body);
+            bytes.extend(data(0, lane, 0, 1, call.len(), &call));
+        }
+        Trace::from_bytes(bytes).unwrap()
+    };
+    for (count, in_order) in [(2, true), (1024, true), (1025, false)] {
+        let trace = lanes(count);
+        let merged = trace.merged();
+        assert_eq!(merged.in_order(), in_order, "{count} lanes");
+        let ticks: Vec<_> = merged.map(|entry| entry.ticks()).collect();
+        assert_eq!(ticks.len(), count as usize);
+        assert_eq!(ticks.is_sorted(), in_order, "{count} lanes");
+    }
+}

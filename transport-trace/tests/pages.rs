@@ -288,3 +288,69 @@ fn a_missing_change_is_found() {
         "{told}"
     );
 }
+
+/// The block that a call starts may be behind one that ends with what a look at its entry found.
+#[test]
+fn a_page_that_changed_before_a_call_comes_with_it_across_blocks() {
+    use hypercall_core::call::Direction;
+    use hypercall_trace::clock::ClockInfo;
+    use hypercall_trace::entry::{
+        After, Argument, Block, Call, Entry, Outcome, PageChange, Run, When,
+    };
+    use hypercall_trace::read::Trace;
+    use hypercall_trace::schema::Schema;
+    use hypercall_trace::write::{Options, Writer};
+
+    let clock = ClockInfo::with_frequency(10);
+    let options = Options {
+        block: 1024,
+        ..Options::default()
+    };
+    let mut writer = Writer::new(Vec::new(), &Schema::default(), clock, options).unwrap();
+    let lane = writer.lane("main").unwrap();
+    let mut written = Vec::new();
+    for index in 0..3 {
+        written.push(Entry::Pages(PageChange {
+            lane,
+            index,
+            when: When::Enter,
+            page: 0,
+            ticks: 10 * index,
+            look: 0,
+            late: false,
+            runs: vec![Run {
+                offset: 8,
+                before: vec![0; 4],
+                after: vec![1; 4],
+            }],
+        }));
+        written.push(Entry::Call(Call {
+            lane,
+            index,
+            schema: None,
+            number: 7,
+            args: [
+                Argument::Block(Block {
+                    direction: Direction::Read,
+                    before: vec![0; 800],
+                    after: After::Unchanged,
+                    length: 800,
+                    link: None,
+                }),
+                Argument::Unused,
+            ],
+            enter: 10 * index,
+            duration: Some(1),
+            outcome: Outcome::Returned(0),
+        }));
+    }
+    written.iter().for_each(|entry| writer.push(entry).unwrap());
+    let trace = Trace::from_bytes(writer.finish().unwrap()).unwrap();
+    let split = |block: &&hypercall_trace::read::BlockEntry| block.header.first_index == 1;
+    let block = trace.data().find(split).unwrap();
+    assert_eq!(block.first_position, 3, "the call starts a block");
+    for index in 0..3 {
+        let from: Vec<_> = trace.lane_entries_from(lane, index).collect();
+        assert!(from == written[index as usize * 2..], "from {index}");
+    }
+}

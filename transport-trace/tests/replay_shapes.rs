@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use hypercall::arg::{Arg, Linked, Target};
 use hypercall::call::CallInfo;
 use hypercall::{Client, Error, Gpa, Payload, Transport, TransportError};
+use hypercall_trace::diff::diff;
+use hypercall_trace::entry::{Argument, Entry, Outcome};
 use hypercall_trace::read::Trace;
 use hypercall_trace::record::{Recorder, Recording, Redaction};
 use hypercall_trace::replay::{Mode, Options, Reason, Recorded, Replayer};
@@ -58,6 +60,9 @@ pub trait Queue {
     /// They go in and come out of a block.
     #[call(0x23)]
     fn touch(&self, job: &mut Job) -> Result<(), Error>;
+    /// A name comes out in RAX.
+    #[call(0x24, result = rax)]
+    fn submit(&self, weight: u32) -> Result<JobId, Error>;
 }
 
 fn job(id: u32, memory: u64) -> Job {
@@ -102,10 +107,10 @@ impl Transport for Machine {
             }) => Self::fill(bytes),
             _ => {}
         }
-        Ok(if info.name == "open" && args[0].value() == 404 {
-            -2
-        } else {
-            0
+        Ok(match info.name {
+            "open" if args[0].value() == 404 => -2,
+            "submit" => 9,
+            _ => 0,
         })
     }
 }
@@ -285,4 +290,57 @@ fn keyed_goes_on_behind_what_is_never_used() {
     assert_eq!(report.unused[0].line.index, 0);
     assert_eq!(queue.open(JobId(404), Gpa(0)).unwrap_err().code(), Some(-2));
     replayer.finish().unwrap();
+}
+
+#[test]
+fn names_of_other_things_are_no_vms() {
+    let recorded = record("no-vms", |queue| {
+        program(queue, 5, 0x5000).unwrap();
+    });
+    let machine = hypercall_trace::state::state_at(&recorded, u64::MAX);
+    assert!(machine.vms.is_empty(), "{machine}");
+}
+
+#[test]
+fn a_name_that_comes_in_rax_is_a_name() {
+    let recorded = record("rax", |queue| {
+        queue.open(JobId(5), Gpa(0x5000)).unwrap();
+        let job = queue.submit(3).unwrap();
+        queue.open(job, Gpa(0x5000)).unwrap();
+    });
+    // What the live program calls 9 is another job; what it is given has a name of its own.
+    let (replayer, queue) = replay(&recorded, Replayer::options());
+    queue.open(JobId(9), Gpa(0x5000)).unwrap();
+    let job = queue.submit(3).unwrap();
+    assert_ne!(job, JobId(9));
+    queue.open(job, Gpa(0x5000)).unwrap();
+    replayer.finish().unwrap();
+    // Nothing else stands for it.
+    let (replayer, queue) = replay(&recorded, Replayer::options());
+    queue.open(JobId(5), Gpa(0x5000)).unwrap();
+    assert_eq!(queue.submit(3).unwrap(), JobId(9));
+    queue.open(JobId(7), Gpa(0x5000)).unwrap_err();
+    assert!(replayer.finish().is_err());
+
+    // Another run, where it is called 12.
+    let other = |given: i64, used: u64| {
+        let mut other = recorded.clone();
+        for entry in &mut other.entries {
+            if let Entry::Call(call) = entry {
+                if call.name() == "submit" {
+                    call.outcome = Outcome::Returned(given);
+                }
+                if call.args[0] == Argument::Value(9) {
+                    call.args[0] = Argument::Value(used);
+                }
+            }
+        }
+        diff(&recorded, &other, hypercall_trace::diff::Options::default())
+    };
+    let same = other(12, 12);
+    assert!(same.is_empty(), "{same}");
+    assert_eq!(same.same, 3);
+    for (given, used) in [(12, 13), (0, 0), (-2, 9)] {
+        assert!(!other(given, used).is_empty(), "{given} {used}");
+    }
 }

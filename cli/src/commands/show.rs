@@ -50,6 +50,13 @@ fn all(
     let lanes = view.filter.lanes().unwrap_or(&all).to_vec();
     let since = view.filter.first_blocks(trace, &all);
     let file_order = args.file_order || all.len() <= 1 && since.is_empty();
+    // Too many lanes come in the order of the file: behind a late call there may be early ones.
+    let mut by_time = !args.file_order;
+    let mut merged = || {
+        let merged = trace.merged();
+        by_time &= merged.in_order();
+        merged
+    };
     let mut skip = args.skip;
     // Few blocks are looked at where a page of a large trace is asked for.
     let entries: Box<dyn Iterator<Item = Entry> + '_> = if file_order {
@@ -63,11 +70,11 @@ fn all(
         let from = since.get(lane).copied().unwrap_or(0);
         Box::new(trace.lane_entries_from(*lane, from))
     } else if since.is_empty() && view.filter.lanes().is_none() {
-        Box::new(trace.merged())
+        Box::new(merged())
     } else {
         match ByTime::new(trace, &lanes, &since) {
             Some(entries) => Box::new(entries),
-            None => Box::new(trace.merged()),
+            None => Box::new(merged()),
         }
     };
     let mut shown = 0_u64;
@@ -76,7 +83,7 @@ fn all(
         if progress.is_shown() && position.is_multiple_of(PROMPT) {
             out.flush()?;
         }
-        if shown >= limit || !args.file_order && view.filter.is_past(&entry) {
+        if shown >= limit || by_time && view.filter.is_past(&entry) {
             return Ok(false);
         }
         losses.note(&entry);

@@ -38,6 +38,9 @@ pub(crate) fn succeeded(call: &Call) -> bool {
     }
 }
 
+/// What VMs are called by. Handles of other types, which an interface may have of its own, are no VMs.
+const VM_ID: &str = "VmId";
+
 /// Whether a call names this VM: in a register, or in a field that is a handle, before or after.
 pub(crate) fn is_about(call: &Call, vm: u64) -> bool {
     let Some(schema) = &call.schema else {
@@ -48,10 +51,12 @@ pub(crate) fn is_about(call: &Call, vm: u64) -> bool {
         |(number, (register, argument))| match (register, argument) {
             (
                 Register::Value {
-                    role: Role::Handle, ..
+                    kind: Kind::Id(name),
+                    role: Role::Handle,
+                    ..
                 },
                 Argument::Value(value),
-            ) => *value == vm,
+            ) if name == VM_ID => *value == vm,
             (
                 Register::Value {
                     kind: kind @ Kind::Struct(_),
@@ -102,9 +107,43 @@ fn names(kind: &Kind, bytes: &[u8], vm: u64) -> bool {
     };
     info.fields.iter().any(|field| {
         part(bytes, field).is_some_and(|bytes| match (field.role, &field.kind) {
-            (Role::Handle, _) => unsigned(bytes) == vm,
+            (Role::Handle, Kind::Id(name)) => name == VM_ID && unsigned(bytes) == vm,
             (_, kind @ Kind::Struct(_)) => names(kind, bytes, vm),
             _ => false,
         })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_about;
+    use hypercall_core::acrn::HypervisorCalls;
+    use hypercall_trace::entry::{Argument, Call, Outcome};
+    use hypercall_trace::schema::{Kind, Register, Schema};
+    use std::sync::Arc;
+
+    #[test]
+    fn only_vms_are_vms() {
+        let acrn = Schema::from_interfaces(&[HypervisorCalls::INTERFACE]);
+        let start = acrn.find(None, "start_vm").unwrap();
+        let call = |id: &str| {
+            let mut described = (**start).clone();
+            if let Register::Value { kind, .. } = &mut described.registers[0] {
+                *kind = Kind::Id(id.into());
+            }
+            Call {
+                lane: 0,
+                index: 0,
+                number: described.number,
+                schema: Some(Arc::new(described)),
+                args: [Argument::Value(5), Argument::Unused],
+                enter: 0,
+                duration: None,
+                outcome: Outcome::Unfinished,
+            }
+        };
+        assert!(is_about(&call("VmId"), 5));
+        assert!(!is_about(&call("VmId"), 6));
+        assert!(!is_about(&call("JobId"), 5));
+    }
 }

@@ -16,6 +16,7 @@
 
 mod calls;
 mod finding;
+mod losses;
 mod pages;
 mod rules;
 
@@ -26,6 +27,7 @@ use crate::plural::are;
 use crate::replay::Recorded;
 use crate::state::{At, Machine};
 pub use finding::{Finding, Rule, Severity};
+use losses::Losses;
 use pages::Shadows;
 
 /// Checks a trace entry by entry, in the order of time.
@@ -33,6 +35,7 @@ use pages::Shadows;
 pub struct Checker {
     machine: Machine,
     shadows: Shadows,
+    losses: Losses,
     findings: Vec<Finding>,
 }
 
@@ -54,6 +57,9 @@ impl Checker {
 
     /// Takes the next entry.
     pub fn take(&mut self, position: u64, lane: &str, entry: &Entry) {
+        if matches!(entry, Entry::Call(_)) && self.losses.end(position, lane) {
+            self.machine.lose(0);
+        }
         match entry {
             Entry::Call(call) => {
                 let at = At {
@@ -85,6 +91,10 @@ impl Checker {
             Entry::Unknown(_) => {}
         }
         self.machine.take(position, lane, entry);
+        self.losses.take(lane, entry);
+        if self.losses.open() {
+            self.machine.lose(0);
+        }
     }
 
     fn call(&mut self, at: &At, call: &Call) {
@@ -99,7 +109,14 @@ impl Checker {
             }
             _ => {}
         }
-        rules::call(at, call, &self.machine, &self.shadows, &mut self.findings);
+        rules::call(
+            at,
+            call,
+            &self.machine,
+            &self.shadows,
+            &self.losses,
+            &mut self.findings,
+        );
     }
 
     /// What was found until now.
@@ -117,7 +134,7 @@ impl Checker {
     /// Ends the check: what is still there was never given back.
     #[must_use]
     pub fn finish(mut self) -> Checked {
-        rules::end(&self.machine, &mut self.findings);
+        rules::end(&self.machine, &self.losses, &mut self.findings);
         Checked {
             findings: self.findings,
             machine: self.machine,

@@ -2,6 +2,7 @@
 
 use super::calls::accepted;
 use super::finding::{Finding, Rule};
+use super::losses::Losses;
 use super::pages::Shadows;
 use crate::entry::{Call, Outcome, Place};
 use crate::state::field::{after, before, elements, text, value};
@@ -19,6 +20,7 @@ struct Work<'w> {
     at: &'w At,
     call: &'w Call,
     machine: &'w Machine,
+    losses: &'w Losses,
     out: &'w mut Vec<Finding>,
 }
 
@@ -34,12 +36,14 @@ pub(super) fn call(
     call: &Call,
     machine: &Machine,
     shadows: &Shadows,
+    losses: &Losses,
     out: &mut Vec<Finding>,
 ) {
     let mut work = Work {
         at,
         call,
         machine,
+        losses,
         out,
     };
     if call.interface() != "Hypervisor" {
@@ -81,7 +85,7 @@ impl Work<'_> {
             .machine
             .vms
             .iter()
-            .find(|(_, vm)| vm.name.as_ref() == Some(&name));
+            .find(|(_, vm)| vm.name.as_ref() == Some(&name) && self.losses.saw_all_of(vm));
         if let (true, Some((id, _))) = (refused, lives) {
             let id = *id;
             let why = format!("create_vm(\"{name}\") was refused while VM {id} of that name lives");
@@ -128,7 +132,7 @@ impl Work<'_> {
 
     fn about(&mut self, id: u16, vm: &Vm, shadows: &Shadows) {
         // What the trace does not show may be there.
-        let certain = vm.created.is_some() && self.machine.missing == 0;
+        let certain = self.losses.saw_all_of(vm);
         match self.call.name() {
             "start_vm" => {
                 if certain && vm.request_page.is_none() {
@@ -136,7 +140,7 @@ impl Work<'_> {
                         format!("start_vm for VM {id}, which has no page for its I/O requests");
                     self.found(Rule::StartWithoutRequestPage, Some(id), why);
                 }
-                if vm.vcpus == Some(0) {
+                if certain && vm.vcpus == Some(0) {
                     self.found(
                         Rule::NoVcpu,
                         Some(id),
@@ -144,7 +148,7 @@ impl Work<'_> {
                     );
                 }
             }
-            "destroy_vm" if self.call.rax() == Some(0) => {
+            "destroy_vm" if certain && self.call.rax() == Some(0) => {
                 for device in &vm.devices {
                     let why = format!("VM {id} is destroyed and still has {device}");
                     self.found(Rule::DeviceNotGivenBack, Some(id), why);
@@ -205,7 +209,7 @@ impl Work<'_> {
             let range = format!("{gpa:#x}..{end:#x} of VM {id}");
             let covered = memory::covered(&regions, gpa, end);
             match change.kind {
-                0 if covered != 0 => {
+                0 if certain && covered != 0 => {
                     found.push((
                         Rule::MappedTwice,
                         format!("{range} is mapped where there is memory already"),
@@ -249,6 +253,10 @@ impl Work<'_> {
         };
         let mut holder = None;
         for (other, vm) in &self.machine.vms {
+            if !self.losses.saw_all_of(vm) && vm.created.is_some() {
+                // It may have given the page back, in a call that is missing.
+                continue;
+            }
             if vm.request_page.as_ref() == Some(&memory) && (*other, Role::Requests) != (id, own) {
                 holder = Some(format!("VM {other} has for its I/O requests"));
             }
@@ -277,8 +285,10 @@ enum Role {
 }
 
 /// Checks what is left at the end.
-pub(super) fn end(machine: &Machine, out: &mut Vec<Finding>) {
-    for (id, vm) in &machine.vms {
+pub(super) fn end(machine: &Machine, losses: &Losses, out: &mut Vec<Finding>) {
+    // What is missing may be the call that destroyed it.
+    let certain = |vm: &Vm| losses.saw_all_of(vm);
+    for (id, vm) in machine.vms.iter().filter(|(_, vm)| certain(vm)) {
         let Some(created) = &vm.created else { continue };
         let name = vm.name.as_deref().unwrap_or_default();
         let why = format!(

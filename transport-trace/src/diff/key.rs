@@ -10,7 +10,7 @@ use super::units::Unit;
 use crate::entry::{Argument, Call, Link, Target};
 use crate::replay::bind::{Space, is_fixed};
 use crate::replay::leaf::{block_leaves, place_of, register_leaves, unsigned};
-use crate::schema::ResultKind;
+use crate::schema::{Kind, ResultKind};
 
 /// The keys of one trace's calls.
 #[derive(Clone, Debug, Default)]
@@ -93,9 +93,19 @@ impl Keys {
 
     /// Notes the names that a call gave out.
     fn learn(&mut self, call: &Call, key: u64) {
-        let Some(ResultKind::Yielded(register)) =
-            call.schema.as_deref().map(|schema| &schema.result)
-        else {
+        let result = call.schema.as_deref().map(|schema| &schema.result);
+        if let Some(ResultKind::Rax(Kind::Id(name))) = result
+            && let Some(value) = call.rax().and_then(|rax| u64::try_from(rax).ok())
+            && !is_fixed(value)
+        {
+            let count = self.given.entry(key).or_default();
+            *count = count.saturating_add(1);
+            let mut hash = DefaultHasher::new();
+            (key, *count, "RAX").hash(&mut hash);
+            self.births
+                .insert((Space::handles(name), value), hash.finish());
+        }
+        let Some(ResultKind::Yielded(register)) = result else {
             return;
         };
         let place = place_of(*register, false);

@@ -52,6 +52,7 @@ use crate::entry::Entry;
 use crate::plural::{are, count};
 use crate::read::Trace;
 use crate::replay::{FieldDifference, LaneEntries, Line, Recorded};
+use crate::schema::Schema;
 pub(crate) use pair::{differences, outcome};
 use units::Units;
 use work::Work;
@@ -138,6 +139,7 @@ impl Diff {
 /// Compares two traces in memory.
 #[must_use]
 pub fn diff(left: &Recorded, right: &Recorded, options: Options) -> Diff {
+    let schema = &left.schema;
     let (left, right) = (left.by_lane(false), right.by_lane(false));
     let names = |lanes: &[LaneEntries<'_>]| -> Vec<(u32, String)> {
         lanes
@@ -156,7 +158,7 @@ pub fn diff(left: &Recorded, right: &Recorded, options: Options) -> Diff {
         &right_names,
         |id| entries(&left, id).into_iter(),
         |id| entries(&right, id).into_iter(),
-        options,
+        (options, schema),
     )
 }
 
@@ -180,7 +182,7 @@ pub fn diff_traces(left: &Trace, right: &Trace, options: Options) -> Diff {
         &lanes(right),
         |id| left.lane_entries(id),
         |id| right.lane_entries(id),
-        options,
+        (options, left.schema()),
     )
 }
 
@@ -205,7 +207,7 @@ pub fn diff_traces_to(
         &lanes(right),
         |id| left.lane_entries(id),
         |id| right.lane_entries(id),
-        options,
+        (options, left.schema()),
         found,
     )
 }
@@ -215,7 +217,7 @@ fn compare<L: Iterator<Item = Entry>, R: Iterator<Item = Entry>>(
     right: &[(u32, String)],
     entries_left: impl Fn(u32) -> L,
     entries_right: impl Fn(u32) -> R,
-    options: Options,
+    how: (Options, &Schema),
 ) -> Diff {
     let mut differences = Vec::new();
     let diff = compare_to(
@@ -223,7 +225,7 @@ fn compare<L: Iterator<Item = Entry>, R: Iterator<Item = Entry>>(
         right,
         entries_left,
         entries_right,
-        options,
+        how,
         &mut |more, _| {
             differences.extend(more);
             true
@@ -240,10 +242,10 @@ fn compare_to<L: Iterator<Item = Entry>, R: Iterator<Item = Entry>>(
     right: &[(u32, String)],
     entries_left: impl Fn(u32) -> L,
     entries_right: impl Fn(u32) -> R,
-    options: Options,
+    how: (Options, &Schema),
     found: &mut dyn FnMut(Vec<Difference>, u64) -> bool,
 ) -> Diff {
-    let mut work = Work::new(options, found);
+    let mut work = Work::new(how.0, how.1, found);
     let ours: BTreeSet<&str> = left.iter().map(|(_, name)| &**name).collect();
     // The first of a name, where there are more.
     let theirs: BTreeMap<&str, u32> = right

@@ -9,6 +9,7 @@ use super::units::Unit;
 use super::{Diff, Difference, Options};
 use crate::replay::bind::Bindings;
 use crate::replay::{Line, text};
+use crate::schema::Schema;
 
 /// Calls of each trace that are looked at together.
 const WINDOW: usize = 512;
@@ -68,13 +69,14 @@ impl Window {
 impl<'s> Work<'s> {
     pub(super) fn new(
         options: Options,
+        schema: &Schema,
         sink: &'s mut dyn FnMut(Vec<Difference>, u64) -> bool,
     ) -> Self {
         Self {
             options,
             sink,
             seen: 0,
-            bindings: Bindings::default(),
+            bindings: Bindings::of(schema),
             keys: (Keys::default(), Keys::default()),
             lane: String::new(),
             out: Diff::default(),

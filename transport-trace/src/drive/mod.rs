@@ -118,7 +118,7 @@ impl Driver {
             driver: self,
             transport,
             compiled: Schema::from_interfaces(&[self.interface]),
-            bindings: Bindings::default(),
+            bindings: Bindings::of(&Schema::from_interfaces(&[self.interface])),
             build: Build::new(self.pages.clone()),
             out: Driven::default(),
         };

@@ -18,6 +18,10 @@ use crate::schema::{Kind, LinkTarget, Register};
 pub(super) struct Calls {
     /// Each call's line.
     lines: Vec<String>,
+    /// The variable of each lane's client, by the lane's name.
+    pub(super) lanes: BTreeMap<String, String>,
+    /// The types of ids that a hypervisor gives out.
+    pub(super) handles: BTreeSet<String>,
     /// How many calls are made.
     pub(super) made: usize,
     /// Names that were given out in the test.
@@ -47,7 +51,7 @@ impl Calls {
                     && *page <= change.page
             });
         if !same {
-            let lane = identifier(lane);
+            let lane = self.lane(lane);
             self.lines.push(match change.look {
                 0 | 1 => format!("    {lane}_lane.note_pages();\n"),
                 looks => format!("    (0..{looks}).for_each(|_| {lane}_lane.note_pages());\n"),
@@ -67,12 +71,18 @@ impl Calls {
         let arguments = self.arguments(lane, call, &mut line);
         let method = format!(
             "{}.{}({})",
-            identifier(lane),
+            self.lane(lane),
             call.name(),
             arguments.join(", ")
         );
         self.answer(call, &method, &mut line);
         self.lines.push(line);
+    }
+
+    /// The variable of a lane's client.
+    pub(super) fn lane(&self, name: &str) -> String {
+        let variable = self.lanes.get(name).cloned();
+        variable.unwrap_or_else(|| identifier(name))
     }
 
     /// The statics that the test hands over.
@@ -132,6 +142,10 @@ impl Calls {
     }
 
     fn value(&mut self, kind: &Kind, role: Role, raw: u64) -> String {
+        if role == Role::Secret {
+            // The trace has no more than a hash of it, which need not fit its type.
+            return "arg(0 /* a secret */)".to_owned();
+        }
         if role == Role::Handle
             && let Some(variable) = self.handle(kind, raw)
         {
@@ -273,7 +287,7 @@ impl Calls {
                     || format!("{}_{}", call.name(), call.index),
                     |page| page.to_string(),
                 );
-                let name = format!("PAGE_{}_{number}", identifier(lane)).to_ascii_uppercase();
+                let name = format!("PAGE_{}_{number}", self.lane(lane)).to_ascii_uppercase();
                 self.pages.insert(name.clone(), (*count).clamp(1, 1024));
                 if *count == 1 {
                     format!("(&{name}).into()")
@@ -333,7 +347,7 @@ fn only_used(line: &str, later: &[String]) -> String {
 }
 
 /// Whether it is the variable of a name that was given out.
-fn is_variable(name: &str) -> bool {
+pub(super) fn is_variable(name: &str) -> bool {
     name.rsplit_once('_')
         .is_some_and(|(_, raw)| raw.parse::<u64>().is_ok())
 }

@@ -20,6 +20,7 @@
 mod answers;
 mod calls;
 mod literal;
+mod names;
 
 use std::fmt::{self, Write as _};
 use std::io;
@@ -167,6 +168,11 @@ impl GenTest {
     pub fn generate(&self, recorded: &Recorded) -> Result<Generated, GenError> {
         let slice = self.slice(recorded)?;
         let mut calls = Calls::default();
+        calls.lanes = names::lanes(
+            slice.lanes.iter().map(|lane| lane.name.as_str()),
+            &slice.schema,
+        );
+        calls.handles = crate::replay::leaf::handles(&slice.schema);
         let names = slice.names();
         for entry in slice.in_time() {
             let lane = entry.lane().map(&names).unwrap_or_default();
@@ -292,7 +298,7 @@ impl GenTest {
             "    let replayer = Replayer::options().from_bytes(TRACE)?;"
         );
         for lane in &slice.lanes {
-            let variable = literal::identifier(&lane.name);
+            let variable = calls.lane(&lane.name);
             let _ = writeln!(
                 text,
                 "    let {variable}_lane = replayer.lane({:?});",

@@ -109,10 +109,11 @@ impl<'t> Entries<'t> {
     pub(crate) fn of_lane_from(trace: &'t Trace, lane: u32, index: u64) -> Self {
         let entries = Self::of_lane(trace, lane);
         let blocks = trace.blocks();
+        // A block that starts with the call may have left what belongs in front of it to the one before.
         let start = entries.places.iter().rposition(|place| {
             blocks
                 .get(*place)
-                .is_some_and(|block| block.misplaced.is_none() && block.header.first_index <= index)
+                .is_some_and(|block| block.misplaced.is_none() && block.header.first_index < index)
         });
         let mut entries = match start {
             Some(start) => entries.starting_at(start),

@@ -14,7 +14,8 @@ const MERGE_LANES: usize = 1024;
 
 /// The entries of all lanes by time. One block of each lane is in memory.
 ///
-/// Where there are more than 1024 lanes, or their blocks would take more than 256 MiB, the order is the file's.
+/// Where there are more than 1024 lanes, or their blocks would take more than 256 MiB, the order is the file's:
+/// [`in_order`](Self::in_order) tells.
 #[derive(Debug)]
 pub struct Merged<'t> {
     /// Damage that belongs to no lane.
@@ -65,6 +66,15 @@ impl<'t> Merged<'t> {
             merged.lanes.push((first, entries));
         }
         merged
+    }
+}
+
+impl Merged<'_> {
+    /// Whether the entries come in the order of time. Where they come in the file's, an entry may be followed by earlier ones
+    /// of other lanes.
+    #[must_use]
+    pub const fn in_order(&self) -> bool {
+        self.fallback.is_none()
     }
 }
 

@@ -9,13 +9,15 @@ use super::source::{Source, read_full};
 use crate::entry::{Damaged, Defect};
 use crate::format::{
     BLOCK_HEADER, BLOCK_MAGIC, BlockHeader, BlockKind, FILE_HEADER, FileHeader, INDEX_MAGIC,
-    MAX_BLOCK, u64_at,
+    MAX_BLOCK, u32_at, u64_at,
 };
 
 /// Bytes that are looked through at once for the next block.
 const WINDOW: usize = 1 << 16;
 /// How many times the file's length is summed at most, to find out where blocks start.
 const SUMMED: u64 = 4;
+/// Bytes that are summed in a small file too.
+const SUMMED_LEAST: u64 = 1 << 20;
 /// The most blocks and damaged stretches that are kept track of. A file of nothing but headers would take more memory than
 /// it has bytes.
 const MAX_FOUND: usize = 1 << 24;
@@ -39,18 +41,30 @@ pub(crate) struct Found {
     pub(crate) starts: order::Starts,
     /// Whether the last damaged stretch is the file's end, where the rest of a block may follow.
     open_end: bool,
+    /// What the blocks of the recording at `end` carry; 0 where that is not known.
+    tag: u16,
+    /// Schema blocks so far. The second one starts a recording with a tag of its own.
+    schemas: u32,
 }
 
 impl Found {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(header: &FileHeader) -> Self {
         Self {
             end: FILE_HEADER as u64,
+            tag: header.tag(),
             ..Self::default()
         }
     }
 
     fn push(&mut self, offset: u64, header: BlockHeader) {
         self.finished = header.kind == BlockKind::Index;
+        if header.kind == BlockKind::Schema {
+            // Where the file's header is damaged, the first schema says it.
+            if self.schemas != 0 || self.tag == 0 {
+                self.tag = header.tag;
+            }
+            self.schemas = self.schemas.saturating_add(1);
+        }
         self.end = offset.saturating_add(header.span());
         self.blocks.push(BlockEntry {
             offset,
@@ -127,7 +141,15 @@ pub(crate) fn scan(source: &dyn Source, found: &mut Found, last: bool) -> io::Re
         match header_at(source, offset, length)? {
             Some(header) if complete(offset, &header, length) => found.push(offset, header),
             cut => {
-                let next = resync(source, offset.saturating_add(1), length, &mut summed)?;
+                let next = match extent(source, offset, cut.as_ref(), length, &mut summed)? {
+                    // What stands inside a block is that block's, whatever it looks like.
+                    Some(end) if end < length => Some(end),
+                    Some(_) => None,
+                    None => {
+                        let from = offset.saturating_add(1);
+                        resync(source, from, length, found.tag, &mut summed)?
+                    }
+                };
                 if next.is_none() && !last {
                     break;
                 }
@@ -181,15 +203,59 @@ fn header_at(source: &dyn Source, offset: u64, length: u64) -> io::Result<Option
         .flatten())
 }
 
-/// Looks for the next offset at which a whole block starts. Any offset will do: a serial line may have lost an odd number of
-/// bytes.
+/// Where a block ends that is not all there, or whose header is damaged by no more than one bit: the checksum tells which.
+/// `None` where nobody knows.
+fn extent(
+    source: &dyn Source,
+    offset: u64,
+    header: Option<&BlockHeader>,
+    length: u64,
+    summed: &mut u64,
+) -> io::Result<Option<u64>> {
+    let end = |header: &BlockHeader| offset.saturating_add(header.span());
+    if let Some(header) = header {
+        return Ok(Some(header).filter(|header| fits(header)).map(end));
+    }
+    let mut bytes = [0; BLOCK_HEADER];
+    if read_full(source, offset, &mut bytes)? != BLOCK_HEADER {
+        return Ok(None);
+    }
+    let start = u32::from_le_bytes(BLOCK_MAGIC);
+    let wrong = u32_at(&bytes, 0) ^ start;
+    if wrong.count_ones() > 1 || used_up(*summed, length) {
+        return Ok(None);
+    }
+    let mut repaired = None;
+    for place in 0..BLOCK_HEADER {
+        for bit in 0..8 {
+            let mut other = bytes;
+            if let Some(byte) = other.get_mut(place) {
+                *byte ^= 1 << bit;
+            }
+            repaired = repaired.or_else(|| BlockHeader::decode(&other));
+        }
+    }
+    *summed = summed.saturating_add((BLOCK_HEADER * BLOCK_HEADER * 8) as u64);
+    Ok(repaired.filter(fits).as_ref().map(end))
+}
+
+/// Whether enough was summed.
+const fn used_up(summed: u64, length: u64) -> bool {
+    summed > SUMMED_LEAST.saturating_add(length.saturating_mul(SUMMED))
+}
+
+/// Looks for the next offset at which a whole block of the recording starts. Any offset will do: a serial line may have lost an
+/// odd number of bytes.
 ///
-/// A block is believed there when its bytes have the right checksum too: an index is full of headers of blocks, and memory
-/// of a call may hold a trace. That takes no longer than reading the file a few times; behind that the header is enough.
+/// Memory of a call may hold a trace, and an index is full of headers of blocks. So a block is believed there when its bytes
+/// have the right checksum, and it carries the recording's tag. In a recording without a tag it must be followed by the next
+/// block, or by the end of the file, which what stands in the middle of memory is not. All of that takes no longer than
+/// reading the file a few times; behind that nothing is believed.
 fn resync(
     source: &dyn Source,
     from: u64,
     length: u64,
+    tag: u16,
     summed: &mut u64,
 ) -> io::Result<Option<u64>> {
     let left = usize::try_from(length.saturating_sub(from)).unwrap_or(WINDOW);
@@ -203,10 +269,13 @@ fn resync(
                 let at = base.saturating_add(u64::try_from(step).unwrap_or(0));
                 if let Some(header) = header_at(source, at, length)?
                     && complete(at, &header, length)
-                    && (*summed > length.saturating_mul(SUMMED) || {
+                    && header.tag == tag
+                    && !used_up(*summed, length)
+                    && {
                         *summed = summed.saturating_add(header.span());
                         body_is_right(source, at, &header)?
-                    })
+                    }
+                    && (tag != 0 || is_followed(source, at, &header, length)?)
                 {
                     return Ok(Some(at));
                 }
@@ -220,6 +289,22 @@ fn resync(
         base = base.saturating_add(u64::try_from(step).unwrap_or(u64::MAX));
     }
     Ok(None)
+}
+
+/// Whether a block is followed by the start of another, or by the end of the file.
+fn is_followed(
+    source: &dyn Source,
+    at: u64,
+    header: &BlockHeader,
+    length: u64,
+) -> io::Result<bool> {
+    let next = at.saturating_add(header.span());
+    if length.saturating_sub(next) >= BLOCK_HEADER as u64 {
+        return Ok(header_at(source, next, length)?.is_some());
+    }
+    let mut bytes = [0; BLOCK_MAGIC.len()];
+    let count = read_full(source, next, &mut bytes)?;
+    Ok(bytes.get(..count) == BLOCK_MAGIC.get(..count))
 }
 
 /// Whether the bytes behind a header have its checksum.
@@ -271,7 +356,11 @@ pub(crate) fn encode_index(blocks: &[(u64, BlockHeader)], offset: u64) -> Vec<u8
 }
 
 /// The blocks as the index at the end of the file says, where there is one and it holds.
-pub(crate) fn from_index(source: &dyn Source, buffer: &mut Buffer) -> Option<Found> {
+pub(crate) fn from_index(
+    source: &dyn Source,
+    file: &FileHeader,
+    buffer: &mut Buffer,
+) -> Option<Found> {
     let length = source.length().ok()?;
     let mut footer = [0; 16];
     let at = length.checked_sub(16)?;
@@ -284,7 +373,7 @@ pub(crate) fn from_index(source: &dyn Source, buffer: &mut Buffer) -> Option<Fou
         return None;
     }
     let body = buffer.load(source, offset, &header).ok()?;
-    let mut found = Found::new();
+    let mut found = Found::new(file);
     for (offset, header) in decode_index(body)? {
         let header = header?;
         // An index that leaves something out is of no use.

@@ -119,10 +119,10 @@ impl Trace {
         let mut damage = Vec::new();
         let header = read_header(&*source, &mut damage)?;
         let mut buffer = Buffer::default();
-        let mut found = if let Some(found) = from_index(&*source, &mut buffer) {
+        let mut found = if let Some(found) = from_index(&*source, &header, &mut buffer) {
             found
         } else {
-            let mut found = Found::new();
+            let mut found = Found::new(&header);
             scan(&*source, &mut found, true)?;
             found
         };
@@ -386,7 +386,8 @@ impl Trace {
     }
 
     /// Every entry, in the order of time over all lanes. Damaged stretches come where their lane's turn is, those
-    /// without a lane first.
+    /// without a lane first. Of more than 1024 lanes, or of blocks that are too large, in the order of the file:
+    /// [`Merged::in_order`].
     #[must_use]
     pub fn merged(&self) -> Merged<'_> {
         Merged::new(self)

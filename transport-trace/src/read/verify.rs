@@ -64,7 +64,7 @@ impl Trace {
             ..Report::default()
         };
         // The index is not believed here.
-        let mut found = Found::new();
+        let mut found = Found::new(&self.header());
         scan(self.source(), &mut found, true)?;
         found.number(&self.header());
         report.finished = found.finished;

@@ -286,7 +286,18 @@ impl Shared {
             }
         }
         match call.outcome {
-            Outcome::Returned(rax) => Ok(rax),
+            Outcome::Returned(rax) => {
+                let space = state.bindings.given_in_rax(call.schema.as_deref());
+                Ok(match (space, u64::try_from(rax)) {
+                    (Some(space), Ok(name)) => {
+                        let live = state
+                            .bindings
+                            .hand_out(&space, name, size_of::<u64>(), &seen);
+                        live.cast_signed()
+                    }
+                    _ => rax,
+                })
+            }
             Outcome::Failed(failed) => Err(failure::give(&failed)),
             Outcome::Unfinished => Err(TransportError::Lost("the recorded call never returned")),
         }

@@ -3,13 +3,13 @@
 //! The first sight of a pair ties the two; from then on both sides have to keep to it. Zero and all ones stand for
 //! themselves: they mean "none", "the caller", "invalid".
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use hypercall_core::schema::Role;
 use serde::Serialize;
 
-use super::leaf::Leaf;
-use crate::schema::Kind;
+use super::leaf::{Leaf, handles};
+use crate::schema::{self, Kind, ResultKind, Schema};
 
 /// Names of one kind: `VmId`, `Gpa`. What is equal in two spaces is not the same thing.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -28,6 +28,14 @@ impl Space {
                 _ => String::new(),
             },
         })
+    }
+
+    /// The space of the names of a type that a hypervisor gives out.
+    pub(crate) fn handles(name: &str) -> Self {
+        Self {
+            handle: true,
+            name: name.to_owned(),
+        }
     }
 
     /// The space of the addresses of a caller's own memory.
@@ -101,11 +109,31 @@ pub(crate) enum Untied {
 /// All pairs that were tied.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Bindings {
+    /// The types of ids that are names: what comes back in RAX says nothing of its role.
+    handles: BTreeSet<String>,
     forward: BTreeMap<Space, BTreeMap<u64, Tied>>,
     backward: BTreeMap<Space, BTreeMap<u64, Tied>>,
 }
 
 impl Bindings {
+    /// No pair yet, between runs of these interfaces.
+    pub(crate) fn of(schema: &Schema) -> Self {
+        Self {
+            handles: handles(schema),
+            ..Self::default()
+        }
+    }
+
+    /// The space of the name that this call gives out in RAX, where it does.
+    pub(crate) fn given_in_rax(&self, call: Option<&schema::Call>) -> Option<Space> {
+        match &call?.result {
+            ResultKind::Rax(Kind::Id(name)) if self.handles.contains(name) => {
+                Some(Space::handles(name))
+            }
+            _ => None,
+        }
+    }
+
     /// The value that stands for an expected one, where there is one by now.
     pub(crate) fn found(&self, space: &Space, expected: u64) -> Option<u64> {
         if is_fixed(expected) {

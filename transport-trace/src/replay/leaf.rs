@@ -3,6 +3,8 @@
 //! Bytes that no description covers (a call that the schema does not know, a block of another length than described)
 //! are one leaf each, so that nothing of a call escapes a comparison.
 
+use std::collections::BTreeSet;
+
 use hypercall_core::schema::Role;
 
 use crate::entry::Place;
@@ -282,4 +284,39 @@ pub(crate) fn unsigned(bytes: &[u8]) -> u64 {
         .take(8)
         .rev()
         .fold(0, |number, byte| (number << 8) | u64::from(*byte))
+}
+
+/// The types of ids that stand as handles somewhere in the interfaces: names that the hypervisor gives out. An id in RAX says
+/// nothing of its role.
+pub(crate) fn handles(schema: &schema::Schema) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for register in schema.calls().flat_map(|call| &call.registers) {
+        match register {
+            Register::Value { kind, role, .. } => handles_in(kind, *role, &mut found),
+            Register::Block { kind, link, .. } => {
+                handles_in(kind, Role::Plain, &mut found);
+                if let Some(LinkTarget::Array { kind, .. }) = link.as_ref().map(|link| &link.target)
+                {
+                    handles_in(kind, Role::Plain, &mut found);
+                }
+            }
+            Register::Unused | Register::Bytes { .. } => {}
+        }
+    }
+    found
+}
+
+fn handles_in(kind: &Kind, role: Role, found: &mut BTreeSet<String>) {
+    match kind {
+        Kind::Id(name) if role == Role::Handle => {
+            found.insert(name.clone());
+        }
+        Kind::Struct(info) => {
+            for field in &info.fields {
+                handles_in(&field.kind, field.role, found);
+            }
+        }
+        Kind::Array { element, .. } => handles_in(element, role, found),
+        _ => {}
+    }
 }

@@ -45,7 +45,7 @@ impl Replayer {
     pub(crate) fn build(options: Options, recorded: Recorded) -> Self {
         let state = State {
             tapes: tapes(&recorded, &options),
-            bindings: Bindings::default(),
+            bindings: Bindings::of(&recorded.schema),
             skipped: Vec::new(),
             poison: None,
         };

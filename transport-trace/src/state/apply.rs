@@ -20,10 +20,12 @@ pub(crate) fn target(call: &Call) -> Option<u16> {
         "set_memory_regions" => before(call, Place::Rdi, "vmid")?,
         name if name.starts_with("pm_get_") => (value(call, 0)? >> 24) & 0xff,
         _ => match call.schema.as_deref()?.registers.first()? {
+            // Another interface has names of its own.
             crate::schema::Register::Value {
+                kind: crate::schema::Kind::Id(name),
                 role: hypercall_core::schema::Role::Handle,
                 ..
-            } => value(call, 0)? & 0xffff,
+            } if name == "VmId" => value(call, 0)? & 0xffff,
             _ => return None,
         },
     };

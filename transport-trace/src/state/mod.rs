@@ -52,7 +52,7 @@ impl std::fmt::Display for At {
 pub struct Machine {
     /// VMs that exist, by id. The Service VM is 0, and listed only where a call was about it.
     pub vms: BTreeMap<u16, Vm>,
-    /// VMs that were destroyed, by id: where.
+    /// VMs that were destroyed, by id: where. None that were destroyed before calls that are missing: the id may be another VM's.
     pub destroyed: BTreeMap<u16, At>,
     /// Buffers of processors, by processor and buffer id.
     #[serde(serialize_with = "as_list")]
@@ -240,8 +240,11 @@ impl Machine {
         }
     }
 
-    fn lose(&mut self, count: u64) {
+    /// Calls are missing here: what VMs exist and what state they have is as it was, or not.
+    pub(crate) fn lose(&mut self, count: u64) {
         self.missing = self.missing.saturating_add(count);
+        // The id may have been given to another VM.
+        self.destroyed.clear();
         for vm in self.vms.values_mut() {
             vm.state = VmState::Unknown;
         }
