@@ -5,12 +5,14 @@ mod common;
 use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
 
-use common::{Folder, hcall, output};
+use common::{Folder, Sample, hcall, output};
 use hypercall_core::acrn::server::AcrnServer;
 use hypercall_core::acrn::{Hypervisor as _, HypervisorCalls};
 use hypercall_core::{Client, Gpa};
 use hypercall_mock::fake::FakeAcrn;
 use hypercall_mock::loopback::Loopback;
+use hypercall_trace::entry::Entry;
+use hypercall_trace::read::Trace;
 use hypercall_trace::record::{Recorder, Recording};
 
 #[test]
@@ -47,6 +49,87 @@ fn follow_shows_calls_as_they_come_and_ends_with_the_recording() {
     }
     drop(acrn);
     recording.finish();
+    assert!(lines.next().is_none());
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn follow_shows_a_call_that_hangs_and_what_is_damaged_and_missing() {
+    let folder = Folder::new();
+    let mut sample = Sample::everything();
+    sample.block = 512;
+    // A lane with a hole of its own, before what is noted as lost.
+    sample.entries.retain(|entry| {
+        !matches!(entry, Entry::Call(call) if call.lane == 0 && (3..6).contains(&call.index))
+    });
+    let good = folder.trace("good.hct", &sample);
+    let mut bytes = std::fs::read(&good).unwrap();
+    let trace = Trace::open(&good).unwrap();
+    let first = trace.data().next().unwrap();
+    bytes[usize::try_from(first.offset).unwrap() + 70] ^= 1;
+    std::fs::write(folder.path("bad.hct"), &bytes).unwrap();
+    for name in ["good.hct", "bad.hct"] {
+        let path = folder.text(name);
+        let run = |arguments: &[&str]| {
+            let mut command = hcall();
+            command.args(["show", &path, "--json"]).args(arguments);
+            let output = command.output().unwrap();
+            (output.status.code(), output.stdout, output.stderr)
+        };
+        let plain = run(&["--file-order"]);
+        assert_eq!(plain.0, Some(if name == "bad.hct" { 4 } else { 0 }));
+        assert_eq!(run(&["--follow"]), plain);
+    }
+}
+
+/// Answers the first call, and the second one when it is told to.
+struct Hangs(std::sync::Mutex<std::sync::mpsc::Receiver<()>>);
+
+impl hypercall_core::Transport for Hangs {
+    fn call<'a>(
+        &self,
+        _: &'static hypercall_core::call::CallInfo,
+        _: [hypercall_core::arg::Arg<'a>; 2],
+    ) -> Result<i64, hypercall_core::TransportError> {
+        self.0.lock().unwrap().recv().unwrap();
+        Ok(0)
+    }
+}
+
+#[test]
+fn follow_shows_an_announced_call_before_it_returns() {
+    let folder = Folder::new();
+    let path = folder.text("hang.hct");
+    let recording = Recording::options(&[HypervisorCalls::INTERFACE])
+        .ring(1 << 20, 8)
+        .sync(hypercall_trace::record::SyncPolicy::EachCall)
+        .create(&path)
+        .unwrap();
+    let lane = recording.lane("main").unwrap();
+    let (answer, answers) = std::sync::mpsc::channel();
+    let program = std::thread::spawn(move || {
+        let acrn = Client::new(Recorder::new(Hangs(answers.into()), lane));
+        acrn.pause_vm(hypercall_core::acrn::VmId(1)).unwrap();
+    });
+    let mut child = std::process::Command::new(assert_cmd::cargo::cargo_bin!("hcall"))
+        .args(["show", &path, "--follow", "--json"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut next =
+        || -> serde_json::Value { serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap() };
+    let hanging = next();
+    assert_eq!(hanging["call"], "pause_vm");
+    assert_eq!(hanging["unfinished"], true);
+    answer.send(()).unwrap();
+    program.join().unwrap();
+    recording.finish();
+    let returned = next();
+    assert_eq!(
+        (&returned["call"], &returned["rax"]),
+        (&"pause_vm".into(), &0.into())
+    );
     assert!(lines.next().is_none());
     assert!(child.wait().unwrap().success());
 }

@@ -11,6 +11,7 @@ use crate::status::Status;
 
 pub(crate) fn run(args: &Check, out: &mut Output) -> Result<Status, Failure> {
     let trace = input::open(&args.trace)?;
+    input::described(&args.trace, &trace)?;
     let mut losses = Losses::of(&trace);
     let mut checker = Checker::new();
     let progress = Progress::streaming("checking", trace.len(), true);
@@ -43,6 +44,10 @@ pub(crate) fn run(args: &Check, out: &mut Output) -> Result<Status, Failure> {
     tell(checker.finish().findings, out)?;
     if !args.json {
         match count {
+            0 if losses.any_damage() => out.line(
+                &out.paint
+                    .string(Part::Notice, "no rule is broken by what could be read"),
+            )?,
             0 => out.line(&out.paint.string(Part::Good, "no rule is broken"))?,
             many => out.line(&super::count(many, "finding"))?,
         }

@@ -8,8 +8,8 @@ use hypercall_trace::write::Options;
 
 use crate::args::Recover;
 use crate::failure::Failure;
-use crate::format::Part;
-use crate::input;
+use crate::format::{Context, Part};
+use crate::input::{self, Losses};
 use crate::output::{Output, Progress};
 use crate::status::Status;
 use crate::target::Target;
@@ -87,12 +87,16 @@ pub(crate) fn run(args: &Recover, out: &mut Output) -> Result<Status, Failure> {
         out.line(&paint.string(Part::Notice, &format!("{calls} {are} noted as lost")))?;
     }
     if damaged != 0 {
-        out.line(&paint.string(
-            Part::Bad,
-            &format!("{damaged} stretches or records could not be read"),
-        ))?;
+        let (stretches, are) = super::count_are(damaged, "damaged stretch or record");
+        let stretches = stretches.replace("stretch or records", "stretches or records");
+        crate::output::tell!("hcall: {stretches} {are} not in what was written");
     }
-    Ok(Status::Done.or_partly(damaged != 0 || unreadable != 0))
+    let described = trace.as_ref().map(|trace| {
+        // What is damaged among the records was told.
+        Losses::of(trace).report(&Context::of(trace))
+    });
+    let damaged = damaged != 0 || unreadable != 0 || described == Some(true);
+    Ok(Status::Done.or_partly(damaged))
 }
 
 /// Opens the rings in folders and files. How many could not be read is said on the error output.

@@ -16,6 +16,7 @@ use crate::status::Status;
 
 pub(crate) fn run(args: &Replay, out: &mut Output) -> Result<Status, Failure> {
     let trace = input::open(&args.trace)?;
+    input::described(&args.trace, &trace)?;
     let mut losses = Losses::of(&trace);
     let machine = FakeAcrn::new();
     let server = AcrnServer::new(&machine);

@@ -21,6 +21,7 @@ enum Place {
 
 pub(crate) fn run(args: &State, out: &mut Output) -> Result<Status, Failure> {
     let trace = input::open(&args.trace)?;
+    input::described(&args.trace, &trace)?;
     let place = args
         .at
         .as_deref()

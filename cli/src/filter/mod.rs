@@ -52,12 +52,10 @@ impl Filter {
     /// Checks what was asked for against what is in the trace.
     pub(crate) fn new(asked: &args::Filter, trace: &Trace) -> Result<Self, Failure> {
         let filter = Self::growing(asked, trace)?;
-        if let Some(name) = asked.lane.iter().find(|name| trace.lane(name).is_none()) {
-            let known: Vec<_> = trace
-                .lanes()
-                .iter()
-                .map(|lane| lane.name.as_str())
-                .collect();
+        let used = trace.used_lanes();
+        let there = |name: &&String| used.iter().any(|lane| lane.name == **name);
+        if let Some(name) = asked.lane.iter().find(|name| !there(name)) {
+            let known: Vec<_> = used.iter().map(|lane| lane.name.as_str()).collect();
             return Err(Failure::usage(
                 format!("the trace has no lane `{name}`"),
                 format!("its lanes: {}", known.join(", ")),
@@ -69,8 +67,8 @@ impl Filter {
     /// The same for a trace that grows: a lane may not be there yet. None that is there then fits.
     pub(crate) fn growing(asked: &args::Filter, trace: &Trace) -> Result<Self, Failure> {
         let lanes = trace
-            .lanes()
-            .iter()
+            .used_lanes()
+            .into_iter()
             .filter(|lane| asked.lane.contains(&lane.name));
         let (others, calls): (Vec<_>, Vec<_>) = asked
             .call

@@ -38,7 +38,7 @@ pub(crate) struct Found {
     /// Where lanes start.
     pub(crate) starts: order::Starts,
     /// Whether the last damaged stretch is the file's end, where the rest of a block may follow.
-    open_end: bool,
+    pub(crate) open_end: bool,
 }
 
 impl Found {
