@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::Target;
 use crate::format::parse_hex;
@@ -47,6 +47,10 @@ pub(crate) struct Redact {
     /// Memory without a description, and the contents of shared pages.
     #[arg(long)]
     pub(crate) bytes: bool,
+    /// What to do with calls that the trace does not describe completely: those that are not in its schema, or carry blocks
+    /// of another length. `hash` replaces all of their arguments.
+    #[arg(long, value_enum, default_value_t, value_name = "HOW")]
+    pub(crate) undescribed: Undescribed,
     /// Leaves secrets as they are: the recorder has hashed them.
     #[arg(long)]
     pub(crate) keep_secrets: bool,
@@ -54,6 +58,16 @@ pub(crate) struct Redact {
     /// new one, which is then forgotten.
     #[arg(long, value_parser = key, value_name = "HEX")]
     pub(crate) key: Option<[u8; 16]>,
+}
+
+/// What to do with calls without a complete description.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Undescribed {
+    /// Write nothing: nobody knows where in them a secret stands.
+    #[default]
+    Refuse,
+    /// Replace all bytes of their arguments.
+    Hash,
 }
 
 fn key(text: &str) -> Result<[u8; 16], String> {
