@@ -69,6 +69,8 @@ pub(crate) struct Losses {
     damaged: Vec<Damaged>,
     more: u64,
     lost: u64,
+    /// Records that were left out, because this version does not know what they are.
+    unknown: u64,
 }
 
 /// What a damaged stretch is, where it is not records: `the schema`, `the name of a lane`.
@@ -173,9 +175,17 @@ impl Losses {
         }
     }
 
+    /// The same for those who make nothing of a record that they do not know.
+    pub(crate) fn note_all(&mut self, entry: &Entry) {
+        self.note(entry);
+        if let Entry::Unknown(_) = entry {
+            self.unknown = self.unknown.saturating_add(1);
+        }
+    }
+
     /// Whether parts of the file could not be read.
     pub(crate) const fn any_damage(&self) -> bool {
-        !self.damaged.is_empty() || !self.descriptions.is_empty()
+        !self.damaged.is_empty() || !self.descriptions.is_empty() || self.unknown != 0
     }
 
     /// Says it on the error output. Whether there was damage.
@@ -193,6 +203,12 @@ impl Losses {
             crate::output::tell!(
                 "hcall: and {} more damaged stretches; see `hcall verify`",
                 self.more
+            );
+        }
+        if self.unknown != 0 {
+            let (records, are) = crate::commands::count_are(self.unknown, "record");
+            crate::output::tell!(
+                "hcall: {records} of a kind that this version does not know {are} left out; use a newer hcall"
             );
         }
         if self.lost != 0 {

@@ -30,7 +30,7 @@ pub(crate) fn run(args: &Check, out: &mut Output) -> Result<Status, Failure> {
     };
     for (position, entry) in (0..).zip(trace.merged()) {
         progress.at(position);
-        losses.note(&entry);
+        losses.note_all(&entry);
         let lane = entry
             .lane()
             .map(|lane| trace.lane_name(lane))

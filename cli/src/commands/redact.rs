@@ -80,7 +80,7 @@ fn write<W: Write>(
     let progress = Progress::new("redacting", trace.len());
     for (position, mut entry) in (0..).zip(trace.entries()) {
         progress.at(position);
-        losses.note(&entry);
+        losses.note_all(&entry);
         match &mut entry {
             Entry::Call(call) => {
                 if args.undescribed == Undescribed::Refuse && !is_complete(call) {

@@ -125,6 +125,7 @@ fn follow(args: &Show, out: &mut Output) -> Result<Status, Failure> {
     wait_for_clock(args, &mut trace)?;
     let filter = Filter::growing(&args.filter, &trace)?;
     let mut view = View::new(args, &trace, filter, out.paint);
+    view.filter.can_tell_time(&trace)?;
     // A column has one unit from the first line to the last.
     let in_ticks = trace.clock().frequency() == 0;
     let mut losses = Losses::default();
@@ -261,7 +262,7 @@ impl View {
         if self.filter.wants_text() {
             self.text.clear();
             self.plain.entry(entry, &mut self.text);
-            return self.filter.passes_text(&self.text);
+            return self.filter.passes_text(entry, &self.text);
         }
         true
     }

@@ -33,7 +33,7 @@ pub(crate) fn run(args: &State, out: &mut Output) -> Result<Status, Failure> {
     let progress = Progress::new("reading", trace.len());
     for (position, entry) in (0..).zip(trace.merged()) {
         progress.at(position);
-        losses.note(&entry);
+        losses.note_all(&entry);
         let name = entry
             .lane()
             .map(|lane| trace.lane_name(lane))

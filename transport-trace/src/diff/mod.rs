@@ -302,6 +302,12 @@ impl fmt::Display for Difference {
                 why,
             } => {
                 let side = if *left { "first" } else { "second" };
+                if *count == 0 {
+                    return write!(
+                        f,
+                        "? {lane}#{index}  not compared in the {side} trace: {why}"
+                    );
+                }
                 let missing = are(*count, "call");
                 write!(
                     f,
