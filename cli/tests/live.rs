@@ -216,6 +216,62 @@ fn what_a_killed_process_recorded_is_recovered() {
 }
 
 #[test]
+fn rings_are_found_by_the_number_of_the_trace() {
+    let folder = Folder::new();
+    let (path, copy, whole) = (
+        folder.text("dead.hct"),
+        folder.text("copy.hct"),
+        folder.text("whole.hct"),
+    );
+    let recording = Recording::options(&[HypervisorCalls::INTERFACE])
+        .ring(1 << 20, 8)
+        .sync(hypercall_trace::record::SyncPolicy::EachCall)
+        .create(&path)
+        .unwrap();
+    let machine = FakeAcrn::new();
+    let transport = Loopback::new(
+        AcrnServer::new(&machine),
+        &machine,
+        Gpa(0x100_0000),
+        0x1_0000,
+    );
+    let acrn = Client::new(Recorder::new(transport, recording.lane("main").unwrap()));
+    for _ in 0..10 {
+        acrn.get_api_version().unwrap();
+    }
+    std::fs::copy(&path, &copy).unwrap();
+    let run = || {
+        let mut command = hcall();
+        command.args(["recover", &copy, "-o", &whole, "--force"]);
+        let output = command.output().unwrap();
+        (
+            String::from_utf8(output.stdout).unwrap(),
+            String::from_utf8(output.stderr).unwrap(),
+        )
+    };
+    let (said, noticed) = run();
+    assert!(
+        said.contains("from 1 ring:") && said.contains("delete them"),
+        "{said}"
+    );
+    assert!(
+        noticed.contains("the recording's rings are in"),
+        "{noticed}"
+    );
+    assert_eq!(output(&["show", &whole, "--json"]).lines().count(), 10);
+    hcall()
+        .args(["verify", &copy])
+        .assert()
+        .stdout(predicates::str::contains("hcall recover TRACE -o WHOLE"));
+    drop(acrn);
+    recording.finish();
+    // They are gone now, and that is said.
+    let (said, noticed) = run();
+    assert!(said.contains("from 0 rings"), "{said}");
+    assert!(noticed.contains("name it with --rings"), "{noticed}");
+}
+
+#[test]
 fn a_recording_is_recovered_from_its_rings() {
     let folder = Folder::new();
     let (path, rings, whole) = (

@@ -77,7 +77,8 @@ fn as_text(report: &Report, trace: &Trace, out: &mut Output) -> Result<(), Failu
     }
     if !finished {
         out.line(
-            "no index at the end: the recording goes on, was killed, or was cut between two blocks",
+            "no index at the end: the recording goes on, was killed, or was cut between two blocks; if it was killed, \
+             `hcall recover TRACE -o WHOLE` also has what is left in its rings",
         )?;
     }
     for hole in damaged.iter().take(LISTED) {
