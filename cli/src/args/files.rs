@@ -11,7 +11,8 @@ use crate::format::parse_hex;
 pub(crate) struct Recover {
     /// The trace's file, as far as it was written.
     pub(crate) trace: Option<PathBuf>,
-    /// The folder with the recording's rings, or ring files.
+    /// The folder with the recording's rings, or ring files. Without it: where a recording puts them by itself, if the trace
+    /// was not finished.
     #[arg(long, value_name = "PATH", required_unless_present = "trace")]
     pub(crate) rings: Vec<PathBuf>,
     #[command(flatten)]
@@ -95,6 +96,15 @@ pub(crate) struct GenTest {
     /// The last call.
     #[arg(long, value_name = "N")]
     pub(crate) to: Option<u64>,
+    /// What brings the interface's trait and types into scope, behind `use`: my_interface::*. More than once for more.
+    #[arg(long, value_name = "PATH", default_value = "hypercall::acrn::*")]
+    pub(crate) types: Vec<String>,
+    /// The crate with the call model: hypercall or hypercall_core.
+    #[arg(long = "crate", value_name = "CRATE", default_value = "hypercall")]
+    pub(crate) core: String,
+    /// The crate that replays: hypercall_trace, or hypercall::trace, which needs the feature `trace`.
+    #[arg(long, value_name = "CRATE", default_value = "hypercall::trace")]
+    pub(crate) trace_crate: String,
     /// The test's name. Without it: the file's.
     #[arg(long, value_name = "NAME")]
     pub(crate) name: Option<String>,

@@ -46,7 +46,11 @@ pub(crate) fn run(args: &GenTest, out: &mut Output) -> Result<Status, Failure> {
             .map(|stem| stem.to_string_lossy().into_owned())
             .ok_or_else(wrong_name)?,
     };
-    let mut maker = Maker::new(&name, slice_name).range(args.from, args.to.unwrap_or(u64::MAX));
+    let types: Vec<&str> = args.types.iter().map(String::as_str).collect();
+    let mut maker = Maker::new(&name, slice_name)
+        .range(args.from, args.to.unwrap_or(u64::MAX))
+        .crates(&args.core, &args.trace_crate)
+        .types(&types);
     let lanes: Vec<&str> = args.lane.iter().map(String::as_str).collect();
     if !lanes.is_empty() {
         let used = trace.used_lanes();
@@ -83,7 +87,12 @@ pub(crate) fn run(args: &GenTest, out: &mut Output) -> Result<Status, Failure> {
         source.display(),
         slice_path.display()
     ))?;
-    out.line("the test needs the crates `hypercall` and `hypercall-trace`")?;
+    out.line(&crate::format::plain(&format!(
+        "the test uses {}, {} and {}; `hypercall::trace` needs the feature `trace`",
+        args.core,
+        args.trace_crate,
+        args.types.join(", ")
+    )))?;
     out.flush()?;
     Ok(Status::Done.or_partly(losses.report(&Context::of(&trace))))
 }
@@ -129,7 +138,7 @@ fn slice(args: &GenTest, trace: &Trace, losses: &mut Losses) -> Result<Recorded,
                 ));
             };
             memory = left;
-            losses.note(&entry);
+            losses.note_all(&entry);
             recorded.entries.push(entry);
             progress.at(u64::try_from(recorded.entries.len()).unwrap_or(u64::MAX));
         }
