@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use hypercall_trace::entry::{Damaged, Entry};
+use hypercall_trace::format::BlockKind;
 use hypercall_trace::read::{Lane, Trace};
 
 use crate::failure::Failure;
@@ -63,9 +64,74 @@ pub(crate) fn regular(path: &Path) -> Result<(), Failure> {
 /// Collects what could not be read of a trace, and what nobody recorded.
 #[derive(Debug, Default)]
 pub(crate) struct Losses {
+    /// Sentences about damaged descriptions.
+    descriptions: Vec<String>,
     damaged: Vec<Damaged>,
     more: u64,
     lost: u64,
+    /// Records that were left out, because this version does not know what they are.
+    unknown: u64,
+}
+
+/// What a damaged stretch is, where it is not records: `the schema`, `the name of a lane`.
+pub(crate) fn what_is_damaged(trace: &Trace, damaged: &Damaged) -> Option<String> {
+    let blocks = trace.blocks();
+    let place = blocks
+        .binary_search_by_key(&damaged.offset, |block| block.offset)
+        .ok()?;
+    let header = &blocks.get(place)?.header;
+    Some(match header.kind {
+        BlockKind::Schema => "the schema".to_owned(),
+        BlockKind::Lane => format!("the name of lane {}", header.lane),
+        BlockKind::Clock => "a point of the clock".to_owned(),
+        BlockKind::Index => "the index at the end".to_owned(),
+        BlockKind::Data | BlockKind::Announce | BlockKind::Unknown(_) => return None,
+    })
+}
+
+/// A damaged description as a sentence, with what follows from it.
+fn description(trace: &Trace, kind: BlockKind, damaged: &Damaged) -> String {
+    let what = what_is_damaged(trace, damaged).unwrap_or_else(|| "a description".to_owned());
+    let follows = match kind {
+        BlockKind::Schema if trace.schema().interfaces.is_empty() => {
+            "; calls have numbers, registers and bytes, but no names"
+        }
+        BlockKind::Clock if trace.clock().frequency() == 0 => "; times are in ticks",
+        BlockKind::Clock => "; times may be a little off",
+        _ => "",
+    };
+    format!(
+        "{what} cannot be read ({} bytes at byte {}: {}){follows}",
+        damaged.length, damaged.offset, damaged.defect
+    )
+}
+
+/// Why no call of the trace has a name: its schema is damaged, or lost in a damaged stretch. `None`: they have, or nothing
+/// was described on purpose.
+pub(crate) fn no_schema(trace: &Trace) -> Option<String> {
+    if !trace.schema().interfaces.is_empty() {
+        return None;
+    }
+    let damaged = trace
+        .damaged_descriptions()
+        .find(|(kind, _)| *kind == BlockKind::Schema);
+    if let Some((kind, damaged)) = damaged {
+        return Some(description(trace, kind, damaged));
+    }
+    let there = |kind| trace.blocks().iter().any(|block| block.header.kind == kind);
+    (!there(BlockKind::Schema) && there(BlockKind::Data)).then(|| {
+        "the schema is missing; calls have numbers, registers and bytes, but no names".to_owned()
+    })
+}
+
+/// Refuses a trace whose schema is damaged, for those who judge calls by what they are.
+pub(crate) fn described(path: &Path, trace: &Trace) -> Result<(), Failure> {
+    no_schema(trace).map_or(Ok(()), |why| {
+        Err(Failure::input(
+            format!("{}: {why}: nothing can be judged", path.display()),
+            "`hcall show` has what can be read, `hcall verify` the damage; use an undamaged copy",
+        ))
+    })
 }
 
 impl Losses {
@@ -73,13 +139,23 @@ impl Losses {
     /// descriptions counts here.
     pub(crate) fn of(trace: &Trace) -> Self {
         let mut losses = Self::default();
-        for damaged in trace.damage() {
-            use hypercall_trace::entry::Defect;
-            if damaged.defect == Defect::Description || damaged.offset == 0 {
-                losses.push(damaged);
-            }
-        }
+        losses.describe(trace);
         losses
+    }
+
+    /// Notes what opening, and reading on, saw.
+    pub(crate) fn describe(&mut self, trace: &Trace) {
+        for damaged in trace.damage().filter(|damaged| damaged.offset == 0) {
+            self.push(damaged);
+        }
+        let told = trace.damaged_descriptions();
+        self.descriptions = told
+            .map(|(kind, damaged)| description(trace, kind, damaged))
+            .collect();
+        // Its block's header is damaged as well: the stretch comes among the entries, and does not say what it was.
+        if self.descriptions.is_empty() {
+            self.descriptions.extend(no_schema(trace));
+        }
     }
 
     fn push(&mut self, damaged: &Damaged) {
@@ -99,13 +175,27 @@ impl Losses {
         }
     }
 
+    /// The same for those who make nothing of a record that they do not know.
+    pub(crate) fn note_all(&mut self, entry: &Entry) {
+        self.note(entry);
+        if let Entry::Unknown(_) = entry {
+            self.unknown = self.unknown.saturating_add(1);
+        }
+    }
+
     /// Whether parts of the file could not be read.
     pub(crate) const fn any_damage(&self) -> bool {
-        !self.damaged.is_empty()
+        !self.damaged.is_empty() || !self.descriptions.is_empty() || self.unknown != 0
     }
 
     /// Says it on the error output. Whether there was damage.
     pub(crate) fn report(&self, context: &Context) -> bool {
+        for text in self.descriptions.iter().take(TOLD) {
+            crate::output::tell!("hcall: {text}");
+        }
+        if let Some(more @ 1..) = self.descriptions.len().checked_sub(TOLD) {
+            crate::output::tell!("hcall: and {more} more descriptions; see `hcall verify`");
+        }
         for damaged in &self.damaged {
             crate::output::tell!("hcall: {}", damage(damaged, context));
         }
@@ -113,6 +203,12 @@ impl Losses {
             crate::output::tell!(
                 "hcall: and {} more damaged stretches; see `hcall verify`",
                 self.more
+            );
+        }
+        if self.unknown != 0 {
+            let (records, are) = crate::commands::count_are(self.unknown, "record");
+            crate::output::tell!(
+                "hcall: {records} of a kind that this version does not know {are} left out; use a newer hcall"
             );
         }
         if self.lost != 0 {

@@ -71,6 +71,38 @@ impl What {
     }
 }
 
+/// Whether the schema says of every byte of a call what it is: the call is in it, and each block has the described length.
+pub(crate) fn is_complete(call: &Call) -> bool {
+    let schema = call.schema.as_deref();
+    let mut arguments = call.args.iter().enumerate();
+    arguments.all(|(number, argument)| is_described(schema, number, argument))
+}
+
+fn is_described(
+    schema: Option<&hypercall_trace::schema::Call>,
+    number: usize,
+    argument: &Argument,
+) -> bool {
+    let register = schema.and_then(|schema| schema.registers.get(number));
+    match (argument, register) {
+        (Argument::Unused, _) | (Argument::Value(_), Some(Register::Value { .. })) => true,
+        (Argument::Block(block), Some(Register::Block { size, link, .. })) => {
+            let target = block.link.as_ref().map(|link| &link.target);
+            block.length == *size
+                && match (target, link.as_ref().map(|link| &link.target)) {
+                    (Some(Target::Block(nested)), Some(LinkTarget::Array { size, .. })) => {
+                        nested.length.checked_rem(*size) == Some(0)
+                    }
+                    (Some(Target::Block(_)), _) | (Some(_), None) => false,
+                    (Some(Target::Pages { .. } | Target::Address(_)), Some(_)) | (None, _) => true,
+                }
+        }
+        // Bytes on purpose: `--bytes` is about them.
+        (Argument::Block(block), Some(Register::Bytes { .. })) => block.link.is_none(),
+        _ => false,
+    }
+}
+
 /// Replaces values.
 #[derive(Debug)]
 pub(crate) struct Redaction {
@@ -93,10 +125,14 @@ impl Redaction {
         self.replaced
     }
 
-    /// Replaces what is to be replaced in a call.
+    /// Replaces what is to be replaced in a call. All bytes of what the schema does not describe.
     pub(crate) fn call(&mut self, call: &mut Call) {
         let schema = call.schema.clone();
         for (number, argument) in call.args.iter_mut().enumerate() {
+            if !is_described(schema.as_deref(), number, argument) {
+                self.all_of(argument);
+                continue;
+            }
             let register = schema
                 .as_ref()
                 .and_then(|schema| schema.registers.get(number));
@@ -169,6 +205,34 @@ impl Redaction {
                     }
                 }
                 _ => {}
+            }
+        }
+    }
+
+    /// Replaces all of an argument: nobody says where in it a secret stands.
+    fn all_of(&mut self, argument: &mut Argument) {
+        match argument {
+            Argument::Unused => {}
+            Argument::Value(value) => {
+                let mut bytes = value.to_le_bytes();
+                self.hash(&Kind::Unsigned, Role::Secret, &mut bytes);
+                *value = u64::from_le_bytes(bytes);
+            }
+            Argument::Block(block) => {
+                self.block(block, &mut |this, bytes| {
+                    this.hash(&Kind::Unsigned, Role::Secret, bytes)
+                });
+                match block.link.as_mut().map(|link| &mut link.target) {
+                    Some(Target::Block(nested)) => self.block(nested, &mut |this, bytes| {
+                        this.hash(&Kind::Unsigned, Role::Secret, bytes)
+                    }),
+                    Some(Target::Address(address)) => {
+                        let mut bytes = address.to_le_bytes();
+                        self.hash(&Kind::Unsigned, Role::Secret, &mut bytes);
+                        *address = u64::from_le_bytes(bytes);
+                    }
+                    _ => {}
+                }
             }
         }
     }

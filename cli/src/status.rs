@@ -13,7 +13,7 @@ pub enum Status {
     Usage,
     /// The input cannot be used at all.
     Input,
-    /// Done as far as possible: parts of the input could not be read. The error output says how much.
+    /// Done as far as possible: parts of the input could not be read, or calls not be made again. The error output says how much.
     Partly,
     /// The output could not be written.
     Output,
@@ -51,7 +51,9 @@ impl Status {
             Self::Found => "found: a difference, a divergence, a broken rule, damage (by verify)",
             Self::Usage => "the command line is wrong",
             Self::Input => "the input cannot be used: not there, not a trace, a newer format",
-            Self::Partly => "done, but parts of the input could not be read; stderr says how much",
+            Self::Partly => {
+                "done, but parts of the input could not be read or replayed; stderr says how much"
+            }
             Self::Output => "the output could not be written",
         }
     }

@@ -5,6 +5,9 @@ mod common;
 use std::process::Command;
 
 use common::{Folder, Sample, arguments, hcall};
+use hypercall_trace::format::BlockKind;
+use hypercall_trace::read::Trace;
+use predicates::prelude::PredicateBooleanExt as _;
 use predicates::str::contains;
 
 /// Every way to read a trace: the command line, in which `IN`, `GOOD` and `OUT` stand for files.
@@ -183,15 +186,149 @@ fn any_damage_is_noticed_by_every_view() {
     sample.block = 1024;
     let bytes = sample.bytes();
     let path = folder.text("damaged.hct");
-    let step = bytes.len() / 23;
-    for at in (0..bytes.len()).step_by(step) {
+    let good = folder.trace("good.hct", &sample);
+    // Some bytes everywhere, and one of each block that describes.
+    let mut places: Vec<_> = (0..bytes.len()).step_by(bytes.len() / 23).collect();
+    let trace = Trace::open(&good).unwrap();
+    let describing = trace.blocks().iter().filter(|block| {
+        let kind = block.header.kind;
+        matches!(kind, BlockKind::Schema | BlockKind::Lane | BlockKind::Clock)
+    });
+    places.extend(describing.map(|block| usize::try_from(block.offset).unwrap() + 64));
+    let mut kinds = std::collections::BTreeSet::new();
+    for at in places {
         let mut broken = bytes.clone();
         broken[at] ^= 0x10;
         std::fs::write(&path, &broken).unwrap();
-        let verified = hcall().args(["verify", &path]).output().unwrap();
-        assert!(matches!(verified.status.code(), Some(1 | 3)), "byte {at}");
+        let verified = hcall().args(["verify", &path, "--json"]).output().unwrap();
+        let code = verified.status.code();
+        assert!(matches!(code, Some(1 | 3)), "byte {at}");
+        let report: serde_json::Value =
+            serde_json::from_slice(&verified.stdout).unwrap_or_default();
+        let holes = report["damaged"].as_array().cloned().unwrap_or_default();
+        kinds.extend(holes.iter().filter_map(|hole| {
+            let what = hole["what"].as_str()?;
+            Some(what.split(" of lane").next()?.to_owned())
+        }));
+        if code == Some(1)
+            && holes
+                .iter()
+                .all(|hole| hole["what"] == "the index at the end")
+        {
+            // Nothing is missing: without an index the blocks are found one after the other.
+            continue;
+        }
+        for line in VIEWS {
+            let output = hcall()
+                .args(arguments(line, &path, &good, &folder.text("out")))
+                .output()
+                .unwrap();
+            let (errors, said) = (
+                String::from_utf8_lossy(&output.stderr),
+                String::from_utf8_lossy(&output.stdout),
+            );
+            // A difference, a finding or a loss may be told instead of the damage itself.
+            let told = if code == Some(3) {
+                output.status.code() == Some(3)
+            } else {
+                matches!(output.status.code(), Some(1 | 3 | 4))
+            };
+            assert!(told, "byte {at}: {line}: {:?} {errors}", output.status);
+            let difference = output.status.code() == Some(1);
+            assert!(difference || !errors.is_empty(), "byte {at}: {line}");
+            assert!(!said.contains("no rule is broken\n"), "byte {at}: {line}");
+        }
+    }
+    let all_kinds = ["a point of the clock", "the name", "the schema"];
+    for kind in all_kinds {
+        assert!(kinds.contains(kind), "{kinds:?}");
     }
     all(&path, &folder);
+}
+
+/// Views of a trace, of which each must say what it could not see.
+const VIEWS: [&str; 14] = [
+    "show IN",
+    "show IN --json",
+    "stat IN",
+    "stat GOOD IN",
+    "diff IN GOOD",
+    "diff GOOD IN",
+    "replay IN --all",
+    "check IN",
+    "state IN",
+    "export IN",
+    "export IN --to pcapng -o OUT --force",
+    "pack IN -o OUT --force",
+    "redact IN -o OUT --force",
+    "recover IN -o OUT --force",
+];
+
+#[test]
+fn a_damaged_description_is_named() {
+    let folder = Folder::new();
+    let good = folder.trace("good.hct", &Sample::everything());
+    let bytes = std::fs::read(&good).unwrap();
+    let trace = Trace::open(&good).unwrap();
+    let damaged = |kind| {
+        let block = trace
+            .blocks()
+            .iter()
+            .rfind(|block| block.header.kind == kind);
+        let mut broken = bytes.clone();
+        broken[usize::try_from(block.unwrap().offset).unwrap() + 65] ^= 1;
+        std::fs::write(folder.path("damaged.hct"), broken).unwrap();
+        folder.text("damaged.hct")
+    };
+    let path = damaged(BlockKind::Schema);
+    hcall()
+        .args(["show", &path])
+        .assert()
+        .code(4)
+        .stderr(contains("the schema cannot be read").and(contains("no names")));
+    for line in [
+        "check IN",
+        "state IN",
+        "replay IN",
+        "diff IN GOOD",
+        "diff GOOD IN",
+    ] {
+        hcall()
+            .args(arguments(line, &path, &good, ""))
+            .assert()
+            .code(3)
+            .stdout("")
+            .stderr(contains("the schema cannot be read"));
+    }
+    hcall()
+        .args(["verify", &path])
+        .assert()
+        .code(1)
+        .stdout(contains("damaged: the schema: "));
+    // Lanes without a name are lanes.
+    let path = damaged(BlockKind::Lane);
+    hcall()
+        .args(["show", &path])
+        .assert()
+        .code(4)
+        .stdout(contains("lane 1#0").and(contains("main#0")))
+        .stderr(contains("the name of lane 1 cannot be read"));
+    hcall()
+        .args(["diff", &good, &path])
+        .assert()
+        .code(1)
+        .stdout(contains("- lane vcpu0").and(contains("+ lane lane 1")));
+    hcall()
+        .args(["show", &path, "--lane", "lane 1"])
+        .assert()
+        .code(4)
+        .stdout(contains("lane 1#0").and(contains("main#0").not()));
+    let path = damaged(BlockKind::Clock);
+    hcall()
+        .args(["stat", &path])
+        .assert()
+        .code(4)
+        .stderr(contains("a point of the clock cannot be read"));
 }
 
 #[test]

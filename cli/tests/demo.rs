@@ -61,6 +61,22 @@ fn the_demo_goes_all_the_way() {
         std::fs::write(&kept, &made).unwrap();
         std::fs::copy(folder.path("field_run.hct"), kept.with_extension("hct")).unwrap();
     }
+    // Of an interface that is not ACRN's, it names that one's.
+    let own = [
+        "--types",
+        "mine::*",
+        "--types",
+        "mine::kinds::*",
+        "--crate",
+        "hypercall_core",
+    ];
+    let mut arguments = vec!["gen-test", &trace, "-o", &test, "--force"];
+    arguments.extend(own);
+    arguments.extend(["--trace-crate", "hypercall_trace"]);
+    output(&arguments);
+    let other = std::fs::read_to_string(&test).unwrap();
+    assert!(other.contains("use mine::*;\nuse mine::kinds::*;\nuse hypercall_core::{Client,"));
+    assert!(other.contains("use hypercall_trace::replay::Replayer;") && !other.contains("acrn"));
     assert_eq!(
         made,
         std::fs::read_to_string(kept).unwrap(),

@@ -5,7 +5,7 @@
 
 use hypercall::acrn::*;
 use hypercall::{Client, Error, ErrorKind, Gpa, Hpa, PageAligned, Payload, SharedPage, SharedRef, Value};
-use hypercall_trace::replay::Replayer;
+use hypercall::trace::replay::Replayer;
 
 /// The calls with their answers.
 const TRACE: &[u8] = include_bytes!("field_run.hct");

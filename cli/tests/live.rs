@@ -5,12 +5,14 @@ mod common;
 use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
 
-use common::{Folder, hcall, output};
+use common::{Folder, Sample, hcall, output};
 use hypercall_core::acrn::server::AcrnServer;
 use hypercall_core::acrn::{Hypervisor as _, HypervisorCalls};
 use hypercall_core::{Client, Gpa};
 use hypercall_mock::fake::FakeAcrn;
 use hypercall_mock::loopback::Loopback;
+use hypercall_trace::entry::Entry;
+use hypercall_trace::read::Trace;
 use hypercall_trace::record::{Recorder, Recording};
 
 #[test]
@@ -47,6 +49,87 @@ fn follow_shows_calls_as_they_come_and_ends_with_the_recording() {
     }
     drop(acrn);
     recording.finish();
+    assert!(lines.next().is_none());
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn follow_shows_a_call_that_hangs_and_what_is_damaged_and_missing() {
+    let folder = Folder::new();
+    let mut sample = Sample::everything();
+    sample.block = 512;
+    // A lane with a hole of its own, before what is noted as lost.
+    sample.entries.retain(|entry| {
+        !matches!(entry, Entry::Call(call) if call.lane == 0 && (3..6).contains(&call.index))
+    });
+    let good = folder.trace("good.hct", &sample);
+    let mut bytes = std::fs::read(&good).unwrap();
+    let trace = Trace::open(&good).unwrap();
+    let first = trace.data().next().unwrap();
+    bytes[usize::try_from(first.offset).unwrap() + 70] ^= 1;
+    std::fs::write(folder.path("bad.hct"), &bytes).unwrap();
+    for name in ["good.hct", "bad.hct"] {
+        let path = folder.text(name);
+        let run = |arguments: &[&str]| {
+            let mut command = hcall();
+            command.args(["show", &path, "--json"]).args(arguments);
+            let output = command.output().unwrap();
+            (output.status.code(), output.stdout, output.stderr)
+        };
+        let plain = run(&["--file-order"]);
+        assert_eq!(plain.0, Some(if name == "bad.hct" { 4 } else { 0 }));
+        assert_eq!(run(&["--follow"]), plain);
+    }
+}
+
+/// Answers the first call, and the second one when it is told to.
+struct Hangs(std::sync::Mutex<std::sync::mpsc::Receiver<()>>);
+
+impl hypercall_core::Transport for Hangs {
+    fn call<'a>(
+        &self,
+        _: &'static hypercall_core::call::CallInfo,
+        _: [hypercall_core::arg::Arg<'a>; 2],
+    ) -> Result<i64, hypercall_core::TransportError> {
+        self.0.lock().unwrap().recv().unwrap();
+        Ok(0)
+    }
+}
+
+#[test]
+fn follow_shows_an_announced_call_before_it_returns() {
+    let folder = Folder::new();
+    let path = folder.text("hang.hct");
+    let recording = Recording::options(&[HypervisorCalls::INTERFACE])
+        .ring(1 << 20, 8)
+        .sync(hypercall_trace::record::SyncPolicy::EachCall)
+        .create(&path)
+        .unwrap();
+    let lane = recording.lane("main").unwrap();
+    let (answer, answers) = std::sync::mpsc::channel();
+    let program = std::thread::spawn(move || {
+        let acrn = Client::new(Recorder::new(Hangs(answers.into()), lane));
+        acrn.pause_vm(hypercall_core::acrn::VmId(1)).unwrap();
+    });
+    let mut child = std::process::Command::new(assert_cmd::cargo::cargo_bin!("hcall"))
+        .args(["show", &path, "--follow", "--json"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut next =
+        || -> serde_json::Value { serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap() };
+    let hanging = next();
+    assert_eq!(hanging["call"], "pause_vm");
+    assert_eq!(hanging["unfinished"], true);
+    answer.send(()).unwrap();
+    program.join().unwrap();
+    recording.finish();
+    let returned = next();
+    assert_eq!(
+        (&returned["call"], &returned["rax"]),
+        (&"pause_vm".into(), &0.into())
+    );
     assert!(lines.next().is_none());
     assert!(child.wait().unwrap().success());
 }
@@ -130,6 +213,62 @@ fn what_a_killed_process_recorded_is_recovered() {
         output(&["recover", &file, "--rings", &rings, "-o", &from_rings]);
         assert_eq!(output(&["show", &from_rings, "--json"]), shown);
     }
+}
+
+#[test]
+fn rings_are_found_by_the_number_of_the_trace() {
+    let folder = Folder::new();
+    let (path, copy, whole) = (
+        folder.text("dead.hct"),
+        folder.text("copy.hct"),
+        folder.text("whole.hct"),
+    );
+    let recording = Recording::options(&[HypervisorCalls::INTERFACE])
+        .ring(1 << 20, 8)
+        .sync(hypercall_trace::record::SyncPolicy::EachCall)
+        .create(&path)
+        .unwrap();
+    let machine = FakeAcrn::new();
+    let transport = Loopback::new(
+        AcrnServer::new(&machine),
+        &machine,
+        Gpa(0x100_0000),
+        0x1_0000,
+    );
+    let acrn = Client::new(Recorder::new(transport, recording.lane("main").unwrap()));
+    for _ in 0..10 {
+        acrn.get_api_version().unwrap();
+    }
+    std::fs::copy(&path, &copy).unwrap();
+    let run = || {
+        let mut command = hcall();
+        command.args(["recover", &copy, "-o", &whole, "--force"]);
+        let output = command.output().unwrap();
+        (
+            String::from_utf8(output.stdout).unwrap(),
+            String::from_utf8(output.stderr).unwrap(),
+        )
+    };
+    let (said, noticed) = run();
+    assert!(
+        said.contains("from 1 ring:") && said.contains("delete them"),
+        "{said}"
+    );
+    assert!(
+        noticed.contains("the recording's rings are in"),
+        "{noticed}"
+    );
+    assert_eq!(output(&["show", &whole, "--json"]).lines().count(), 10);
+    hcall()
+        .args(["verify", &copy])
+        .assert()
+        .stdout(predicates::str::contains("hcall recover TRACE -o WHOLE"));
+    drop(acrn);
+    recording.finish();
+    // They are gone now, and that is said.
+    let (said, noticed) = run();
+    assert!(said.contains("from 0 rings"), "{said}");
+    assert!(noticed.contains("name it with --rings"), "{noticed}");
 }
 
 #[test]

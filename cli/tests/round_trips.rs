@@ -3,7 +3,9 @@
 mod common;
 
 use common::{Folder, Sample, hcall, output};
-use hypercall_trace::entry::Entry;
+use hypercall_core::call::Direction;
+use hypercall_trace::entry::{After, Argument, Block, Call, Entry};
+use hypercall_trace::format::BlockKind;
 use hypercall_trace::read::Trace;
 
 fn entries(path: &str) -> Vec<Entry> {
@@ -99,6 +101,83 @@ fn redaction_hides_values_and_keeps_equality() {
         .args(["redact", &trace, "-o", &out, "--field", "nonsense"])
         .assert()
         .code(2);
+}
+
+#[test]
+fn redaction_refuses_what_it_cannot_see_into() {
+    let folder = Folder::new();
+    let secret = "c0ffee0102030405";
+    let value = u64::from_le_bytes([0xc0, 0xff, 0xee, 1, 2, 3, 4, 5]);
+    let change = |how: &dyn Fn(&mut Call)| {
+        let mut sample = Sample::life();
+        let Some(Entry::Call(call)) = sample.entries.last_mut() else {
+            panic!("no call");
+        };
+        how(call);
+        folder.trace("a.hct", &sample)
+    };
+    let block = |bytes: &[u8]| {
+        Argument::Block(Block {
+            direction: Direction::Read,
+            before: bytes.to_vec(),
+            after: After::Unchanged,
+            length: bytes.len(),
+            link: None,
+        })
+    };
+    let traces: [&dyn Fn(&mut Call); 3] = [
+        // Not in the schema.
+        &|call| {
+            call.schema = None;
+            call.args = [Argument::Value(value), block(&value.to_le_bytes())];
+        },
+        // A block where a value is described.
+        &|call| call.args[0] = block(&value.to_le_bytes()),
+        // A block of another length.
+        &|call| {
+            let schema = common::schema();
+            call.schema = schema.find(None, "inject_msi").map(std::sync::Arc::clone);
+            call.args[1] = block(&value.to_le_bytes());
+        },
+    ];
+    let out = folder.text("out.hct");
+    let bytes_of = |path: &str| output(&["export", path]);
+    for how in traces {
+        let trace = change(how);
+        assert!(bytes_of(&trace).contains(secret));
+        hcall()
+            .args(["redact", &trace, "-o", &out])
+            .assert()
+            .code(3)
+            .stderr(predicates::str::contains("where secrets stand"));
+        assert!(!std::path::Path::new(&out).exists());
+        output(&["redact", &trace, "-o", &out, "--undescribed", "hash"]);
+        let redacted = bytes_of(&out);
+        assert!(!redacted.contains(secret));
+        assert!(
+            !redacted.contains(&value.to_string()) && !redacted.contains(&format!("{value:#x}"))
+        );
+        std::fs::remove_file(&out).unwrap();
+    }
+    // Nothing is described.
+    let trace = folder.trace("a.hct", &Sample::life());
+    let mut bytes = std::fs::read(&trace).unwrap();
+    let blocks = Trace::open(&trace).unwrap();
+    let mut blocks = blocks.blocks().iter();
+    let schema = blocks.find(|block| block.header.kind == BlockKind::Schema);
+    bytes[usize::try_from(schema.unwrap().offset).unwrap() + 100] ^= 1;
+    std::fs::write(&trace, bytes).unwrap();
+    hcall()
+        .args(["redact", &trace, "-o", &out, "--text"])
+        .assert()
+        .code(3)
+        .stderr(predicates::str::contains("the schema cannot be read"));
+    hcall()
+        .args(["redact", &trace, "-o", &out, "--undescribed", "hash"])
+        .assert()
+        .code(4);
+    let bytes = std::fs::read(&out).unwrap();
+    assert!(!bytes.windows(12).any(|part| part == b"POST_STD_VM1"));
 }
 
 #[test]

@@ -112,6 +112,8 @@ fn filters_let_through_what_they_say() {
         "start_vm,pause_vm",
         "--grep",
         "start",
+        "-l",
+        "main",
         "--time",
         "delta",
     ]);

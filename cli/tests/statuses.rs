@@ -6,7 +6,161 @@ use std::io::Read as _;
 use std::process::Stdio;
 
 use common::{Folder, Sample, hcall, output};
+use hypercall_trace::entry::{Entry, LossCause, Lost, Unknown};
+use hypercall_trace::read::Trace;
+use predicates::prelude::PredicateBooleanExt as _;
 use predicates::str::contains;
+
+/// The same entries, with a clock whose speed is not known, as a recording has that was killed at once.
+fn without_frequency(folder: &Folder, sample: &Sample) -> String {
+    let options = hypercall_trace::write::Options::default();
+    let clock = hypercall_trace::clock::ClockInfo::default();
+    let mut writer =
+        hypercall_trace::write::Writer::new(Vec::new(), &sample.schema, clock, options).unwrap();
+    for lane in &sample.lanes {
+        writer.lane(lane).unwrap();
+    }
+    for entry in &sample.entries {
+        writer.push(entry).unwrap();
+    }
+    std::fs::write(folder.path("timeless.hct"), writer.finish().unwrap()).unwrap();
+    folder.text("timeless.hct")
+}
+
+#[test]
+fn a_clock_without_a_frequency_chooses_nothing_and_invents_nothing() {
+    let folder = Folder::new();
+    let path = without_frequency(&folder, &Sample::life());
+    for option in ["--slower", "--since", "--until"] {
+        for command in ["show", "stat"] {
+            hcall()
+                .args([command, &path, option, "1us"])
+                .assert()
+                .code(3)
+                .stdout("")
+                .stderr(contains("how fast its clock is"));
+        }
+    }
+    hcall().args(["show", &path]).assert().code(0);
+    hcall()
+        .args(["export", &path, "--to", "pcapng"])
+        .assert()
+        .code(0)
+        .stderr(contains("no packet has a time"));
+}
+
+#[test]
+fn replay_says_what_it_did_not_do() {
+    let folder = Folder::new();
+    let whole = folder.trace("whole.hct", &Sample::life());
+    hcall().args(["replay", &whole]).assert().code(0).stderr("");
+    let of = |how: &dyn Fn(&mut Sample)| {
+        let mut sample = Sample::life();
+        how(&mut sample);
+        folder.trace("part.hct", &sample)
+    };
+    // An interface that the fake does not have: nothing is made.
+    let strange = of(&|sample| {
+        for entry in &mut sample.entries {
+            if let Entry::Call(call) = entry {
+                call.schema = None;
+            }
+        }
+    });
+    hcall()
+        .args(["replay", &strange])
+        .assert()
+        .code(4)
+        .stdout(contains("nothing was compared").and(contains("secret").not()))
+        .stdout(contains("interface has no such call"))
+        .stderr(contains("not made"));
+    // Calls were lost.
+    let lost = of(&|sample| {
+        let index = sample.entries.len() as u64;
+        sample.entries.push(Entry::Lost(Lost {
+            lane: 0,
+            index,
+            count: 7,
+            cause: LossCause::RingFull,
+            first: 2_000_000,
+            last: 2_000_001,
+        }));
+    });
+    hcall()
+        .args(["replay", &lost])
+        .assert()
+        .code(4)
+        .stdout(contains("not all that was recorded"))
+        .stderr(contains("7 calls missing"));
+}
+
+#[test]
+fn grep_hides_neither_losses_nor_damage_and_finds_pages() {
+    let folder = Folder::new();
+    let mut sample = Sample::everything();
+    sample.block = 1024;
+    let trace = folder.trace("a.hct", &sample);
+    hcall()
+        .args(["show", &trace, "--grep", "0x40"])
+        .assert()
+        .stdout(contains("page 0 seen changed").and(contains("7 calls of vcpu0 are missing")));
+    hcall()
+        .args(["show", &trace, "--grep", "no such text"])
+        .assert()
+        .stdout(contains("are missing").and(contains("page 0").not()));
+    let mut bytes = std::fs::read(&trace).unwrap();
+    let place = Trace::open(&trace).unwrap().data().next().unwrap().offset;
+    bytes[usize::try_from(place).unwrap() + 70] ^= 1;
+    std::fs::write(&trace, bytes).unwrap();
+    hcall()
+        .args(["show", &trace, "--grep", "no such text"])
+        .assert()
+        .code(4)
+        .stdout(contains("cannot be read"));
+}
+
+#[test]
+fn records_that_this_version_does_not_know_are_not_left_out_in_silence() {
+    let folder = Folder::new();
+    let good = folder.trace("good.hct", &Sample::life());
+    let mut sample = Sample::life();
+    let index = sample.entries.len() as u64;
+    // Three words: checksum, length and kind; the time; something.
+    let mut record = vec![0; 24];
+    record[4..8].copy_from_slice(&[3, 0, 0, 0x70]);
+    let covered = [&record[8..], &record[4..8]].concat();
+    record[..4].copy_from_slice(&common::crc(&covered).to_le_bytes());
+    sample.entries.push(Entry::Unknown(Unknown {
+        lane: 0,
+        index,
+        kind: 0x70,
+        bytes: record,
+    }));
+    let trace = folder.trace("newer.hct", &sample);
+    let out = folder.text("out.hct");
+    for line in [
+        "stat IN",
+        "redact IN -o OUT --force",
+        "check IN",
+        "state IN",
+        "replay IN",
+    ] {
+        let output = hcall()
+            .args(common::arguments(line, &trace, &good, &out))
+            .output()
+            .unwrap();
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(errors.contains("does not know"), "{line}: {errors}");
+        assert!(matches!(output.status.code(), Some(1 | 4)), "{line}");
+    }
+    for line in ["diff IN GOOD", "diff GOOD IN"] {
+        hcall()
+            .args(common::arguments(line, &trace, &good, &out))
+            .assert()
+            .code(1)
+            .stdout(contains("does not know"));
+    }
+}
 
 #[test]
 fn help_has_the_table_of_statuses() {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::Target;
 use crate::format::parse_hex;
@@ -11,7 +11,8 @@ use crate::format::parse_hex;
 pub(crate) struct Recover {
     /// The trace's file, as far as it was written.
     pub(crate) trace: Option<PathBuf>,
-    /// The folder with the recording's rings, or ring files.
+    /// The folder with the recording's rings, or ring files. Without it: where a recording puts them by itself, if the trace
+    /// was not finished.
     #[arg(long, value_name = "PATH", required_unless_present = "trace")]
     pub(crate) rings: Vec<PathBuf>,
     #[command(flatten)]
@@ -47,6 +48,10 @@ pub(crate) struct Redact {
     /// Memory without a description, and the contents of shared pages.
     #[arg(long)]
     pub(crate) bytes: bool,
+    /// What to do with calls that the trace does not describe completely: those that are not in its schema, or carry blocks
+    /// of another length. `hash` replaces all of their arguments.
+    #[arg(long, value_enum, default_value_t, value_name = "HOW")]
+    pub(crate) undescribed: Undescribed,
     /// Leaves secrets as they are: the recorder has hashed them.
     #[arg(long)]
     pub(crate) keep_secrets: bool,
@@ -54,6 +59,16 @@ pub(crate) struct Redact {
     /// new one, which is then forgotten.
     #[arg(long, value_parser = key, value_name = "HEX")]
     pub(crate) key: Option<[u8; 16]>,
+}
+
+/// What to do with calls without a complete description.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Undescribed {
+    /// Write nothing: nobody knows where in them a secret stands.
+    #[default]
+    Refuse,
+    /// Replace all bytes of their arguments.
+    Hash,
 }
 
 fn key(text: &str) -> Result<[u8; 16], String> {
@@ -81,6 +96,15 @@ pub(crate) struct GenTest {
     /// The last call.
     #[arg(long, value_name = "N")]
     pub(crate) to: Option<u64>,
+    /// What brings the interface's trait and types into scope, behind `use`: my_interface::*. More than once for more.
+    #[arg(long, value_name = "PATH", default_value = "hypercall::acrn::*")]
+    pub(crate) types: Vec<String>,
+    /// The crate with the call model: hypercall or hypercall_core.
+    #[arg(long = "crate", value_name = "CRATE", default_value = "hypercall")]
+    pub(crate) core: String,
+    /// The crate that replays: hypercall_trace, or hypercall::trace, which needs the feature `trace`.
+    #[arg(long, value_name = "CRATE", default_value = "hypercall::trace")]
+    pub(crate) trace_crate: String,
     /// The test's name. Without it: the file's.
     #[arg(long, value_name = "NAME")]
     pub(crate) name: Option<String>,

@@ -93,7 +93,7 @@ pub(crate) struct Filter {
         value_name = "RESULT"
     )]
     pub(crate) result: Vec<String>,
-    /// Calls that took at least this long: 5us, 2ms, 1.5s.
+    /// Calls that took at least this long: 5us, 2ms, 1.5s. A number without a unit is seconds.
     #[arg(long, value_parser = nanoseconds, value_name = "TIME")]
     pub(crate) slower: Option<u64>,
     /// Calls from this time on: 1.5s after the beginning, or a date such as 2026-03-01T12:00:00Z.

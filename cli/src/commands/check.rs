@@ -11,6 +11,7 @@ use crate::status::Status;
 
 pub(crate) fn run(args: &Check, out: &mut Output) -> Result<Status, Failure> {
     let trace = input::open(&args.trace)?;
+    input::described(&args.trace, &trace)?;
     let mut losses = Losses::of(&trace);
     let mut checker = Checker::new();
     let progress = Progress::streaming("checking", trace.len(), true);
@@ -29,7 +30,7 @@ pub(crate) fn run(args: &Check, out: &mut Output) -> Result<Status, Failure> {
     };
     for (position, entry) in (0..).zip(trace.merged()) {
         progress.at(position);
-        losses.note(&entry);
+        losses.note_all(&entry);
         let lane = entry
             .lane()
             .map(|lane| trace.lane_name(lane))
@@ -43,6 +44,10 @@ pub(crate) fn run(args: &Check, out: &mut Output) -> Result<Status, Failure> {
     tell(checker.finish().findings, out)?;
     if !args.json {
         match count {
+            0 if losses.any_damage() => out.line(
+                &out.paint
+                    .string(Part::Notice, "no rule is broken by what could be read"),
+            )?,
             0 => out.line(&out.paint.string(Part::Good, "no rule is broken"))?,
             many => out.line(&super::count(many, "finding"))?,
         }

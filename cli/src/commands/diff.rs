@@ -12,6 +12,8 @@ use crate::status::Status;
 pub(crate) fn run(args: &Diff, out: &mut Output) -> Result<Status, Failure> {
     let left = input::open(&args.left)?;
     let right = input::open(&args.right)?;
+    input::described(&args.left, &left)?;
+    input::described(&args.right, &right)?;
     let progress = Progress::streaming("comparing", left.len(), true);
     out.beside(&progress);
     let mut told = Told::default();

@@ -21,6 +21,7 @@ const MAX_ENTRIES: usize = 20_000;
 
 pub(crate) fn run(args: &GenTest, out: &mut Output) -> Result<Status, Failure> {
     let trace = input::open(&args.trace)?;
+    input::described(&args.trace, &trace)?;
     let mut losses = Losses::of(&trace);
     let recorded = slice(args, &trace, &mut losses)?;
     let source = &args.output;
@@ -45,15 +46,17 @@ pub(crate) fn run(args: &GenTest, out: &mut Output) -> Result<Status, Failure> {
             .map(|stem| stem.to_string_lossy().into_owned())
             .ok_or_else(wrong_name)?,
     };
-    let mut maker = Maker::new(&name, slice_name).range(args.from, args.to.unwrap_or(u64::MAX));
+    let types: Vec<&str> = args.types.iter().map(String::as_str).collect();
+    let mut maker = Maker::new(&name, slice_name)
+        .range(args.from, args.to.unwrap_or(u64::MAX))
+        .crates(&args.core, &args.trace_crate)
+        .types(&types);
     let lanes: Vec<&str> = args.lane.iter().map(String::as_str).collect();
     if !lanes.is_empty() {
-        if let Some(lane) = lanes.iter().find(|lane| trace.lane(lane).is_none()) {
-            let known: Vec<_> = trace
-                .lanes()
-                .iter()
-                .map(|lane| lane.name.as_str())
-                .collect();
+        let used = trace.used_lanes();
+        let there = |name: &&&str| used.iter().any(|lane| lane.name == **name);
+        if let Some(lane) = lanes.iter().find(|name| !there(name)) {
+            let known: Vec<_> = used.iter().map(|lane| lane.name.as_str()).collect();
             return Err(Failure::usage(
                 format!("the trace has no lane `{lane}`"),
                 format!("its lanes: {}", known.join(", ")),
@@ -84,7 +87,12 @@ pub(crate) fn run(args: &GenTest, out: &mut Output) -> Result<Status, Failure> {
         source.display(),
         slice_path.display()
     ))?;
-    out.line("the test needs the crates `hypercall` and `hypercall-trace`")?;
+    out.line(&crate::format::plain(&format!(
+        "the test uses {}, {} and {}; `hypercall::trace` needs the feature `trace`",
+        args.core,
+        args.trace_crate,
+        args.types.join(", ")
+    )))?;
     out.flush()?;
     Ok(Status::Done.or_partly(losses.report(&Context::of(&trace))))
 }
@@ -93,13 +101,13 @@ pub(crate) fn run(args: &GenTest, out: &mut Output) -> Result<Status, Failure> {
 fn slice(args: &GenTest, trace: &Trace, losses: &mut Losses) -> Result<Recorded, Failure> {
     let mut recorded = Recorded {
         schema: Arc::clone(trace.schema()),
-        lanes: trace.lanes().to_vec(),
+        lanes: trace.used_lanes(),
         entries: Vec::new(),
     };
     let last = args.to.unwrap_or(u64::MAX);
     let mut memory = Recorded::LIMIT;
     let progress = Progress::new("reading", trace.len());
-    for lane in trace.lanes() {
+    for lane in trace.used_lanes() {
         if !args.lane.is_empty() && !args.lane.contains(&lane.name) {
             continue;
         }
@@ -130,7 +138,7 @@ fn slice(args: &GenTest, trace: &Trace, losses: &mut Losses) -> Result<Recorded,
                 ));
             };
             memory = left;
-            losses.note(&entry);
+            losses.note_all(&entry);
             recorded.entries.push(entry);
             progress.at(u64::try_from(recorded.entries.len()).unwrap_or(u64::MAX));
         }

@@ -8,8 +8,8 @@ use hypercall_trace::write::Options;
 
 use crate::args::Recover;
 use crate::failure::Failure;
-use crate::format::Part;
-use crate::input;
+use crate::format::{Context, Part};
+use crate::input::{self, Losses};
 use crate::output::{Output, Progress};
 use crate::status::Status;
 use crate::target::Target;
@@ -31,7 +31,13 @@ fn begun(path: &Path) -> Result<Option<Trace>, Failure> {
 
 pub(crate) fn run(args: &Recover, out: &mut Output) -> Result<Status, Failure> {
     let trace = args.trace.as_deref().map(begun).transpose()?.flatten();
-    let (rings, unreadable) = rings(&args.rings)?;
+    let mut folders = args.rings.clone();
+    if folders.is_empty()
+        && let Some(trace) = trace.as_ref().filter(|trace| !trace.is_finished())
+    {
+        folders = left_behind(trace);
+    }
+    let (rings, unreadable) = rings(&folders)?;
     if trace.is_none() && rings.is_empty() {
         return Err(Failure::input("none of the rings can be read", HELP));
     }
@@ -74,6 +80,13 @@ pub(crate) fn run(args: &Recover, out: &mut Output) -> Result<Status, Failure> {
         super::count(rings.len(), "ring"),
         path.display()
     ))?;
+    if !rings.is_empty() {
+        let folder = rings.first().and_then(|ring| ring.path.parent());
+        let folder = folder.map_or_else(String::new, |folder| format!(" in {}", folder.display()));
+        let text =
+            format!("the rings are left{folder}: delete them when the trace is what you need");
+        out.line(&paint.string(Part::Aside, &text))?;
+    }
     if unfinished != 0 {
         let text = format!(
             "{} never returned: `hcall show {} -r unfinished`",
@@ -87,12 +100,43 @@ pub(crate) fn run(args: &Recover, out: &mut Output) -> Result<Status, Failure> {
         out.line(&paint.string(Part::Notice, &format!("{calls} {are} noted as lost")))?;
     }
     if damaged != 0 {
-        out.line(&paint.string(
-            Part::Bad,
-            &format!("{damaged} stretches or records could not be read"),
-        ))?;
+        let (stretches, are) = super::count_are(damaged, "damaged stretch or record");
+        let stretches = stretches.replace("stretch or records", "stretches or records");
+        crate::output::tell!("hcall: {stretches} {are} not in what was written");
     }
-    Ok(Status::Done.or_partly(damaged != 0 || unreadable != 0))
+    let described = trace.as_ref().map(|trace| {
+        // What is damaged among the records was told.
+        Losses::of(trace).report(&Context::of(trace))
+    });
+    let damaged = damaged != 0 || unreadable != 0 || described == Some(true);
+    Ok(Status::Done.or_partly(damaged))
+}
+
+/// Where the rings of a recording that was not finished lie, if it was given no folder for them: the folder's name ends with
+/// the trace's number.
+fn left_behind(trace: &Trace) -> Vec<PathBuf> {
+    let end = format!("-{:016x}", trace.header().id);
+    let mut folders = Vec::new();
+    for base in [PathBuf::from("/dev/shm"), std::env::temp_dir()] {
+        let Ok(entries) = std::fs::read_dir(&base) else {
+            continue;
+        };
+        folders.extend(entries.flatten().map(|entry| entry.path()).filter(|path| {
+            let name = path.file_name().map(|name| name.to_string_lossy());
+            name.is_some_and(|name| name.starts_with("hypercall-") && name.ends_with(&end))
+                && find(path).is_ok_and(|rings| !rings.is_empty())
+        }));
+    }
+    folders.sort();
+    folders.dedup();
+    if let Some(folder) = folders.first() {
+        crate::output::tell!("hcall: the recording's rings are in {}", folder.display());
+    } else {
+        crate::output::tell!(
+            "hcall: the recording was not finished, and its rings are not in /dev/shm: what they hold is not in what was written. If it was given a folder for them, name it with --rings"
+        );
+    }
+    folders
 }
 
 /// Opens the rings in folders and files. How many could not be read is said on the error output.

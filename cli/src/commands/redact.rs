@@ -1,17 +1,18 @@
 //! `hcall redact`: a trace without what must not leave the house.
 
 use std::io::Write;
+use std::path::Path;
 
-use hypercall_trace::entry::Entry;
+use hypercall_trace::entry::{Call, Entry};
 use hypercall_trace::read::Trace;
 use hypercall_trace::write::{Options, Writer};
 
-use crate::args::Redact;
+use crate::args::{Redact, Undescribed};
 use crate::failure::Failure;
 use crate::format::Context;
 use crate::input::{self, Losses};
 use crate::output::{Output, Progress};
-use crate::redaction::{Redaction, What};
+use crate::redaction::{Redaction, What, is_complete};
 use crate::status::Status;
 use crate::target::Target;
 
@@ -40,8 +41,7 @@ pub(crate) fn run(args: &Redact, out: &mut Output) -> Result<Status, Failure> {
     let path = &args.target.output;
     let target = Target::create(&args.target, &[&args.trace])?;
     let mut losses = Losses::of(&trace);
-    let (target, replaced) =
-        write(&trace, target, redaction, &mut losses).map_err(Target::failed(path))?;
+    let (target, replaced) = write(&trace, target, redaction, &mut losses, args)?;
     target.finish()?;
     out.line(&format!(
         "{} replaced: {}",
@@ -68,25 +68,51 @@ fn write<W: Write>(
     to: W,
     mut redaction: Redaction,
     losses: &mut Losses,
-) -> std::io::Result<(W, u64)> {
+    args: &Redact,
+) -> Result<(W, u64), Failure> {
+    let failed = || Target::failed(&args.target.output);
     let options = Options {
         id: trace.header().id,
         ..Options::default()
     };
-    let mut writer = Writer::new(to, trace.schema(), *trace.clock(), options)?;
-    super::name_lanes(trace, &mut writer)?;
+    let mut writer = Writer::new(to, trace.schema(), *trace.clock(), options).map_err(failed())?;
+    super::name_lanes(trace, &mut writer).map_err(failed())?;
     let progress = Progress::new("redacting", trace.len());
     for (position, mut entry) in (0..).zip(trace.entries()) {
         progress.at(position);
-        losses.note(&entry);
+        losses.note_all(&entry);
         match &mut entry {
-            Entry::Call(call) => redaction.call(call),
+            Entry::Call(call) => {
+                if args.undescribed == Undescribed::Refuse && !is_complete(call) {
+                    return Err(undescribed(call, trace, &args.trace));
+                }
+                redaction.call(call);
+            }
             Entry::Pages(change) => redaction.pages(change),
             // Nobody knows what is in it, so nobody knows that it is no secret.
             Entry::Unknown(_) => continue,
             Entry::Lost(_) | Entry::Damaged(_) => {}
         }
-        writer.push(&entry)?;
+        writer.push(&entry).map_err(failed())?;
     }
-    Ok((writer.finish()?, redaction.replaced()))
+    let replaced = redaction.replaced();
+    Ok((writer.finish().map_err(failed())?, replaced))
+}
+
+/// The error about a call of which nobody knows where secrets stand.
+fn undescribed(call: &Call, trace: &Trace, path: &Path) -> Failure {
+    let why = match (&call.schema, input::no_schema(trace)) {
+        (_, Some(why)) => why,
+        (None, None) => "the call is not in the trace's schema".to_owned(),
+        (Some(_), None) => "it carries other memory than the schema describes".to_owned(),
+    };
+    let (lane, index) = (trace.lane_name(call.lane), call.index);
+    Failure::input(
+        crate::format::plain(&format!(
+            "{}: where secrets stand in {lane}#{index}, number {:#x}, is not known: {why}",
+            path.display(),
+            call.number
+        )),
+        "nothing was written; with `--undescribed hash` all arguments of such calls are replaced",
+    )
 }

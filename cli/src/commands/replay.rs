@@ -16,6 +16,7 @@ use crate::status::Status;
 
 pub(crate) fn run(args: &Replay, out: &mut Output) -> Result<Status, Failure> {
     let trace = input::open(&args.trace)?;
+    input::described(&args.trace, &trace)?;
     let mut losses = Losses::of(&trace);
     let machine = FakeAcrn::new();
     let server = AcrnServer::new(&machine);
@@ -27,7 +28,7 @@ pub(crate) fn run(args: &Replay, out: &mut Output) -> Result<Status, Failure> {
     let progress = Progress::new("replaying", trace.len());
     let entries = (0..).zip(trace.merged()).map(|(position, entry)| {
         progress.at(position);
-        losses.note(&entry);
+        losses.note_all(&entry);
         entry
     });
     let driven = driver.drive_entries(entries, |lane| trace.lane_name(lane), &transport);
@@ -36,23 +37,36 @@ pub(crate) fn run(args: &Replay, out: &mut Output) -> Result<Status, Failure> {
         out.pretty(&driven)?;
     } else {
         out.text(&plain_lines(&driven.to_string()))?;
-        let (part, text) = match (driven.differences.is_empty(), driven.not_made.is_empty()) {
-            (true, true) => (
+        let (part, text) = if !driven.differences.is_empty() {
+            (Part::Bad, "the fake answers otherwise")
+        } else if driven.is_complete() {
+            (
                 Part::Good,
                 "the fake answers as the recorded hypervisor did",
-            ),
-            (true, false) => (
+            )
+        } else if driven.made == 0 {
+            (Part::Notice, "no call was made again: nothing was compared")
+        } else {
+            (
                 Part::Notice,
-                "what was made was answered as recorded; not all was made",
-            ),
-            (false, _) => (Part::Bad, "the fake answers otherwise"),
+                "what was made and compared was answered as recorded; that is not all that was recorded",
+            )
         };
         out.line(&out.paint.string(part, text))?;
     }
     out.flush()?;
+    let complete = driven.is_complete();
+    if !complete {
+        let not_made = super::count(driven.not_made.len(), "call");
+        let missing = super::count(driven.missing, "call");
+        let unknown = super::count(driven.unknown, "call");
+        crate::output::tell!(
+            "hcall: not all was made again: {not_made} not made, {missing} missing, {unknown} without a recorded answer"
+        );
+    }
     let damaged = losses.report(&Context::of(&trace));
     Ok(if driven.differences.is_empty() {
-        Status::Done.or_partly(damaged)
+        Status::Done.or_partly(damaged || !complete)
     } else {
         Status::Found
     })

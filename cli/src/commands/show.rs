@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use hypercall_trace::clock::ClockInfo;
 use hypercall_trace::entry::Entry;
-use hypercall_trace::format::BlockKind;
-use hypercall_trace::read::{Buffer, OpenError, Trace};
+use hypercall_trace::read::{OpenError, Reached, Trace};
 
 use crate::args::Show;
 use crate::failure::Failure;
@@ -20,6 +20,8 @@ use crate::status::Status;
 const PROMPT: u64 = 1 << 14;
 /// How often a growing file is looked at.
 const PAUSE: Duration = Duration::from_millis(100);
+/// Looks after which a clock without a frequency is not waited for any more.
+const CLOCK_PAUSES: u32 = 20;
 
 pub(crate) fn run(args: &Show, out: &mut Output) -> Result<Status, Failure> {
     if args.follow {
@@ -127,51 +129,102 @@ fn open_growing(args: &Show) -> Result<Trace, Failure> {
 /// Shows what is there, then what comes, until the recording is finished.
 fn follow(args: &Show, out: &mut Output) -> Result<Status, Failure> {
     let mut trace = open_growing(args)?;
+    wait_for_clock(args, &mut trace)?;
     let filter = Filter::growing(&args.filter, &trace)?;
     let mut view = View::new(args, &trace, filter, out.paint);
+    view.filter.can_tell_time(&trace)?;
+    // A column has one unit from the first line to the last.
+    let in_ticks = trace.clock().frequency() == 0;
     let mut losses = Losses::default();
     let mut left = args.limit.unwrap_or(u64::MAX);
-    let (mut seen, mut buffer, mut entries) = (0_usize, Buffer::default(), Vec::new());
-    while left != 0 {
-        for block in trace.blocks().get(seen..).unwrap_or_default() {
-            // A call that was only announced comes again when it has returned.
-            if block.header.kind != BlockKind::Data {
-                continue;
-            }
-            entries.clear();
-            match trace.load(block, &mut buffer) {
-                Err(damaged) => entries.push(Entry::Damaged(damaged)),
-                Ok(mut views) => {
-                    let lane = views.lane;
-                    while let Some(Ok((index, record))) = views.next() {
-                        entries.push(record.to_entry(lane, index, trace.schema()));
-                    }
-                }
-            }
-            for entry in &entries {
-                losses.note(entry);
-                if left != 0 && view.show(entry, out)? {
-                    left = left.saturating_sub(1);
-                }
-            }
+    let mut reached = Reached::default();
+    let mut waiting = Announced::default();
+    let mut one = |entry: &Entry, view: &mut View, out: &mut Output| -> Result<bool, Failure> {
+        losses.note(entry);
+        if left != 0 && view.show(entry, out)? {
+            left = left.saturating_sub(1);
+        }
+        Ok(left != 0)
+    };
+    let mut more = args.limit != Some(0);
+    while more {
+        let mut entries = trace.entries_since(reached);
+        for entry in &mut entries {
+            more = more && one(&entry, &mut view, out)?;
+        }
+        reached = entries.reached();
+        for entry in waiting.look(&trace) {
+            more = more && one(&entry, &mut view, out)?;
         }
         out.flush()?;
-        seen = trace.blocks().len();
         if trace.is_finished() {
             break;
         }
         std::thread::sleep(PAUSE);
-        let grown = trace.refresh().map_err(|error| Failure::Read {
-            path: args.trace.clone(),
-            error,
-        })?;
-        if grown {
+        if refresh(args, &mut trace)? {
             view.filter = Filter::growing(&args.filter, &trace)?;
-            view.lines.context = Context::of(&trace);
+            view.lines.context = if in_ticks {
+                Context::new(trace.schema(), ClockInfo::default(), trace.used_lanes())
+            } else {
+                Context::of(&trace)
+            };
             view.plain.context = view.lines.context.clone();
         }
     }
+    losses.describe(&trace);
     Ok(Status::Done.or_partly(losses.report(&view.lines.context)))
+}
+
+fn refresh(args: &Show, trace: &mut Trace) -> Result<bool, Failure> {
+    trace.refresh().map_err(|error| Failure::Read {
+        path: args.trace.clone(),
+        error,
+    })
+}
+
+/// How fast the clock is, a recording notes a second after its start. Lines that show times wait for it; not for ever, since
+/// the recording may have been killed before.
+fn wait_for_clock(args: &Show, trace: &mut Trace) -> Result<(), Failure> {
+    for _ in 0..CLOCK_PAUSES {
+        if trace.clock().frequency() != 0 || trace.is_finished() {
+            return Ok(());
+        }
+        std::thread::sleep(PAUSE);
+        refresh(args, trace)?;
+    }
+    crate::output::tell!(
+        "hcall: the recording does not say how fast its clock is: times are in ticks"
+    );
+    Ok(())
+}
+
+/// The announced calls of which nothing more came so far.
+#[derive(Debug, Default)]
+struct Announced {
+    /// Those that were there at the look before.
+    seen: BTreeSet<(u32, u64)>,
+    shown: BTreeSet<(u32, u64)>,
+}
+
+impl Announced {
+    /// What is to be shown now. A call that is announced at two looks hangs, or takes long: it is shown, and again when it has
+    /// returned. At the end all are.
+    fn look(&mut self, trace: &Trace) -> Vec<Entry> {
+        let mut calls = trace.announced();
+        let key = |entry: &Entry| match entry {
+            Entry::Call(call) => Some((call.lane, call.index)),
+            _ => None,
+        };
+        let now: BTreeSet<_> = calls.iter().filter_map(key).collect();
+        let seen = std::mem::replace(&mut self.seen, now.clone());
+        let shown = std::mem::take(&mut self.shown);
+        self.shown = shown.intersection(&now).copied().collect();
+        calls.retain(|entry| match key(entry) {
+            Some(key) => (trace.is_finished() || seen.contains(&key)) && self.shown.insert(key),
+            None => trace.is_finished(),
+        });
+        calls
+    }
 }
 
 /// What is shown of an entry, and how.
@@ -188,7 +241,7 @@ impl View {
     fn new(args: &Show, trace: &Trace, filter: Filter, paint: Paint) -> Self {
         let columns = Columns {
             times: args.time.into(),
-            lane: trace.lanes().len() > 1 || args.follow,
+            lane: trace.used_lanes().len() > 1 || args.follow,
             hints: args.hints,
             hex: args.hex,
         };
@@ -216,7 +269,7 @@ impl View {
         if self.filter.wants_text() {
             self.text.clear();
             self.plain.entry(entry, &mut self.text);
-            return self.filter.passes_text(&self.text);
+            return self.filter.passes_text(entry, &self.text);
         }
         true
     }

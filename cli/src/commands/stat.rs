@@ -99,14 +99,15 @@ impl Counts {
         let mut text = String::new();
         for (position, entry) in (0..).zip(trace.entries()) {
             progress.at(position);
-            losses.note(&entry);
+            losses.note_all(&entry);
             if !filter.passes(&entry) {
+                lines.pass(&entry);
                 continue;
             }
             if filter.wants_text() {
                 text.clear();
                 lines.entry(&entry, &mut text);
-                if !filter.passes_text(&text) {
+                if !filter.passes_text(&entry, &text) {
                     continue;
                 }
             }

@@ -21,6 +21,7 @@ enum Place {
 
 pub(crate) fn run(args: &State, out: &mut Output) -> Result<Status, Failure> {
     let trace = input::open(&args.trace)?;
+    input::described(&args.trace, &trace)?;
     let place = args
         .at
         .as_deref()
@@ -32,7 +33,7 @@ pub(crate) fn run(args: &State, out: &mut Output) -> Result<Status, Failure> {
     let progress = Progress::new("reading", trace.len());
     for (position, entry) in (0..).zip(trace.merged()) {
         progress.at(position);
-        losses.note(&entry);
+        losses.note_all(&entry);
         let name = entry
             .lane()
             .map(|lane| trace.lane_name(lane))

@@ -1,7 +1,7 @@
 //! `hcall verify`: every byte is looked at.
 
 use hypercall_trace::entry::{Damaged, Lost};
-use hypercall_trace::read::Report;
+use hypercall_trace::read::{Report, Trace};
 use serde_json::json;
 
 use super::count;
@@ -26,11 +26,10 @@ pub(crate) fn run(args: &Verify, out: &mut Output) -> Result<Status, Failure> {
         .verify_with(&mut |bytes| progress.now(bytes))
         .map_err(failed)?;
     drop(progress);
-    let context = Context::of(&trace);
     if args.json {
-        out.pretty(&as_json(&report))?;
+        out.pretty(&as_json(&report, &trace))?;
     } else {
-        as_text(&report, &context, out)?;
+        as_text(&report, &trace, out)?;
     }
     Ok(if report.is_clean() {
         Status::Done
@@ -39,7 +38,7 @@ pub(crate) fn run(args: &Verify, out: &mut Output) -> Result<Status, Failure> {
     })
 }
 
-fn as_text(report: &Report, context: &Context, out: &mut Output) -> Result<(), Failure> {
+fn as_text(report: &Report, trace: &Trace, out: &mut Output) -> Result<(), Failure> {
     let Report {
         bytes,
         blocks,
@@ -53,6 +52,7 @@ fn as_text(report: &Report, context: &Context, out: &mut Output) -> Result<(), F
         finished,
     } = report;
     let paint = out.paint;
+    let context = &Context::of(trace);
     out.line(&format!(
         "{bytes} bytes, {}, {}, {}",
         count(*blocks, "block"),
@@ -77,11 +77,15 @@ fn as_text(report: &Report, context: &Context, out: &mut Output) -> Result<(), F
     }
     if !finished {
         out.line(
-            "no index at the end: the recording goes on, was killed, or was cut between two blocks",
+            "no index at the end: the recording goes on, was killed, or was cut between two blocks; if it was killed, \
+             `hcall recover TRACE -o WHOLE` also has what is left in its rings",
         )?;
     }
     for hole in damaged.iter().take(LISTED) {
-        out.line(&paint.string(Part::Bad, &format!("damaged: {}", damage(hole, context))))?;
+        let what = input::what_is_damaged(trace, hole)
+            .map_or_else(String::new, |what| format!("{what}: "));
+        let text = format!("damaged: {what}{}", damage(hole, context));
+        out.line(&paint.string(Part::Bad, &text))?;
     }
     for gap in gaps.iter().take(LISTED) {
         let Lost {
@@ -122,12 +126,13 @@ fn as_text(report: &Report, context: &Context, out: &mut Output) -> Result<(), F
     }
 }
 
-fn as_json(report: &Report) -> serde_json::Value {
+fn as_json(report: &Report, trace: &Trace) -> serde_json::Value {
     let hole = |hole: &Damaged| {
         json!({
             "offset": hole.offset,
             "length": hole.length,
             "reason": hole.defect.to_string(),
+            "what": input::what_is_damaged(trace, hole),
             "lane_id": hole.lane,
             "records": hole.entries,
             "index": hole.index,

@@ -98,7 +98,7 @@ impl<W: Write> Pcapng<W> {
         u32::try_from(place).map_err(|_| io::Error::other("too many lanes"))
     }
 
-    /// Nanoseconds since 1970; since the trace began where the date is not known; as recorded where no time is.
+    /// Nanoseconds since 1970; since the trace began where the date is not known; 0 where no time is.
     fn time(&mut self, entry: &Entry) -> u64 {
         let ticks = entry.ticks();
         let clock = &self.context.clock;
@@ -107,7 +107,8 @@ impl<W: Write> Pcapng<W> {
                 .unix_nanoseconds(ticks)
                 .and_then(|date| u64::try_from(date).ok());
             let since = || self.context.since_start(ticks);
-            self.last = date.or_else(since).unwrap_or(ticks);
+            // A packet must have a time. 1970 is none that anybody takes for true, and keeps the order.
+            self.last = date.or_else(since).unwrap_or(0);
         }
         self.last
     }

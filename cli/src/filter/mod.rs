@@ -52,25 +52,45 @@ impl Filter {
     /// Checks what was asked for against what is in the trace.
     pub(crate) fn new(asked: &args::Filter, trace: &Trace) -> Result<Self, Failure> {
         let filter = Self::growing(asked, trace)?;
-        if let Some(name) = asked.lane.iter().find(|name| trace.lane(name).is_none()) {
-            let known: Vec<_> = trace
-                .lanes()
-                .iter()
-                .map(|lane| lane.name.as_str())
-                .collect();
+        let used = trace.used_lanes();
+        let there = |name: &&String| used.iter().any(|lane| lane.name == **name);
+        if let Some(name) = asked.lane.iter().find(|name| !there(name)) {
+            let known: Vec<_> = used.iter().map(|lane| lane.name.as_str()).collect();
             return Err(Failure::usage(
                 format!("the trace has no lane `{name}`"),
                 format!("its lanes: {}", known.join(", ")),
             ));
         }
+        filter.can_tell_time(trace)?;
         Ok(filter)
+    }
+
+    /// Refuses to choose by time where nobody knows how long a tick is: nothing would pass, and that would look like an answer.
+    pub(crate) fn can_tell_time(&self, trace: &Trace) -> Result<(), Failure> {
+        let timed = [
+            (self.slower.is_some(), "--slower"),
+            (self.since.is_some(), "--since"),
+            (self.until.is_some(), "--until"),
+        ];
+        let Some((_, option)) = timed.iter().find(|(asked, _)| *asked) else {
+            return Ok(());
+        };
+        if trace.clock().frequency() != 0 || trace.is_empty() {
+            return Ok(());
+        }
+        Err(Failure::input(
+            format!(
+                "{option}: the trace does not say how fast its clock is, as where a recording was killed within its first second"
+            ),
+            "leave it out; `--time ticks` shows times as recorded",
+        ))
     }
 
     /// The same for a trace that grows: a lane may not be there yet. None that is there then fits.
     pub(crate) fn growing(asked: &args::Filter, trace: &Trace) -> Result<Self, Failure> {
         let lanes = trace
-            .lanes()
-            .iter()
+            .used_lanes()
+            .into_iter()
             .filter(|lane| asked.lane.contains(&lane.name));
         let (others, calls): (Vec<_>, Vec<_>) = asked
             .call
@@ -117,6 +137,7 @@ impl Filter {
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.only_time_and_lanes()
+            && self.grep.is_none()
             && self.lanes.is_none()
             && self.since.is_none()
             && self.until.is_none()
@@ -128,7 +149,6 @@ impl Filter {
             && self.vms.is_empty()
             && self.results.is_empty()
             && self.slower.is_none()
-            && self.grep.is_none()
     }
 
     /// The lanes that were asked for. `None`: all.
@@ -138,7 +158,7 @@ impl Filter {
     }
 
     /// Whether an entry passes, but for its text. Damage always does; losses and changes of pages do unless something
-    /// was asked for that only calls have.
+    /// was asked for that only calls have. Lines of pages are looked for text as well.
     #[must_use]
     pub fn passes(&self, entry: &Entry) -> bool {
         let lane = match (&self.lanes, entry.lane()) {
@@ -179,7 +199,7 @@ impl Filter {
     /// Whether it asks for something that few calls may have.
     #[must_use]
     pub const fn is_choosy(&self) -> bool {
-        !self.only_time_and_lanes()
+        !self.only_time_and_lanes() || self.grep.is_some()
     }
 
     /// Whether nothing behind this entry passes in the order of time, because all that is behind it is later.
@@ -191,10 +211,11 @@ impl Filter {
         }
     }
 
-    /// Whether a line's text, without colours, passes.
+    /// Whether an entry's text, without colours, passes. Damage and losses do: what is missing might have it.
     #[must_use]
-    pub fn passes_text(&self, text: &str) -> bool {
-        self.grep.as_ref().is_none_or(|regex| regex.is_match(text))
+    pub fn passes_text(&self, entry: &Entry, text: &str) -> bool {
+        matches!(entry, Entry::Damaged(_) | Entry::Lost(_))
+            || self.grep.as_ref().is_none_or(|regex| regex.is_match(text))
     }
 
     /// Whether text is looked at.

@@ -140,7 +140,9 @@ impl Rule {
                 "look at what the call waits for, and at what the hypervisor's log says last"
             }
             Self::NoAnswer => "read the hypervisor's log; what the call did is not known",
-            Self::CallsMissing => "record with a larger ring, or one that blocks, to see all calls",
+            Self::CallsMissing => {
+                "where the recorder lost calls, record with a larger ring, or one that blocks; where the file is damaged, use another copy"
+            }
         }
     }
 

@@ -196,11 +196,8 @@ pub fn diff_traces_to(
     found: &mut dyn FnMut(Vec<Difference>, u64) -> bool,
 ) -> Diff {
     let lanes = |trace: &Trace| -> Vec<(u32, String)> {
-        trace
-            .lanes()
-            .iter()
-            .map(|lane| (lane.id, lane.name.clone()))
-            .collect()
+        let lanes = trace.used_lanes().into_iter();
+        lanes.map(|lane| (lane.id, lane.name)).collect()
     };
     compare_to(
         &lanes(left),
@@ -307,6 +304,12 @@ impl fmt::Display for Difference {
                 why,
             } => {
                 let side = if *left { "first" } else { "second" };
+                if *count == 0 {
+                    return write!(
+                        f,
+                        "? {lane}#{index}  not compared in the {side} trace: {why}"
+                    );
+                }
                 let missing = are(*count, "call");
                 write!(
                     f,

@@ -3,6 +3,7 @@
 use std::iter::Peekable;
 
 use crate::entry::{Call, Entry, PageChange, When};
+use crate::format::record::kind::OTHERS;
 
 /// A call or a place where calls are missing.
 #[derive(Clone, Debug)]
@@ -69,7 +70,14 @@ impl<I: Iterator<Item = Entry>> Iterator for Units<I> {
                         why: damaged.defect.to_string(),
                     });
                 }
-                Entry::Unknown(_) => {}
+                Entry::Unknown(unknown) => {
+                    let kind = unknown.kind;
+                    return Some(Unit::Missing {
+                        index: unknown.index,
+                        count: u64::from(kind < OTHERS),
+                        why: format!("a record of kind {kind}, which this version does not know"),
+                    });
+                }
             }
         }
     }

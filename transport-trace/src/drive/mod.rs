@@ -188,6 +188,11 @@ impl<T: Transport + ?Sized> Run<'_, T> {
             });
             return true;
         };
+        if crate::replay::has_secret(call) {
+            let why = WhyNotMade::Secret;
+            self.out.not_made.push(NotMade { call: this(), why });
+            return true;
+        }
         let map = self
             .driver
             .map
@@ -233,9 +238,6 @@ impl<T: Transport + ?Sized> Run<'_, T> {
     }
 
     fn refuse(&self, call: &Call) -> Option<WhyNotMade> {
-        if crate::replay::has_secret(call) {
-            return Some(WhyNotMade::Secret);
-        }
         if let Outcome::Failed(
             Failure::Untranslatable { .. }
             | Failure::Layer { .. }

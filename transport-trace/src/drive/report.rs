@@ -24,6 +24,18 @@ pub struct Driven {
     pub missing: u64,
 }
 
+impl Driven {
+    /// Whether every recorded call that had reached the hypervisor was made and compared, and there was one.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        let left_out = |call: &NotMade| call.why != WhyNotMade::NeverIssued;
+        self.made != 0
+            && self.unknown == 0
+            && self.missing == 0
+            && !self.not_made.iter().any(left_out)
+    }
+}
+
 /// A call that was answered otherwise than recorded.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct OtherAnswer {

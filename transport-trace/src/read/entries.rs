@@ -6,6 +6,7 @@ use super::scan::has_entries;
 use super::trace::Trace;
 use super::view::{View, split};
 use crate::entry::{Damaged, Defect, Entry};
+use crate::format::BlockKind;
 use crate::format::record::{checks, kind};
 
 /// The entries of a trace, or of one of its lanes. One block is in memory at a time.
@@ -26,6 +27,27 @@ pub struct Entries<'t> {
     skip: u64,
     /// Calls before this index are passed over.
     from_index: Option<u64>,
+    /// Whether the trace may grow: what is not settled yet is left out.
+    growing: bool,
+}
+
+/// How far a trace that grows was read.
+#[derive(Clone, Debug)]
+pub struct Reached {
+    block: usize,
+    gap: usize,
+    order: Order,
+}
+
+impl Default for Reached {
+    /// Nothing was.
+    fn default() -> Self {
+        Self {
+            block: 0,
+            gap: 0,
+            order: Order::from_the_start(),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -57,7 +79,41 @@ impl<'t> Entries<'t> {
             order: Order::from_the_start(),
             skip: 0,
             from_index: None,
+            growing: false,
         }
+    }
+
+    pub(crate) fn since(trace: &'t Trace, reached: Reached) -> Self {
+        Self {
+            next_block: reached.block,
+            next_gap: reached.gap,
+            order: reached.order,
+            growing: true,
+            ..Self::all(trace)
+        }
+    }
+
+    /// How far it was read: for [`entries_since`](Trace::entries_since), where the end was reached.
+    #[must_use]
+    pub fn reached(self) -> Reached {
+        Reached {
+            block: self.next_block,
+            gap: self.next_gap,
+            order: self.order,
+        }
+    }
+
+    fn gaps(&self) -> &'t [Damaged] {
+        if self.growing {
+            self.trace.settled_gaps()
+        } else {
+            self.trace.gaps()
+        }
+    }
+
+    /// Whether the records of a block are read.
+    const fn shows(&self, block: &BlockEntry) -> bool {
+        has_entries(block) && !(self.growing && matches!(block.header.kind, BlockKind::Announce))
     }
 
     /// Starts in front of the block at this place, of all or of those of the lane.
@@ -125,7 +181,7 @@ impl<'t> Entries<'t> {
 
     /// Goes on to the next block or damaged stretch: what there is to say of it. `Err` at the end.
     fn advance(&mut self) -> Result<Option<Entry>, End> {
-        let gap = self.trace.gaps().get(self.next_gap);
+        let gap = self.gaps().get(self.next_gap);
         let block = self.peek();
         let gap_first = match (gap, block) {
             (Some(gap), Some(block)) => gap.offset < block.offset,
@@ -141,7 +197,7 @@ impl<'t> Entries<'t> {
             }));
         }
         self.next_block = self.next_block.saturating_add(1);
-        let Some(block) = block.filter(|block| has_entries(block)) else {
+        let Some(block) = block.filter(|block| self.shows(block)) else {
             return Ok(None);
         };
         let lane = block.header.lane;

@@ -65,7 +65,7 @@ mod verify;
 mod view;
 
 pub use block::{BlockEntry, Buffer, Malformed, RecordRef, RecordRefs, Views};
-pub use entries::Entries;
+pub use entries::{Entries, Reached};
 pub use merged::Merged;
 pub(crate) use scan::encode_index;
 pub use source::Source;

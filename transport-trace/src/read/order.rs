@@ -65,7 +65,7 @@ pub(crate) fn place(blocks: &mut [BlockEntry], header: &FileHeader) -> Starts {
 }
 
 /// Which index the next call of each lane has, where nothing is missing.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Order {
     section: u32,
     known: HashMap<u32, Option<u64>>,

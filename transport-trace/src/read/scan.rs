@@ -40,7 +40,7 @@ pub(crate) struct Found {
     /// Where lanes start.
     pub(crate) starts: order::Starts,
     /// Whether the last damaged stretch is the file's end, where the rest of a block may follow.
-    open_end: bool,
+    pub(crate) open_end: bool,
     /// What the blocks of the recording at `end` carry; 0 where that is not known.
     tag: u16,
     /// Schema blocks so far. The second one starts a recording with a tag of its own.

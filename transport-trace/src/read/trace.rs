@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::block::{BlockEntry, Buffer, Views};
-use super::entries::Entries;
+use super::entries::{Entries, Reached};
 use super::merged::Merged;
 use super::order::Starts;
 use super::scan::{Found, from_index, has_entries, scan};
@@ -239,6 +239,24 @@ impl Trace {
         &self.lanes
     }
 
+    /// The lanes that are named, and those that have records and no name, as where the name's block is damaged.
+    #[must_use]
+    pub fn used_lanes(&self) -> Vec<Lane> {
+        let mut unnamed: Vec<u32> = self
+            .data()
+            .map(|block| block.header.lane)
+            .filter(|id| !self.lane_places.contains_key(id))
+            .collect();
+        unnamed.sort_unstable();
+        unnamed.dedup();
+        let mut lanes = self.lanes.clone();
+        lanes.extend(unnamed.into_iter().map(|id| Lane {
+            id,
+            name: self.lane_name(id),
+        }));
+        lanes
+    }
+
     /// A lane's name; `lane 3` where it is not known.
     #[must_use]
     pub fn lane_name(&self, id: u32) -> String {
@@ -294,6 +312,16 @@ impl Trace {
         self.found.damage.iter().chain(&self.descriptions)
     }
 
+    /// What of [`damage`](Self::damage) is in blocks that describe: the schema, a lane's name, the clock. Each with the kind
+    /// of its block.
+    pub fn damaged_descriptions(&self) -> impl Iterator<Item = (BlockKind, &Damaged)> {
+        self.descriptions.iter().filter_map(|damaged| {
+            let blocks = self.blocks();
+            let place = blocks.binary_search_by_key(&damaged.offset, |block| block.offset);
+            Some((blocks.get(place.ok()?)?.header.kind, damaged))
+        })
+    }
+
     /// The places in [`blocks`](Self::blocks) of a lane's blocks of records.
     pub(crate) fn places(&self, lane: u32) -> &[usize] {
         self.found
@@ -341,6 +369,42 @@ impl Trace {
     #[must_use]
     pub fn entries(&self) -> Entries<'_> {
         Entries::all(self)
+    }
+
+    /// The entries of a trace that grows: those behind where an earlier reading ended, up to the end of what is there, in the
+    /// order of the file. As [`entries`](Self::entries), but for calls that were only announced: they come when they have
+    /// returned, and until then they are [`announced`](Self::announced).
+    #[must_use]
+    pub fn entries_since(&self, reached: Reached) -> Entries<'_> {
+        Entries::since(self, reached)
+    }
+
+    /// The calls that were announced and did not return, as far as the trace goes.
+    #[must_use]
+    pub fn announced(&self) -> Vec<Entry> {
+        let open = |block: &&BlockEntry| block.header.kind == BlockKind::Announce;
+        let mut buffer = Buffer::default();
+        let mut calls = Vec::new();
+        for block in self.data().filter(open) {
+            match self.load(block, &mut buffer) {
+                Err(damaged) => calls.push(Entry::Damaged(damaged)),
+                Ok(views) => {
+                    let lane = views.lane;
+                    calls.extend(views.map(|view| match view {
+                        Ok((index, view)) => view.to_entry(lane, index, &self.schema),
+                        Err(_) => Entry::Damaged(block.damaged(Defect::Record)),
+                    }));
+                }
+            }
+        }
+        calls
+    }
+
+    /// Damaged stretches between blocks of which nothing more can come.
+    pub(crate) fn settled_gaps(&self) -> &[Damaged] {
+        let open = usize::from(self.found.open_end);
+        let settled = self.found.damage.len().saturating_sub(open);
+        self.found.damage.get(..settled).unwrap_or_default()
     }
 
     /// The entries from a position on.
