@@ -7,14 +7,13 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, TryLockError};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use hypercall_core::arg::Arg;
 use hypercall_core::call::{CallInfo, InterfaceInfo};
 use hypercall_core::{SharedPage, TransportError};
 
 use super::drain::{Added, Drain, Finished, Shared, Storage, SyncPolicy};
-use super::lane::LaneWriter;
+use super::lane::{LaneWriter, Wait};
 use super::pages::{Point, Watched};
 use super::recorder::{Lane, WatchError};
 use super::redact::Redaction;
@@ -205,6 +204,7 @@ impl<C: Clock + Clone + Send + Sync + 'static> RecordingOptions<C> {
             lanes: Vec::new(),
             finished: Finished::default(),
             unsynced: None,
+            refusals: 0,
         };
         let thread = std::thread::Builder::new()
             .name("hypercall-trace".into())
@@ -353,7 +353,7 @@ impl<C: Clock + Clone + Send + 'static> Recording<C> {
             self.interfaces,
             settings.redaction,
             vec![Watched::new(); WATCHED],
-            || std::thread::sleep(Duration::from_micros(50)),
+            Wait::for_this_process(),
         ))
     }
 
@@ -398,7 +398,8 @@ impl<C: Clock + Clone + Send + 'static> Recording<C> {
     /// Writes everything that the rings hold, ends the file with an index, and removes the rings. A call that is in
     /// flight now is in the file as one that never returned.
     ///
-    /// What the storage did not take is said in the [`Finished`]; the rings stay then, so that nothing is lost.
+    /// What the storage did not take is said in the [`Finished`]; the rings stay then, so that nothing is lost. A storage that
+    /// panicked is said there too. Calls that are made from now on are not recorded.
     pub fn finish(mut self) -> Finished {
         self.close()
     }
@@ -406,11 +407,32 @@ impl<C: Clock + Clone + Send + 'static> Recording<C> {
 
 impl<C: Clock + Clone> Recording<C> {
     fn close(&mut self) -> Finished {
-        self.shared.stop();
         let Some(thread) = self.thread.take() else {
             return Finished::default();
         };
-        let mut finished = thread.join().unwrap_or_default();
+        if !self.shared.is_here() {
+            // A child of `fork`: the thread is its parent's, and so are the rings.
+            drop(thread);
+            return Finished {
+                failures: 1,
+                failure: Some("the recording is that of the parent process".into()),
+                rings: Some(self.directory.clone()),
+                ..Finished::default()
+            };
+        }
+        self.shared.stop();
+        let mut finished = thread.join().unwrap_or_else(|panic| {
+            let said = panic
+                .downcast_ref::<&str>()
+                .copied()
+                .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+                .unwrap_or("without a text");
+            Finished {
+                failures: 1,
+                failure: Some(format!("the storage panicked: {said}")),
+                ..Finished::default()
+            }
+        });
         if finished.complete {
             if let Ok(rings) = self.rings.lock() {
                 for ring in rings.iter() {

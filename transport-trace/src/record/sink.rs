@@ -7,7 +7,7 @@ use hypercall_core::arg::Arg;
 use hypercall_core::call::{CallInfo, InterfaceInfo};
 use hypercall_core::{SharedPage, TransportError};
 
-use super::lane::LaneWriter;
+use super::lane::{LaneWriter, Wait};
 use super::pages::{Point, Watched};
 use super::recorder::{Lane, WatchError};
 use super::redact::Redaction;
@@ -192,7 +192,7 @@ impl<'m, C: Clock, S: Sink, W: AsMut<[Watched]>> SinkLane<'m, C, S, W> {
             options.interfaces,
             options.redaction,
             options.watched,
-            || {},
+            Wait::NEVER,
         );
         Some(Self {
             inner: RefCell::new(Inner {

@@ -292,4 +292,11 @@ impl<'m> Consumer<'m> {
     pub(crate) fn close(&self) {
         self.area.head(head::CLOSED).store(1, Ordering::Relaxed);
     }
+
+    #[cfg(all(feature = "std", not(loom)))]
+    /// Says whether whoever empties the ring cannot do so at present: a producer does not wait for room meanwhile.
+    pub(crate) fn set_stuck(&self, stuck: bool) {
+        let word = if stuck { 2 } else { 0 };
+        self.area.head(head::CLOSED).store(word, Ordering::Relaxed);
+    }
 }

@@ -28,7 +28,7 @@ pub(crate) mod head {
     pub(crate) const LOST_FIRST: usize = 8;
     pub(crate) const LOST_LAST: usize = 9;
     pub(crate) const LOST_CAUSE: usize = 10;
-    /// 1 when nobody empties the ring any more.
+    /// 1 when nobody empties the ring any more; 2 while whoever does cannot, because the storage takes nothing.
     pub(crate) const CLOSED: usize = 11;
     /// The index of the first lost call. Where it lies before what is taken out, the losses are in a record already: the
     /// process died, or is, between the record and the count.
@@ -57,7 +57,8 @@ pub enum Full {
     Drop,
     /// Gives up the oldest block.
     Overwrite,
-    /// Waits until there is room. A call then takes as long as the disk.
+    /// Waits until there is room. A call then takes as long as the disk. When the storage has taken nothing in some fifty
+    /// attempts, which is about a second, calls are dropped and counted until it takes something again.
     Block,
 }
 
