@@ -15,6 +15,7 @@ use common::*;
 use hypercall::arg::Arg;
 use hypercall::call::CallInfo;
 use hypercall_core::{Client, Transport, TransportError};
+use hypercall_trace::clock::ClockFn;
 use hypercall_trace::entry::{Call, Entry, Outcome};
 use hypercall_trace::format::BlockKind;
 use hypercall_trace::read::Trace;
@@ -289,4 +290,51 @@ fn no_call_waits_for_a_storage_that_panicked() {
         let (calls, lost) = recovered(&folder, &bytes);
         assert_eq!(calls + lost, u64::from(CALLS));
     }
+}
+
+/// Looks until there is something, for a while: that it comes is promised, not when.
+fn until<T>(mut look: impl FnMut() -> Option<T>) -> T {
+    for _ in 0..3000 {
+        if let Some(found) = look() {
+            return found;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    panic!("it did not come");
+}
+
+/// The file of a process that is killed in its first second, and the ring alone.
+#[test]
+fn times_are_times_before_the_recording_ends() {
+    static TICKS: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+    let clock = ClockFn(|| TICKS.fetch_add(1000, std::sync::atomic::Ordering::Relaxed));
+    let folder = Folder::new("times");
+    let bytes = Bytes::default();
+    let recording = Recording::options(INTERFACES)
+        .rings(&folder.0)
+        .clock(clock, 0)
+        .start(Told {
+            bytes: Arc::clone(&bytes),
+            write: || Ok(()),
+            sync: || Ok(()),
+        })
+        .unwrap();
+    let lane = recording.lane("main").unwrap();
+    let client = Client::new(Recorder::new(Device::default(), lane));
+    assert_eq!(client.add(1, 2), Ok(3));
+    let file = until(|| {
+        let trace = Trace::from_bytes(bytes.lock().unwrap().clone()).ok()?;
+        (trace.clock().last.frequency != 0).then_some(trace)
+    });
+    assert_eq!(file.clock().first.frequency, 0);
+    assert_eq!(file.clock().frequency(), file.clock().last.frequency);
+    let path = find(&folder.0).unwrap().remove(0);
+    let ring = until(|| {
+        let ring = Ring::open(path.clone()).unwrap();
+        (ring.preamble.clock().frequency() != 0).then_some(ring)
+    });
+    let (alone, _) = recover(None, &[ring], Vec::new(), Options::default()).unwrap();
+    let alone = Trace::from_bytes(alone).unwrap();
+    assert!(alone.clock().nanoseconds(1_000_000).is_some());
+    assert!(recording.finish().complete);
 }

@@ -17,7 +17,9 @@ use crate::ring::{Consumer, Full, Taken};
 const POLL: Duration = Duration::from_millis(1);
 const IDLE: Duration = Duration::from_millis(10);
 const PARTIAL: Duration = Duration::from_millis(100);
-/// How often a point of the clock is written.
+/// When the second point of the clock is written: without it the ticks of a process that is killed are no times.
+const EARLY: Duration = Duration::from_millis(20);
+/// How often further points of the clock are written.
 const CLOCK: Duration = Duration::from_secs(1);
 /// How long after a failure of the sink it is tried again.
 const RETRY: Duration = Duration::from_millis(20);
@@ -172,6 +174,8 @@ pub(crate) struct Drain<S: Storage> {
     pub(crate) unsynced: Option<Instant>,
     /// How often in a row the sink took nothing.
     pub(crate) refusals: u32,
+    /// Ticks a second, as the newest point of the clock says; 0 where that is not known.
+    pub(crate) frequency: u64,
 }
 
 pub(crate) struct Lane {
@@ -199,6 +203,7 @@ impl<S: Storage> Drain<S> {
         let _gone = Gone(Arc::clone(&self.shared));
         let mut last_partial = Instant::now();
         let mut last_clock = Instant::now();
+        let mut clock_every = EARLY;
         let mut tries = LAST_TRIES;
         loop {
             let (stop, asked) = self.news();
@@ -210,9 +215,10 @@ impl<S: Storage> Drain<S> {
             let mut moved = false;
             let before = self.out.written();
             let result = self.round(partial, &mut moved);
-            if last_clock.elapsed() >= CLOCK && result.is_ok() {
+            if last_clock.elapsed() >= clock_every {
                 last_clock = Instant::now();
-                self.out.queue_clock(&(self.clock)());
+                clock_every = CLOCK;
+                self.note_clock(result.is_ok());
             }
             let result = result.and_then(|()| if announce { self.announce() } else { Ok(()) });
             let result = result
@@ -262,6 +268,7 @@ impl<S: Storage> Drain<S> {
         } in added
         {
             self.out.queue_lane(lane, &name);
+            consumer.note_frequency(self.frequency);
             self.lanes.push(Lane {
                 id: lane,
                 consumer,
@@ -271,6 +278,18 @@ impl<S: Storage> Drain<S> {
             });
         }
         (stop, asked)
+    }
+
+    /// Puts a point of the clock into the file, where that takes it, and how fast the clock goes into the rings.
+    fn note_clock(&mut self, into_file: bool) {
+        let point = (self.clock)();
+        self.frequency = point.frequency;
+        for lane in &self.lanes {
+            lane.consumer.note_frequency(point.frequency);
+        }
+        if into_file {
+            self.out.queue_clock(&point);
+        }
     }
 
     /// Says to the lanes whether to wait for room is of use.

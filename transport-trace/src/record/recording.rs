@@ -17,7 +17,7 @@ use super::lane::{LaneWriter, Wait};
 use super::pages::{Point, Watched};
 use super::recorder::{Lane, WatchError};
 use super::redact::Redaction;
-use crate::clock::{Clock, DefaultClock};
+use crate::clock::{Clock, DefaultClock, Pace};
 use crate::format::BlockKind;
 use crate::format::out::{Compression, Out};
 use crate::loss::LossCause;
@@ -141,7 +141,8 @@ impl<C: Clock + Clone + Send + Sync + 'static> RecordingOptions<C> {
         self
     }
 
-    /// Another clock, and its ticks a second (0 where that is not known: it is then found out from two readings).
+    /// Another clock, and its ticks a second (0 where that is not known: it is then measured against the operating
+    /// system's monotonic clock).
     #[must_use]
     pub fn clock<D: Clock>(self, clock: D, frequency: u64) -> RecordingOptions<D> {
         RecordingOptions {
@@ -181,15 +182,12 @@ impl<C: Clock + Clone + Send + Sync + 'static> RecordingOptions<C> {
         };
         let clock = self.clock;
         let frequency = self.frequency;
-        let point = {
-            let clock = clock.clone();
-            move || crate::clock::point(&clock, frequency)
-        };
+        let pace = Pace::new(clock.clone(), frequency);
         let mut out = Out::new(storage, self.settings.compression, id);
         let mut preamble = Out::new(Vec::new(), Compression::None, id);
         let mut schema = Vec::new();
         crate::wire::schema(&mut schema, self.interfaces);
-        let now = point();
+        let now = pace.first();
         for described in [&mut out as &mut dyn Begin, &mut preamble] {
             described.begin(&schema, &now);
         }
@@ -200,7 +198,8 @@ impl<C: Clock + Clone + Send + Sync + 'static> RecordingOptions<C> {
             out,
             sync: self.settings.sync,
             full: self.settings.full,
-            clock: Box::new(point),
+            clock: Box::new(move || pace.point()),
+            frequency,
             lanes: Vec::new(),
             finished: Finished::default(),
             unsynced: None,

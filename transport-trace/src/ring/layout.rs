@@ -36,6 +36,9 @@ pub(crate) mod head {
     #[cfg(all(feature = "std", not(loom)))]
     /// Calls that came while the lane was in use, and stand nowhere yet.
     pub(crate) const BUSY: usize = 13;
+    #[cfg(all(feature = "std", not(loom)))]
+    /// The clock's ticks a second as last measured; 0 where that is not known.
+    pub(crate) const FREQUENCY: usize = 14;
 }
 
 /// States of a block, in the low bits of its first control word.
