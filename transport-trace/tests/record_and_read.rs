@@ -752,3 +752,48 @@ fn many_threads_and_lanes() {
         .sum();
     assert_eq!(pooled, 2000);
 }
+
+/// A guest in ring 0 that polls a page: each look that finds something is a record.
+#[test]
+fn looks_without_calls_leave_room_for_the_next_call() {
+    use hypercall_trace::clock::{ClockFn, ClockPoint};
+    use hypercall_trace::record::{
+        Sink, SinkFailed, SinkLane, SinkLaneOptions, Watched, write_preamble,
+    };
+    struct Bytes(Vec<u8>);
+    impl Sink for Bytes {
+        fn write(&mut self, bytes: &[u8]) -> Result<(), SinkFailed> {
+            self.0.extend_from_slice(bytes);
+            Ok(())
+        }
+    }
+    static POLLED: SharedPage = SharedPage::new();
+    let mut memory = vec![0_u64; 600];
+    let mut sink = Bytes(Vec::new());
+    write_preamble(&mut sink, 1, INTERFACES, &ClockPoint::default(), &["boot"]).unwrap();
+    let options = SinkLaneOptions {
+        lane: 0,
+        interfaces: INTERFACES,
+        clock: ClockFn(|| 5),
+        redaction: Redaction::Zero,
+        watched: [Watched::new()],
+        announce: false,
+    };
+    let lane = SinkLane::new(&mut memory, sink, options).unwrap();
+    let client = Client::new(Recorder::new(Device::default(), lane));
+    client.transport().watch(&POLLED).unwrap();
+    for value in 1..=500 {
+        POLLED.words()[3].store(value, Ordering::Release);
+        client.transport().note_pages();
+    }
+    assert_eq!(client.add(1, 2), Ok(3));
+    client.transport().lane().flush().unwrap();
+    let trace = Trace::from_bytes(client.into_inner().into_parts().1.into_sink().0).unwrap();
+    let report = trace.verify().unwrap();
+    assert_eq!((report.calls, report.lost), (1, 0));
+    let looks = trace
+        .entries()
+        .filter(|entry| matches!(entry, Entry::Pages(_)))
+        .count();
+    assert_eq!(looks, 500);
+}
