@@ -753,6 +753,59 @@ fn many_threads_and_lanes() {
     assert_eq!(pooled, 2000);
 }
 
+#[test]
+fn a_ring_that_is_too_small_says_how_much_it_needs() {
+    let (path, rings) = place("small-ring");
+    let start = |bytes, path: &PathBuf| {
+        Recording::options(INTERFACES)
+            .rings(&rings)
+            .ring(bytes, 4)
+            .create(path)
+            .unwrap()
+    };
+    let recording = start(4 << 10, &path);
+    let error = recording.lane("main").unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
+    let text = error.to_string();
+    assert!(
+        text.contains("of 4096 bytes") && text.contains("4 blocks"),
+        "{text}"
+    );
+    let needed: usize = text
+        .rsplit_once("needs ")
+        .and_then(|(_, rest)| rest.split(' ').next())
+        .unwrap()
+        .parse()
+        .unwrap();
+    recording.finish();
+    assert!(std::fs::read_dir(&rings).unwrap().next().is_none());
+    let recording = start(needed, &path.with_extension("enough"));
+    recording.lane("main").unwrap();
+    recording.finish();
+}
+
+#[test]
+fn a_lane_has_a_name_of_its_own() {
+    let (path, rings) = place("names");
+    let recording = Recording::options(INTERFACES)
+        .rings(rings)
+        .create(&path)
+        .unwrap();
+    let lane = recording.lane("vcpu0").unwrap();
+    let error = recording.lane("vcpu0").unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::AlreadyExists);
+    assert!(error.to_string().contains("\"vcpu0\""), "{error}");
+    recording.shared_lane("pool", 2).unwrap();
+    let error = recording.lane("pool.1").unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::AlreadyExists);
+    let client = Client::new(Recorder::new(Device::default(), lane));
+    client.reset().unwrap();
+    recording.finish();
+    let trace = Trace::open(&path).unwrap();
+    let names: Vec<_> = trace.lanes().iter().map(|lane| &*lane.name).collect();
+    assert_eq!(names, ["vcpu0", "pool", "pool.1"]);
+}
+
 /// A guest in ring 0 that polls a page: each look that finds something is a record.
 #[test]
 fn looks_without_calls_leave_room_for_the_next_call() {

@@ -1,11 +1,12 @@
 //! A recording: a file, a ring of shared memory for each lane, and a thread that empties the rings into the file.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, TryLockError};
+use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 use std::thread::JoinHandle;
 
 use hypercall_core::arg::Arg;
@@ -21,8 +22,11 @@ use crate::clock::{Clock, DefaultClock, Pace};
 use crate::format::BlockKind;
 use crate::format::out::{Compression, Out};
 use crate::loss::LossCause;
+use crate::ring::layout::{Geometry, LEAST_BLOCK, MAX_BLOCKS};
 use crate::ring::{Busy, Full};
 
+/// What the memory of a ring is a multiple of.
+const RING_PAGE: usize = 4096;
 /// Pages that a lane can watch.
 const WATCHED: usize = 16;
 
@@ -38,6 +42,7 @@ pub struct Recording<C: Clock + Clone = DefaultClock> {
     directory: PathBuf,
     own_directory: bool,
     rings: Mutex<Vec<PathBuf>>,
+    names: Mutex<BTreeSet<String>>,
     lanes: AtomicU32,
     id: u64,
 }
@@ -123,7 +128,12 @@ impl<C: Clock + Clone + Send + Sync + 'static> RecordingOptions<C> {
         self
     }
 
-    /// The size of a ring in bytes, and into how many blocks it is divided. No record is larger than a block.
+    /// The size of a ring in bytes, and into how many blocks it is divided: from 2 to 4096, each of at least 1 KiB. No record
+    /// is larger than a block.
+    ///
+    /// A ring describes itself, so that it can be read alone: that takes 64 bytes for each block and the schema of the
+    /// interfaces, 20 KiB together for those of ACRN, in pages of 4 KiB. The blocks have the rest. Where that is not enough
+    /// for them, [`Recording::lane`] says how much is.
     #[must_use]
     pub const fn ring(mut self, bytes: usize, blocks: usize) -> Self {
         self.settings.ring = bytes;
@@ -218,6 +228,7 @@ impl<C: Clock + Clone + Send + Sync + 'static> RecordingOptions<C> {
             directory,
             own_directory,
             rings: Mutex::default(),
+            names: Mutex::default(),
             lanes: AtomicU32::new(0),
             id,
         })
@@ -312,14 +323,25 @@ impl<C: Clock + Clone + Send + 'static> Recording<C> {
     }
 
     fn writer(&self, name: &str) -> io::Result<LaneWriter<'static, C, Vec<Watched>>> {
+        let names = || self.names.lock().unwrap_or_else(PoisonError::into_inner);
+        if !names().insert(name.into()) {
+            return Err(io::Error::new(
+                io::ErrorKind::AlreadyExists,
+                format!(
+                    "the recording has a lane {name:?} already: a lane is found by its name, so give this one another; where threads \
+                     are to share one, take a shared lane"
+                ),
+            ));
+        }
+        self.new_writer(name).inspect_err(|_| {
+            names().remove(name);
+        })
+    }
+
+    fn new_writer(&self, name: &str) -> io::Result<LaneWriter<'static, C, Vec<Watched>>> {
         let lane = self.lanes.fetch_add(1, Ordering::Relaxed);
         let path = self.directory.join(format!("lane-{lane}.ring"));
         let settings = &self.settings;
-        let bytes = settings.ring.next_multiple_of(4096);
-        let map = map_ring(&path, bytes)?;
-        if let Ok(mut rings) = self.rings.lock() {
-            rings.push(path);
-        }
         let mut named = Out::new(Vec::new(), Compression::None, self.id);
         named.flush()?;
         named.sink().clear();
@@ -327,6 +349,27 @@ impl<C: Clock + Clone + Send + 'static> Recording<C> {
         named.flush()?;
         let mut preamble = self.preamble.clone();
         preamble.extend_from_slice(&named.into_sink());
+        let bytes = settings
+            .ring
+            .checked_next_multiple_of(RING_PAGE)
+            .unwrap_or(settings.ring);
+        let least = Geometry::least(settings.blocks, preamble.len(), RING_PAGE);
+        let too_small = || {
+            let told = format!(
+                "a ring of {} bytes is too small for {} blocks of at least {LEAST_BLOCK} bytes behind the description of itself and \
+                 of the calls: it needs {least} bytes",
+                settings.ring,
+                settings.blocks.clamp(2, MAX_BLOCKS),
+            );
+            io::Error::new(io::ErrorKind::InvalidInput, told)
+        };
+        if bytes < least {
+            return Err(too_small());
+        }
+        let map = map_ring(&path, bytes)?;
+        if let Ok(mut rings) = self.rings.lock() {
+            rings.push(path);
+        }
         let (producer, consumer) = crate::ring::mapped(
             map,
             settings.blocks,
@@ -335,12 +378,7 @@ impl<C: Clock + Clone + Send + 'static> Recording<C> {
             self.id,
             lane,
         )
-        .ok_or_else(|| {
-            io::Error::new(
-                io::ErrorKind::InvalidInput,
-                "the ring is too small for two blocks of 1 KiB",
-            )
-        })?;
+        .ok_or_else(too_small)?;
         self.shared.add(Added {
             lane,
             name: name.into(),
@@ -359,7 +397,9 @@ impl<C: Clock + Clone + Send + 'static> Recording<C> {
     /// A lane for one thread at a time: the fast one.
     ///
     /// # Errors
-    /// As the operating system says, when the memory of the ring cannot be had.
+    /// [`AlreadyExists`](io::ErrorKind::AlreadyExists) where the recording has a lane of this name,
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) where the ring is too small for its blocks; else as the operating system
+    /// says, when the memory of the ring cannot be had.
     pub fn lane(&self, name: &str) -> io::Result<FileLane<C>> {
         let writer = self.writer(name)?;
         Ok(FileLane {
@@ -374,7 +414,7 @@ impl<C: Clock + Clone + Send + 'static> Recording<C> {
     /// made and counted as lost.
     ///
     /// # Errors
-    /// As the operating system says, when the memory of the rings cannot be had.
+    /// As [`lane`](Self::lane).
     pub fn shared_lane(&self, name: &str, width: usize) -> io::Result<SharedLane<C>> {
         let first = self.writer(name)?;
         let busy = first.producer.busy();

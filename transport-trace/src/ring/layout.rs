@@ -8,6 +8,8 @@ pub(crate) const RING_MAGIC: u64 = u64::from_le_bytes(*b"HCTRING\x01");
 pub(crate) const HEAD: usize = 128;
 /// Bytes of a control line.
 pub(crate) const LINE: usize = 64;
+/// The least bytes of a block.
+pub(crate) const LEAST_BLOCK: usize = 1024;
 /// The most blocks that a ring has.
 pub(crate) const MAX_BLOCKS: usize = 4096;
 
@@ -88,11 +90,22 @@ impl Geometry {
             .checked_add(preamble)?
             .checked_next_multiple_of(align.max(8))?;
         let block_size = bytes.checked_sub(data)?.checked_div(blocks)?.min(MAX_BLOCK) & !7;
-        (block_size >= 1024).then_some(Self {
+        (block_size >= LEAST_BLOCK).then_some(Self {
             blocks,
             block_size,
             data,
         })
+    }
+
+    /// The least memory that can be divided into so many blocks of 1 KiB behind a preamble.
+    #[cfg(all(feature = "std", not(loom)))]
+    pub(crate) fn least(blocks: usize, preamble: usize, align: usize) -> usize {
+        let blocks = blocks.clamp(2, MAX_BLOCKS);
+        Self::controls(blocks)
+            .saturating_add(preamble)
+            .checked_next_multiple_of(align.max(8))
+            .unwrap_or(usize::MAX)
+            .saturating_add(blocks.saturating_mul(LEAST_BLOCK))
     }
 
     /// Bytes of the head and the control lines.
