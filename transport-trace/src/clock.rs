@@ -35,10 +35,11 @@ impl Clock for ClockFn {
     }
 }
 
-/// A moment, in ticks and in nanoseconds since 1970. Two of them make ticks into times.
+/// A moment, in ticks and in nanoseconds since 1970.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ClockPoint {
-    /// Ticks a second, where the clock's owner knows; 0 where not.
+    /// Ticks a second, as the clock's owner knows or as a recording measured up to this point against the operating system's
+    /// monotonic clock; 0 where that is not known.
     pub frequency: u64,
     /// The moment in ticks.
     pub ticks: u64,
@@ -54,7 +55,7 @@ pub(crate) fn encode(out: &mut impl crate::wire::Put, point: &ClockPoint) {
 
 #[cfg(feature = "std")]
 mod with_std {
-    use std::time::{Instant, SystemTime, UNIX_EPOCH};
+    use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
     use super::{Clock, ClockPoint};
 
@@ -91,17 +92,90 @@ mod with_std {
         }
     }
 
-    /// This moment, by `clock` and by the calendar.
-    pub(crate) fn point(clock: &dyn Clock, frequency: u64) -> ClockPoint {
-        let unix = SystemTime::now()
+    /// Readings of which the one counts that took least time: the thread may lose its processor in any of them.
+    const READINGS: usize = 5;
+
+    /// Makes points of a clock. How many ticks it has a second is measured against the monotonic clock: that of the calendar
+    /// may be set meanwhile, by years.
+    #[derive(Debug)]
+    pub(crate) struct Pace<C> {
+        clock: C,
+        /// Ticks a second; 0 where they are measured.
+        declared: u64,
+        start: (Instant, u64),
+    }
+
+    impl<C: Clock> Pace<C> {
+        pub(crate) fn new(clock: C, declared: u64) -> Self {
+            let start = reading(&clock);
+            Self {
+                clock,
+                declared,
+                start,
+            }
+        }
+
+        /// The moment it was made.
+        pub(crate) fn first(&self) -> ClockPoint {
+            ClockPoint {
+                frequency: self.declared,
+                ticks: self.start.1,
+                unix_nanoseconds: unix_nanoseconds(),
+            }
+        }
+
+        /// This moment.
+        pub(crate) fn point(&self) -> ClockPoint {
+            let (now, ticks) = reading(&self.clock);
+            let frequency = if self.declared == 0 {
+                measured(
+                    ticks.saturating_sub(self.start.1),
+                    now.duration_since(self.start.0),
+                )
+            } else {
+                self.declared
+            };
+            ClockPoint {
+                frequency,
+                ticks,
+                unix_nanoseconds: unix_nanoseconds(),
+            }
+        }
+    }
+
+    /// The ticks of a moment.
+    fn reading(clock: &impl Clock) -> (Instant, u64) {
+        let one = || {
+            let before = Instant::now();
+            let ticks = clock.now();
+            (before.elapsed(), before, ticks)
+        };
+        let mut best = one();
+        for _ in 1..READINGS {
+            let next = one();
+            if next.0 < best.0 {
+                best = next;
+            }
+        }
+        (best.1, best.2)
+    }
+
+    /// Ticks a second, of a clock that made so many in this time. 0 where that cannot be said.
+    pub(super) fn measured(ticks: u64, time: Duration) -> u64 {
+        u128::from(ticks)
+            .saturating_mul(1_000_000_000)
+            .checked_div(time.as_nanos())
+            .and_then(|frequency| u64::try_from(frequency).ok())
+            .unwrap_or(0)
+    }
+
+    /// This moment by the calendar; 0 where it is before 1970.
+    fn unix_nanoseconds() -> i64 {
+        SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .ok()
-            .and_then(|since| i64::try_from(since.as_nanos()).ok());
-        ClockPoint {
-            frequency,
-            ticks: clock.now(),
-            unix_nanoseconds: unix.unwrap_or(0),
-        }
+            .and_then(|since| i64::try_from(since.as_nanos()).ok())
+            .unwrap_or(0)
     }
 
     /// Makes a trace's ticks into times.
@@ -128,22 +202,25 @@ mod with_std {
             }
         }
 
-        /// Ticks a second: as declared, else as measured between the points; 0 where neither is possible.
+        /// Ticks a second: as the last point says, else the first one, else as measured between the two by the calendar; 0
+        /// where none of that is possible.
+        ///
+        /// The calendar may have been set between the points, so that it comes last: only traces whose recorder neither knew
+        /// nor measured need it.
         #[must_use]
         pub fn frequency(&self) -> u64 {
-            if self.first.frequency != 0 {
-                return self.first.frequency;
+            for point in [self.last, self.first] {
+                if point.frequency != 0 {
+                    return point.frequency;
+                }
             }
             let ticks = self.last.ticks.saturating_sub(self.first.ticks);
             let nanoseconds = self
                 .last
                 .unix_nanoseconds
                 .saturating_sub(self.first.unix_nanoseconds);
-            u128::from(ticks)
-                .saturating_mul(1_000_000_000)
-                .checked_div(u128::try_from(nanoseconds).unwrap_or(0))
-                .and_then(|frequency| u64::try_from(frequency).ok())
-                .unwrap_or(0)
+            let time = Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or(0));
+            measured(ticks, time)
         }
 
         /// A duration in nanoseconds. `None` where the clock's frequency is not known.
@@ -172,7 +249,7 @@ mod with_std {
 }
 
 #[cfg(feature = "std")]
-pub(crate) use with_std::point;
+pub(crate) use with_std::Pace;
 #[cfg(feature = "std")]
 pub use with_std::{ClockInfo, Monotonic};
 
@@ -192,7 +269,7 @@ impl Clock for Tsc {
 
 #[cfg(all(target_arch = "x86_64", not(loom)))]
 impl Tsc {
-    /// Not known: it is found out from two readings.
+    /// Not known: a recording measures it.
     #[cfg(feature = "std")]
     pub(crate) const fn frequency(self) -> u64 {
         0
@@ -205,3 +282,52 @@ pub type DefaultClock = Tsc;
 /// The clock of a recording whose maker chose none.
 #[cfg(all(feature = "std", not(all(target_arch = "x86_64", not(loom)))))]
 pub type DefaultClock = Monotonic;
+
+#[cfg(all(test, feature = "std", not(loom)))]
+mod tests {
+    use super::{ClockInfo, ClockPoint};
+    use std::time::Duration;
+
+    /// A Service VM's calendar is set by NTP at boot, while it is recorded.
+    #[test]
+    fn a_calendar_that_is_set_changes_no_duration() {
+        let year = 365 * 24 * 3600 * 1_000_000_000;
+        for (before, after) in [(0, year), (year, 0), (year, year)] {
+            let clock = ClockInfo {
+                first: ClockPoint {
+                    frequency: 0,
+                    ticks: 1000,
+                    unix_nanoseconds: before + 1,
+                },
+                last: ClockPoint {
+                    frequency: super::with_std::measured(4_200_000, Duration::from_millis(2)),
+                    ticks: 4_201_000,
+                    unix_nanoseconds: after + 2_000_001,
+                },
+            };
+            assert_eq!(clock.frequency(), 2_100_000_000);
+            assert_eq!(clock.nanoseconds(123_900), Some(59_000));
+            assert_eq!(clock.unix_nanoseconds(3100), Some(before + 1 + 1000));
+        }
+    }
+
+    #[test]
+    fn what_no_point_says_is_taken_from_the_calendar_where_that_is_possible() {
+        let point = |ticks, unix_nanoseconds| ClockPoint {
+            frequency: 0,
+            ticks,
+            unix_nanoseconds,
+        };
+        let clock = |first, last| ClockInfo { first, last };
+        assert_eq!(
+            clock(point(5, 10), point(25, 20)).frequency(),
+            2_000_000_000
+        );
+        assert_eq!(clock(point(5, 10), point(25, 10)).nanoseconds(7), None);
+        assert_eq!(clock(point(5, 10), point(25, 2)).nanoseconds(7), None);
+        assert_eq!(
+            ClockInfo::with_frequency(1000).nanoseconds(7),
+            Some(7_000_000)
+        );
+    }
+}

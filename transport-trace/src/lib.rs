@@ -27,7 +27,7 @@
 //! # Ok(())
 //! # }
 //! ```
-//! [`record`] says what recording costs and what survives what; `docs/trace-format.md` says what stands in a file.
+//! [`record`] says what recording costs, what survives what, and how pages are recorded that the hypervisor writes; `docs/trace-format.md` says what stands in a file.
 #![warn(missing_docs, unreachable_pub)]
 #![cfg_attr(
     not(test),

@@ -354,3 +354,51 @@ fn a_page_that_changed_before_a_call_comes_with_it_across_blocks() {
         assert!(from == written[index as usize * 2..], "from {index}");
     }
 }
+
+/// The rule for a program that polls: where a look finds something, it notes once more and then acts. Another processor may
+/// write between the note and the look.
+#[test]
+fn what_is_written_between_a_note_and_a_look_is_replayed() {
+    /// Polls, and acts on what it finds. How often it looked.
+    fn poll(page: &'static SharedPage, mut note: impl FnMut(), mut other: impl FnMut(u32)) -> u32 {
+        for look in 1..100 {
+            note();
+            other(look);
+            if word(page, 9) != 0 {
+                note();
+                return look;
+            }
+        }
+        panic!("nothing came");
+    }
+    let gate = Gate::default();
+    let recording = recording(&gate, (1 << 16, 4), Full::Block);
+    let client = Client::new(Recorder::new(Nobody, recording.lane("main").unwrap()));
+    let page = fresh();
+    client.transport().watch(page).unwrap();
+    let looks = poll(
+        page,
+        || client.transport().note_pages(),
+        |look| {
+            if look == 4 {
+                page.words()[9].store(7, Ordering::Release);
+            }
+        },
+    );
+    assert_eq!(looks, 4);
+    client.get_api_version().unwrap();
+    recording.finish();
+
+    let replayer = Replayer::options().recorded(gate.recorded()).unwrap();
+    let lane = replayer.lane("main");
+    let page = fresh();
+    lane.watch(page);
+    let looks = poll(page, || lane.note_pages(), |_| {});
+    assert_eq!(
+        (looks, word(page, 9)),
+        (5, 7),
+        "at the look behind its note"
+    );
+    Client::new(&lane).get_api_version().unwrap();
+    replayer.finish().unwrap();
+}

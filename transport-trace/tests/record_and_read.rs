@@ -752,3 +752,101 @@ fn many_threads_and_lanes() {
         .sum();
     assert_eq!(pooled, 2000);
 }
+
+#[test]
+fn a_ring_that_is_too_small_says_how_much_it_needs() {
+    let (path, rings) = place("small-ring");
+    let start = |bytes, path: &PathBuf| {
+        Recording::options(INTERFACES)
+            .rings(&rings)
+            .ring(bytes, 4)
+            .create(path)
+            .unwrap()
+    };
+    let recording = start(4 << 10, &path);
+    let error = recording.lane("main").unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
+    let text = error.to_string();
+    assert!(
+        text.contains("of 4096 bytes") && text.contains("4 blocks"),
+        "{text}"
+    );
+    let needed: usize = text
+        .rsplit_once("needs ")
+        .and_then(|(_, rest)| rest.split(' ').next())
+        .unwrap()
+        .parse()
+        .unwrap();
+    recording.finish();
+    assert!(std::fs::read_dir(&rings).unwrap().next().is_none());
+    let recording = start(needed, &path.with_extension("enough"));
+    recording.lane("main").unwrap();
+    recording.finish();
+}
+
+#[test]
+fn a_lane_has_a_name_of_its_own() {
+    let (path, rings) = place("names");
+    let recording = Recording::options(INTERFACES)
+        .rings(rings)
+        .create(&path)
+        .unwrap();
+    let lane = recording.lane("vcpu0").unwrap();
+    let error = recording.lane("vcpu0").unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::AlreadyExists);
+    assert!(error.to_string().contains("\"vcpu0\""), "{error}");
+    recording.shared_lane("pool", 2).unwrap();
+    let error = recording.lane("pool.1").unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::AlreadyExists);
+    let client = Client::new(Recorder::new(Device::default(), lane));
+    client.reset().unwrap();
+    recording.finish();
+    let trace = Trace::open(&path).unwrap();
+    let names: Vec<_> = trace.lanes().iter().map(|lane| &*lane.name).collect();
+    assert_eq!(names, ["vcpu0", "pool", "pool.1"]);
+}
+
+/// A guest in ring 0 that polls a page: each look that finds something is a record.
+#[test]
+fn looks_without_calls_leave_room_for_the_next_call() {
+    use hypercall_trace::clock::{ClockFn, ClockPoint};
+    use hypercall_trace::record::{
+        Sink, SinkFailed, SinkLane, SinkLaneOptions, Watched, write_preamble,
+    };
+    struct Bytes(Vec<u8>);
+    impl Sink for Bytes {
+        fn write(&mut self, bytes: &[u8]) -> Result<(), SinkFailed> {
+            self.0.extend_from_slice(bytes);
+            Ok(())
+        }
+    }
+    static POLLED: SharedPage = SharedPage::new();
+    let mut memory = vec![0_u64; 600];
+    let mut sink = Bytes(Vec::new());
+    write_preamble(&mut sink, 1, INTERFACES, &ClockPoint::default(), &["boot"]).unwrap();
+    let options = SinkLaneOptions {
+        lane: 0,
+        interfaces: INTERFACES,
+        clock: ClockFn(|| 5),
+        redaction: Redaction::Zero,
+        watched: [Watched::new()],
+        announce: false,
+    };
+    let lane = SinkLane::new(&mut memory, sink, options).unwrap();
+    let client = Client::new(Recorder::new(Device::default(), lane));
+    client.transport().watch(&POLLED).unwrap();
+    for value in 1..=500 {
+        POLLED.words()[3].store(value, Ordering::Release);
+        client.transport().note_pages();
+    }
+    assert_eq!(client.add(1, 2), Ok(3));
+    client.transport().lane().flush().unwrap();
+    let trace = Trace::from_bytes(client.into_inner().into_parts().1.into_sink().0).unwrap();
+    let report = trace.verify().unwrap();
+    assert_eq!((report.calls, report.lost), (1, 0));
+    let looks = trace
+        .entries()
+        .filter(|entry| matches!(entry, Entry::Pages(_)))
+        .count();
+    assert_eq!(looks, 500);
+}

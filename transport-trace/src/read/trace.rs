@@ -233,6 +233,13 @@ impl Trace {
         &self.clock
     }
 
+    /// Takes what is known from elsewhere of how fast the clock goes, where the trace does not say.
+    pub(crate) const fn set_frequency(&mut self, frequency: u64) {
+        if self.clock.last.frequency == 0 {
+            self.clock.last.frequency = frequency;
+        }
+    }
+
     /// The lanes that are named, in the order of their appearance.
     #[must_use]
     pub fn lanes(&self) -> &[Lane] {

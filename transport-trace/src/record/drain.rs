@@ -18,12 +18,20 @@ use crate::ring::{Consumer, Full, Taken};
 const POLL: Duration = Duration::from_millis(1);
 const IDLE: Duration = Duration::from_millis(10);
 const PARTIAL: Duration = Duration::from_millis(100);
-/// How often a point of the clock is written.
+/// When the second point of the clock is written: without it the ticks of a process that is killed are no times.
+const EARLY: Duration = Duration::from_millis(20);
+/// How often further points of the clock are written.
 const CLOCK: Duration = Duration::from_secs(1);
 /// How long after a failure of the sink it is tried again.
 const RETRY: Duration = Duration::from_millis(20);
 /// How often it is tried again when the recording stops.
 const LAST_TRIES: u32 = 10;
+/// How often in a row the sink may take nothing until no call waits for it any more: about a second.
+const PATIENCE: u32 = 50;
+/// How often the rings are looked at when the recording stops, while calls go on.
+const LAST_ROUNDS: u32 = 8;
+/// How often a ring is taken from until the next one has its turn.
+const TAKES: u32 = 1024;
 
 /// When what was written is asked onto the disk.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -78,10 +86,22 @@ pub struct Finished {
 }
 
 /// What the lanes and the drain share.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Shared {
     state: Mutex<State>,
     turn: Condvar,
+    /// The process that the drain runs in.
+    process: u32,
+}
+
+impl Default for Shared {
+    fn default() -> Self {
+        Self {
+            state: Mutex::default(),
+            turn: Condvar::new(),
+            process: std::process::id(),
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -107,8 +127,19 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether the drain runs in this process. In a child of `fork` it does not, and the lock may be held by a thread that is
+    /// not there either.
+    pub(crate) fn is_here(&self) -> bool {
+        self.process == std::process::id()
+    }
+
     pub(crate) fn add(&self, added: Added) {
-        self.state().added.push(added);
+        let mut state = self.state();
+        if state.gone {
+            added.consumer.close();
+        } else {
+            state.added.push(added);
+        }
     }
 
     pub(crate) fn stop(&self) {
@@ -118,6 +149,9 @@ impl Shared {
 
     /// Waits until the call that was just entered is on the disk, or the drain is gone.
     pub(crate) fn announce(&self) {
+        if !self.is_here() {
+            return;
+        }
         let mut state = self.state();
         state.asked = state.asked.saturating_add(1);
         let ticket = state.asked;
@@ -142,6 +176,10 @@ pub(crate) struct Drain<S: Storage> {
     pub(crate) finished: Finished,
     pub(crate) unsynced: Option<Instant>,
     pub(crate) beside: Beside,
+    /// How often in a row the sink took nothing.
+    pub(crate) refusals: u32,
+    /// Ticks a second, as the newest point of the clock says; 0 where that is not known.
+    pub(crate) frequency: u64,
 }
 
 pub(crate) struct Lane {
@@ -149,6 +187,18 @@ pub(crate) struct Lane {
     consumer: Consumer<'static>,
     /// Whether the batch that was refused waits in `out` already.
     queued: bool,
+    /// The index of the call that was announced last.
+    announced: Option<u64>,
+    /// The index behind the call that is in the file as one that never returned. Nothing is taken behind it, not even its
+    /// return.
+    ended: Option<u64>,
+}
+
+/// However the drain goes, no call waits for it.
+impl Drop for Lane {
+    fn drop(&mut self) {
+        self.consumer.close();
+    }
 }
 
 impl<S: Storage> Drain<S> {
@@ -157,6 +207,7 @@ impl<S: Storage> Drain<S> {
         let _gone = Gone(Arc::clone(&self.shared));
         let mut last_partial = Instant::now();
         let mut last_clock = Instant::now();
+        let mut clock_every = EARLY;
         let mut tries = LAST_TRIES;
         loop {
             let (stop, asked) = self.news();
@@ -166,19 +217,25 @@ impl<S: Storage> Drain<S> {
                 last_partial = Instant::now();
             }
             let mut moved = false;
+            let before = self.out.written();
             let result = self.round(partial, &mut moved);
-            if last_clock.elapsed() >= CLOCK && result.is_ok() {
+            if last_clock.elapsed() >= clock_every {
                 last_clock = Instant::now();
-                self.out.queue_clock(&(self.clock)());
+                clock_every = CLOCK;
+                self.note_clock(result.is_ok());
             }
             let result = result.and_then(|()| if announce { self.announce() } else { Ok(()) });
             let result = result
                 .and_then(|()| self.out.flush())
                 .and_then(|()| self.sync_if_due());
             self.answer(asked);
+            let result = result.and_then(|()| if stop { self.last_records() } else { Ok(()) });
             if let Err(error) = &result {
                 self.finished.failures = self.finished.failures.saturating_add(1);
                 self.finished.failure = Some(error.to_string());
+            }
+            if !stop {
+                self.note_refusal(result.is_err() && self.out.written() == before);
             }
             if stop && result.is_ok() {
                 return self.finish();
@@ -212,14 +269,40 @@ impl<S: Storage> Drain<S> {
         } in added
         {
             self.out.queue_lane(lane, &name);
+            consumer.note_frequency(self.frequency);
             self.beside.names.insert(lane, name);
             self.lanes.push(Lane {
                 id: lane,
                 consumer,
                 queued: false,
+                announced: None,
+                ended: None,
             });
         }
         (stop, asked)
+    }
+
+    /// Puts a point of the clock into the file, where that takes it, and how fast the clock goes into the rings.
+    fn note_clock(&mut self, into_file: bool) {
+        let point = (self.clock)();
+        self.frequency = point.frequency;
+        for lane in &self.lanes {
+            lane.consumer.note_frequency(point.frequency);
+        }
+        if into_file {
+            self.out.queue_clock(&point);
+        }
+    }
+
+    /// Says to the lanes whether to wait for room is of use.
+    fn note_refusal(&mut self, refused: bool) {
+        let was = self.refusals;
+        self.refusals = if refused { was.saturating_add(1) } else { 0 };
+        if was >= PATIENCE || self.refusals >= PATIENCE {
+            for lane in &self.lanes {
+                lane.consumer.set_stuck(self.refusals >= PATIENCE);
+            }
+        }
     }
 
     fn answer(&self, asked: u64) {
@@ -242,8 +325,8 @@ impl<S: Storage> Drain<S> {
     /// Takes what the rings have.
     fn round(&mut self, partial: bool, moved: &mut bool) -> io::Result<()> {
         self.out.flush()?;
-        for lane in &mut self.lanes {
-            loop {
+        for lane in self.lanes.iter_mut().filter(|lane| lane.ended.is_none()) {
+            for _ in 0..TAKES {
                 let mut result = Ok(());
                 let Lane {
                     id,
@@ -301,13 +384,52 @@ impl<S: Storage> Drain<S> {
     /// Puts the calls that were entered and have not returned onto the disk.
     fn announce(&mut self) -> io::Result<()> {
         for lane in &mut self.lanes {
-            let (id, out) = (lane.id, &mut self.out);
-            lane.consumer.entered(|index, word, body| {
-                queue_entered(out, BlockKind::Announce, id, index, word, body);
+            let Lane {
+                id,
+                consumer,
+                announced,
+                ..
+            } = lane;
+            let (out, unsynced) = (&mut self.out, &mut self.unsynced);
+            consumer.entered(|index, word, body| {
+                // A call that takes longer than the drain sleeps is seen again.
+                if announced.replace(index) != Some(index) {
+                    queue_entered(out, BlockKind::Announce, *id, index, word, body);
+                    unsynced.get_or_insert_with(Instant::now);
+                }
             });
         }
         self.out.flush()?;
-        self.out.sink().sync()
+        if self.unsynced.is_some() {
+            self.out.sink().sync()?;
+            self.unsynced = None;
+        }
+        Ok(())
+    }
+
+    /// Takes what the rings have at the end: calls that returned while the storage was waited for, and those in flight as
+    /// calls that never returned. Whoever looks for the one may miss the other, when a call returns meanwhile; so the rings
+    /// are looked at until a look behind the last one for calls in flight finds nothing.
+    ///
+    /// A program that goes on with calls meanwhile does not hold this up: what it enters from now on is not recorded.
+    fn last_records(&mut self) -> io::Result<()> {
+        self.lanes.iter().for_each(|lane| lane.consumer.close());
+        for round in 0..LAST_ROUNDS {
+            let mut moved = false;
+            self.round(true, &mut moved)?;
+            if round != 0 && !moved {
+                break;
+            }
+            for lane in self.lanes.iter_mut().filter(|lane| lane.ended.is_none()) {
+                let (id, out, finished) = (lane.id, &mut self.out, &mut self.finished);
+                lane.ended = lane.consumer.entered(|entered, word, body| {
+                    queue_entered(out, BlockKind::Data, id, entered, word, body);
+                    finished.calls = finished.calls.saturating_add(1);
+                    entered.saturating_add(1)
+                });
+            }
+        }
+        self.out.flush()
     }
 
     fn sync_if_due(&mut self) -> io::Result<()> {
@@ -360,18 +482,10 @@ impl<S: Storage> Drain<S> {
         }
     }
 
-    /// Writes what is left: calls that never returned, losses that stand in no record, the last point of the clock, the
-    /// index.
+    /// Writes what is left: losses that stand in no record, the last point of the clock, the index.
     fn finish(mut self) -> Finished {
-        for lane in &mut self.lanes {
-            lane.consumer.close();
-            let mut index = lane.consumer.index();
-            let (id, out, finished) = (lane.id, &mut self.out, &mut self.finished);
-            lane.consumer.entered(|entered, word, body| {
-                queue_entered(out, BlockKind::Data, id, entered, word, body);
-                finished.calls = finished.calls.saturating_add(1);
-                index = entered.saturating_add(1);
-            });
+        for lane in &self.lanes {
+            let mut index = lane.ended.unwrap_or_else(|| lane.consumer.index());
             for loss in [lane.consumer.loss(), lane.consumer.take_busy()] {
                 if loss.count != 0 {
                     queue_loss(&mut self.out, lane.id, index, &loss);
@@ -427,7 +541,12 @@ struct Gone(Arc<Shared>);
 
 impl Drop for Gone {
     fn drop(&mut self) {
-        self.0.state().gone = true;
+        let mut state = self.0.state();
+        state.gone = true;
+        for added in state.added.drain(..) {
+            added.consumer.close();
+        }
+        drop(state);
         self.0.turn.notify_all();
     }
 }

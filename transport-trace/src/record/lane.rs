@@ -28,7 +28,40 @@ pub(crate) struct LaneWriter<'m, C, W = [Watched; 0]> {
     watching: bool,
     looks: Looks,
     /// What to do while the ring is full and calls wait for room.
-    wait: fn(),
+    wait: Wait,
+}
+
+/// How to wait for room.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wait {
+    /// The process that empties the ring; 0 where nobody can be waited for.
+    pub(crate) process: u32,
+    /// Waits a moment. Whether to look again: a child of `fork` has not got the thread that empties its ring.
+    pub(crate) moment: fn(u32) -> bool,
+}
+
+impl Wait {
+    /// Nobody empties the ring meanwhile.
+    #[cfg(not(loom))]
+    pub(crate) const NEVER: Self = Self {
+        process: 0,
+        moment: |_| false,
+    };
+
+    /// Waits for a thread of this process.
+    #[cfg(all(feature = "std", not(loom)))]
+    pub(crate) fn for_this_process() -> Self {
+        Self {
+            process: std::process::id(),
+            moment: |process| {
+                let here = process == std::process::id();
+                if here {
+                    std::thread::sleep(core::time::Duration::from_micros(50));
+                }
+                here
+            },
+        }
+    }
 }
 
 /// A call that was entered: where its record is.
@@ -124,7 +157,7 @@ impl<'m, C: Clock, W: AsMut<[Watched]>> LaneWriter<'m, C, W> {
         interfaces: &'m [&'static InterfaceInfo],
         redaction: Redaction,
         watched: W,
-        wait: fn(),
+        wait: Wait,
     ) -> Self {
         Self {
             producer,
@@ -368,7 +401,7 @@ impl<'m, C: Clock, W: AsMut<[Watched]>> LaneWriter<'m, C, W> {
 
 /// Finds room in the ring, and waits for it where the policy says so. Whether it waited.
 #[inline(always)]
-fn reserve(producer: &mut Producer<'_>, need: usize, wait: fn()) -> Result<bool, LossCause> {
+fn reserve(producer: &mut Producer<'_>, need: usize, wait: Wait) -> Result<bool, LossCause> {
     match producer.reserve(need) {
         Err(LossCause::RingFull) if producer.full() == Full::Block => {
             wait_for_room(producer, need, wait).map(|()| true)
@@ -378,10 +411,10 @@ fn reserve(producer: &mut Producer<'_>, need: usize, wait: fn()) -> Result<bool,
 }
 
 #[cold]
-fn wait_for_room(producer: &mut Producer<'_>, need: usize, wait: fn()) -> Result<(), LossCause> {
+fn wait_for_room(producer: &mut Producer<'_>, need: usize, wait: Wait) -> Result<(), LossCause> {
     loop {
         match producer.reserve(need) {
-            Err(LossCause::RingFull) if !producer.is_closed() => wait(),
+            Err(LossCause::RingFull) if !producer.is_closed() && (wait.moment)(wait.process) => {}
             other => return other,
         }
     }

@@ -20,16 +20,49 @@
 //! | lanes | `Recording::lane` | one thread, or one vCPU: fast, and replayed in order |
 //! | | `Recording::shared_lane` | threads that come and go |
 //!
+//! # Pages that the hypervisor writes
+//! A call says what its arguments point at. What the hypervisor or a guest writes later, into a page that the program shared with
+//! it, such as a page of I/O requests, stands in no call: the recorder sees it only in pages that the program asks it to
+//! [watch](Recorder::watch), and a replay brings only what was recorded. So watch each page that is shared, before the call that
+//! shares it. What changed in it is then noted when a call of the lane is entered and when it returns.
+//!
+//! A program that waits for a change without making calls says when it looks: it calls [`note_pages`](Recorder::note_pages)
+//! before each look. The other side may write between that and the look, so that the program sees what is not recorded yet.
+//! Hence the rule: note, look; **where there is something to act on, note again, and then act.** The change is then recorded
+//! before anything that follows from it, and a replay, which brings it with the second note, shows it to the program's next look.
+//!
+//! ```
+//! # use hypercall_core::{SharedPage, Transport};
+//! # use hypercall_trace::record::{Lane, Recorder};
+//! # use core::sync::atomic::Ordering;
+//! fn wait_for_request<T: Transport, L: Lane>(recorder: &Recorder<T, L>, page: &'static SharedPage) {
+//!     loop {
+//!         recorder.note_pages();
+//!         if page.words()[0].load(Ordering::Acquire) != 0 {
+//!             recorder.note_pages();
+//!             return;
+//!         }
+//!         core::hint::spin_loop();
+//!     }
+//! }
+//! ```
+//!
+//! What is written twice between two notes is recorded as it was last. A page in which several things happen that way is looked
+//! at behind the second note: what the program reads there is at least as new as what was recorded.
+//!
 //! # What survives what
 //! - A killed process (SIGKILL): every call that returned, and the one in flight. The rings stay in shared memory, and
 //!   `read::recover` joins them with the file.
 //! - A full or broken disk: no call fails. What the file has not got stays in the rings, and is written when there is room;
 //!   what the rings have no room for is counted, and the trace says so where it was. What is in neither when the recording
 //!   ends, since the rings overwrite and the storage is still broken, is put into a file beside the rings.
+//!   Also with [`Full::Block`]: a call waits about a second for a disk that takes nothing, and then none waits until it takes
+//!   something.
 //! - A panic in the transport: the call is in the trace as one that never returned.
 //! - A machine without power: what was asked onto the disk.
 //!
-//! What does not: a child of `fork` shares its parent's rings and must not use its recorders. A call within a call of the
+//! What does not: a child of `fork` shares its parent's rings and must not use its recorders. (It would not wait for a drain that
+//! it has not got, but it would write over its parent's records.) A call within a call of the
 //! same lane is made and counted as lost. A lane that is used after its recording was finished records nothing.
 
 #[cfg(all(feature = "std", not(loom)))]

@@ -52,7 +52,8 @@ pub trait Lane {
 
     /// The program looks at its watched pages: notes what changed in them. For a program that waits for a change without
     /// making calls. One that polls calls it before each look, and a replay shows it the change at the same look; what it
-    /// reads without it, no recorder sees and no replay brings. While a call of the lane is in flight nothing is done: the
+    /// reads without it, no recorder sees and no replay brings. Since the page may be written between this and the look, it is
+    /// called once more when a look found something, before the program acts on it: see [the module](crate::record). While a call of the lane is in flight nothing is done: the
     /// call notes it when it returns.
     fn note_pages(&self);
 }

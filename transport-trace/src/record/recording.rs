@@ -1,31 +1,33 @@
 //! A recording: a file, a ring of shared memory for each lane, and a thread that empties the rings into the file.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, TryLockError};
+use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use hypercall_core::arg::Arg;
 use hypercall_core::call::{CallInfo, InterfaceInfo};
 use hypercall_core::{SharedPage, TransportError};
 
 use super::drain::{Added, Drain, Finished, Shared, Storage, SyncPolicy};
-use super::lane::LaneWriter;
+use super::lane::{LaneWriter, Wait};
 use super::pages::{Point, Watched};
 use super::recorder::{Lane, WatchError};
 use super::redact::Redaction;
 use super::waiting::{Beside, lane_block};
-use crate::clock::{Clock, DefaultClock};
+use crate::clock::{Clock, DefaultClock, Pace};
 use crate::format::BlockKind;
 use crate::format::out::{Compression, Out};
 use crate::loss::LossCause;
+use crate::ring::layout::{Geometry, LEAST_BLOCK, MAX_BLOCKS};
 use crate::ring::{Busy, Full};
 
+/// What the memory of a ring is a multiple of.
+const RING_PAGE: usize = 4096;
 /// Pages that a lane can watch.
 const WATCHED: usize = 16;
 
@@ -41,6 +43,7 @@ pub struct Recording<C: Clock + Clone = DefaultClock> {
     directory: PathBuf,
     own_directory: bool,
     rings: Mutex<Vec<PathBuf>>,
+    names: Mutex<BTreeSet<String>>,
     lanes: AtomicU32,
     id: u64,
 }
@@ -126,7 +129,12 @@ impl<C: Clock + Clone + Send + Sync + 'static> RecordingOptions<C> {
         self
     }
 
-    /// The size of a ring in bytes, and into how many blocks it is divided. No record is larger than a block.
+    /// The size of a ring in bytes, and into how many blocks it is divided: from 2 to 4096, each of at least 1 KiB. No record
+    /// is larger than a block.
+    ///
+    /// A ring describes itself, so that it can be read alone: that takes 64 bytes for each block and the schema of the
+    /// interfaces, 20 KiB together for those of ACRN, in pages of 4 KiB. The blocks have the rest. Where that is not enough
+    /// for them, [`Recording::lane`] says how much is.
     #[must_use]
     pub const fn ring(mut self, bytes: usize, blocks: usize) -> Self {
         self.settings.ring = bytes;
@@ -144,7 +152,8 @@ impl<C: Clock + Clone + Send + Sync + 'static> RecordingOptions<C> {
         self
     }
 
-    /// Another clock, and its ticks a second (0 where that is not known: it is then found out from two readings).
+    /// Another clock, and its ticks a second (0 where that is not known: it is then measured against the operating
+    /// system's monotonic clock).
     #[must_use]
     pub fn clock<D: Clock>(self, clock: D, frequency: u64) -> RecordingOptions<D> {
         RecordingOptions {
@@ -184,15 +193,12 @@ impl<C: Clock + Clone + Send + Sync + 'static> RecordingOptions<C> {
         };
         let clock = self.clock;
         let frequency = self.frequency;
-        let point = {
-            let clock = clock.clone();
-            move || crate::clock::point(&clock, frequency)
-        };
+        let pace = Pace::new(clock.clone(), frequency);
         let mut out = Out::new(storage, self.settings.compression, id);
         let mut preamble = Out::new(Vec::new(), Compression::None, id);
         let mut schema = Vec::new();
         crate::wire::schema(&mut schema, self.interfaces);
-        let now = point();
+        let now = pace.first();
         for described in [&mut out as &mut dyn Begin, &mut preamble] {
             described.begin(&schema, &now);
         }
@@ -204,7 +210,8 @@ impl<C: Clock + Clone + Send + Sync + 'static> RecordingOptions<C> {
             out,
             sync: self.settings.sync,
             full: self.settings.full,
-            clock: Box::new(point),
+            clock: Box::new(move || pace.point()),
+            frequency,
             lanes: Vec::new(),
             finished: Finished::default(),
             unsynced: None,
@@ -214,6 +221,7 @@ impl<C: Clock + Clone + Send + Sync + 'static> RecordingOptions<C> {
                 id,
                 names: BTreeMap::new(),
             },
+            refusals: 0,
         };
         let thread = std::thread::Builder::new()
             .name("hypercall-trace".into())
@@ -228,6 +236,7 @@ impl<C: Clock + Clone + Send + Sync + 'static> RecordingOptions<C> {
             directory,
             own_directory,
             rings: Mutex::default(),
+            names: Mutex::default(),
             lanes: AtomicU32::new(0),
             id,
         })
@@ -322,16 +331,48 @@ impl<C: Clock + Clone + Send + 'static> Recording<C> {
     }
 
     fn writer(&self, name: &str) -> io::Result<LaneWriter<'static, C, Vec<Watched>>> {
+        let names = || self.names.lock().unwrap_or_else(PoisonError::into_inner);
+        if !names().insert(name.into()) {
+            return Err(io::Error::new(
+                io::ErrorKind::AlreadyExists,
+                format!(
+                    "the recording has a lane {name:?} already: a lane is found by its name, so give this one another; where threads \
+                     are to share one, take a shared lane"
+                ),
+            ));
+        }
+        self.new_writer(name).inspect_err(|_| {
+            names().remove(name);
+        })
+    }
+
+    fn new_writer(&self, name: &str) -> io::Result<LaneWriter<'static, C, Vec<Watched>>> {
         let lane = self.lanes.fetch_add(1, Ordering::Relaxed);
         let path = self.directory.join(format!("lane-{lane}.ring"));
         let settings = &self.settings;
-        let bytes = settings.ring.next_multiple_of(4096);
+        let mut preamble = self.preamble.clone();
+        preamble.extend_from_slice(&lane_block(self.id, lane, name, 0)?);
+        let bytes = settings
+            .ring
+            .checked_next_multiple_of(RING_PAGE)
+            .unwrap_or(settings.ring);
+        let least = Geometry::least(settings.blocks, preamble.len(), RING_PAGE);
+        let too_small = || {
+            let told = format!(
+                "a ring of {} bytes is too small for {} blocks of at least {LEAST_BLOCK} bytes behind the description of itself and \
+                 of the calls: it needs {least} bytes",
+                settings.ring,
+                settings.blocks.clamp(2, MAX_BLOCKS),
+            );
+            io::Error::new(io::ErrorKind::InvalidInput, told)
+        };
+        if bytes < least {
+            return Err(too_small());
+        }
         let map = map_ring(&path, bytes)?;
         if let Ok(mut rings) = self.rings.lock() {
             rings.push(path);
         }
-        let mut preamble = self.preamble.clone();
-        preamble.extend_from_slice(&lane_block(self.id, lane, name, 0)?);
         let (producer, consumer) = crate::ring::mapped(
             map,
             settings.blocks,
@@ -340,12 +381,7 @@ impl<C: Clock + Clone + Send + 'static> Recording<C> {
             self.id,
             lane,
         )
-        .ok_or_else(|| {
-            io::Error::new(
-                io::ErrorKind::InvalidInput,
-                "the ring is too small for two blocks of 1 KiB",
-            )
-        })?;
+        .ok_or_else(too_small)?;
         self.shared.add(Added {
             lane,
             name: name.into(),
@@ -357,14 +393,16 @@ impl<C: Clock + Clone + Send + 'static> Recording<C> {
             self.interfaces,
             settings.redaction,
             vec![Watched::new(); WATCHED],
-            || std::thread::sleep(Duration::from_micros(50)),
+            Wait::for_this_process(),
         ))
     }
 
     /// A lane for one thread at a time: the fast one.
     ///
     /// # Errors
-    /// As the operating system says, when the memory of the ring cannot be had.
+    /// [`AlreadyExists`](io::ErrorKind::AlreadyExists) where the recording has a lane of this name,
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) where the ring is too small for its blocks; else as the operating system
+    /// says, when the memory of the ring cannot be had.
     pub fn lane(&self, name: &str) -> io::Result<FileLane<C>> {
         let writer = self.writer(name)?;
         Ok(FileLane {
@@ -379,7 +417,7 @@ impl<C: Clock + Clone + Send + 'static> Recording<C> {
     /// made and counted as lost.
     ///
     /// # Errors
-    /// As the operating system says, when the memory of the rings cannot be had.
+    /// As [`lane`](Self::lane).
     pub fn shared_lane(&self, name: &str, width: usize) -> io::Result<SharedLane<C>> {
         let first = self.writer(name)?;
         let busy = first.producer.busy();
@@ -403,7 +441,8 @@ impl<C: Clock + Clone + Send + 'static> Recording<C> {
     /// flight now is in the file as one that never returned.
     ///
     /// What the storage did not take is said in the [`Finished`]; the rings stay then, so that nothing is lost, and what left
-    /// them already (they [overwrite](Full::Overwrite)) is put into files beside them. `recover` reads both.
+    /// them already (they [overwrite](Full::Overwrite)) is put into files beside them. `recover` reads both. A storage that
+    /// panicked is said there too. Calls that are made from now on are not recorded.
     pub fn finish(mut self) -> Finished {
         self.close()
     }
@@ -411,11 +450,32 @@ impl<C: Clock + Clone + Send + 'static> Recording<C> {
 
 impl<C: Clock + Clone> Recording<C> {
     fn close(&mut self) -> Finished {
-        self.shared.stop();
         let Some(thread) = self.thread.take() else {
             return Finished::default();
         };
-        let mut finished = thread.join().unwrap_or_default();
+        if !self.shared.is_here() {
+            // A child of `fork`: the thread is its parent's, and so are the rings.
+            drop(thread);
+            return Finished {
+                failures: 1,
+                failure: Some("the recording is that of the parent process".into()),
+                rings: Some(self.directory.clone()),
+                ..Finished::default()
+            };
+        }
+        self.shared.stop();
+        let mut finished = thread.join().unwrap_or_else(|panic| {
+            let said = panic
+                .downcast_ref::<&str>()
+                .copied()
+                .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+                .unwrap_or("without a text");
+            Finished {
+                failures: 1,
+                failure: Some(format!("the storage panicked: {said}")),
+                ..Finished::default()
+            }
+        });
         if finished.complete {
             if let Ok(rings) = self.rings.lock() {
                 for ring in rings.iter() {

@@ -7,7 +7,7 @@ use hypercall_core::arg::Arg;
 use hypercall_core::call::{CallInfo, InterfaceInfo};
 use hypercall_core::{SharedPage, TransportError};
 
-use super::lane::LaneWriter;
+use super::lane::{LaneWriter, Wait};
 use super::pages::{Point, Watched};
 use super::recorder::{Lane, WatchError};
 use super::redact::Redaction;
@@ -136,7 +136,8 @@ fn described<S: Sink>(
 
 /// A lane over memory and a sink.
 ///
-/// A block of the memory is handed to the sink when it is full, by the call that finds it so, and by [`flush`](Self::flush).
+/// A block of the memory is handed to the sink when it is full, by the call or the look at its pages that finds it so, and by
+/// [`flush`](Self::flush).
 #[derive(Debug)]
 pub struct SinkLane<'m, C, S, W = [Watched; 0]> {
     inner: RefCell<Inner<'m, C, S, W>>,
@@ -192,7 +193,7 @@ impl<'m, C: Clock, S: Sink, W: AsMut<[Watched]>> SinkLane<'m, C, S, W> {
             options.interfaces,
             options.redaction,
             options.watched,
-            || {},
+            Wait::NEVER,
         );
         Some(Self {
             inner: RefCell::new(Inner {
@@ -350,6 +351,8 @@ impl<C: Clock, S: Sink, W: AsMut<[Watched]>> Lane for SinkLane<'_, C, S, W> {
     fn note_pages(&self) {
         if let Ok(mut inner) = self.inner.try_borrow_mut() {
             inner.writer.note(Point::Note);
+            // A program that waits for a change may make no call for long, and its next one needs room.
+            let _ = inner.outlet.drain(false);
         }
     }
 }

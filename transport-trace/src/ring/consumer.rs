@@ -316,4 +316,19 @@ impl<'m> Consumer<'m> {
     pub(crate) fn close(&self) {
         self.area.head(head::CLOSED).store(1, Ordering::Relaxed);
     }
+
+    #[cfg(all(feature = "std", not(loom)))]
+    /// Notes the clock's ticks a second, for whoever finds the ring alone.
+    pub(crate) fn note_frequency(&self, frequency: u64) {
+        self.area
+            .head(head::FREQUENCY)
+            .store(frequency, Ordering::Relaxed);
+    }
+
+    #[cfg(all(feature = "std", not(loom)))]
+    /// Says whether whoever empties the ring cannot do so at present: a producer does not wait for room meanwhile.
+    pub(crate) fn set_stuck(&self, stuck: bool) {
+        let word = if stuck { 2 } else { 0 };
+        self.area.head(head::CLOSED).store(word, Ordering::Relaxed);
+    }
 }

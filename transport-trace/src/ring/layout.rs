@@ -8,6 +8,8 @@ pub(crate) const RING_MAGIC: u64 = u64::from_le_bytes(*b"HCTRING\x02");
 pub(crate) const HEAD: usize = 192;
 /// Bytes of a control line.
 pub(crate) const LINE: usize = 64;
+/// The least bytes of a block.
+pub(crate) const LEAST_BLOCK: usize = 1024;
 /// The most blocks that a ring has.
 pub(crate) const MAX_BLOCKS: usize = 4096;
 
@@ -28,7 +30,7 @@ pub(crate) mod head {
     pub(crate) const LOST_FIRST: usize = 8;
     pub(crate) const LOST_LAST: usize = 9;
     pub(crate) const LOST_CAUSE: usize = 10;
-    /// 1 when nobody empties the ring any more.
+    /// 1 when nobody empties the ring any more; 2 while whoever does cannot, because the storage takes nothing.
     pub(crate) const CLOSED: usize = 11;
     /// The index of the first lost call. Where it lies before what is taken out, the losses are in a record already: the
     /// process died, or is, between the record and the count.
@@ -42,6 +44,9 @@ pub(crate) mod head {
     #[cfg(feature = "std")]
     /// Calls that came while the lane was in use, and stand nowhere yet.
     pub(crate) const BUSY: usize = 16;
+    #[cfg(all(feature = "std", not(loom)))]
+    /// The clock's ticks a second as last measured; 0 where that is not known.
+    pub(crate) const FREQUENCY: usize = 17;
 }
 
 /// States of a block, in the low bits of its first control word.
@@ -63,7 +68,8 @@ pub enum Full {
     Drop,
     /// Gives up the oldest block.
     Overwrite,
-    /// Waits until there is room. A call then takes as long as the disk.
+    /// Waits until there is room. A call then takes as long as the disk. When the storage has taken nothing in some fifty
+    /// attempts, which is about a second, calls are dropped and counted until it takes something again.
     Block,
 }
 
@@ -90,11 +96,22 @@ impl Geometry {
             .checked_add(preamble)?
             .checked_next_multiple_of(align.max(8))?;
         let block_size = bytes.checked_sub(data)?.checked_div(blocks)?.min(MAX_BLOCK) & !7;
-        (block_size >= 1024).then_some(Self {
+        (block_size >= LEAST_BLOCK).then_some(Self {
             blocks,
             block_size,
             data,
         })
+    }
+
+    /// The least memory that can be divided into so many blocks of 1 KiB behind a preamble.
+    #[cfg(all(feature = "std", not(loom)))]
+    pub(crate) fn least(blocks: usize, preamble: usize, align: usize) -> usize {
+        let blocks = blocks.clamp(2, MAX_BLOCKS);
+        Self::controls(blocks)
+            .saturating_add(preamble)
+            .checked_next_multiple_of(align.max(8))
+            .unwrap_or(usize::MAX)
+            .saturating_add(blocks.saturating_mul(LEAST_BLOCK))
     }
 
     /// Bytes of the head and the control lines.

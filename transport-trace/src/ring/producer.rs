@@ -86,7 +86,7 @@ impl<'m> Producer<'m> {
         self.geometry.block_size.saturating_sub(LOST_LENGTH)
     }
 
-    /// Whether nobody empties the ring any more.
+    /// Whether nobody empties the ring any more, or at present.
     pub(crate) fn is_closed(&self) -> bool {
         self.area.head(head::CLOSED).load(Ordering::Relaxed) != 0
     }

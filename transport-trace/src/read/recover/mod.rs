@@ -114,7 +114,15 @@ pub fn recover<W: Write>(
         .find(|schema| !schema.interfaces.is_empty())
         .unwrap_or(&no_schema);
     let options = crate::write::Options { id, ..options };
-    let mut writer = Writer::new(sink, schema, *model.clock(), options)?;
+    let mut clock = *model.clock();
+    if clock.last.frequency == 0 {
+        // The file may have ended before its clock was measured.
+        let measured = rings
+            .iter()
+            .map(|ring| ring.preamble.clock().last.frequency);
+        clock.last.frequency = measured.max().unwrap_or(0);
+    }
+    let mut writer = Writer::new(sink, schema, clock, options)?;
     let mut done = Recovered::default();
 
     let mut names: BTreeMap<u32, String> = BTreeMap::new();

@@ -164,10 +164,11 @@ impl Ring {
         let mut preamble = vec![0; preamble_length];
         let preamble_start = u64::try_from(preamble_at).unwrap_or(u64::MAX);
         read_full(source, preamble_start, &mut preamble).map_err(io)?;
-        let preamble = Trace::from_bytes(preamble).map_err(|error| RingError::Preamble {
+        let mut preamble = Trace::from_bytes(preamble).map_err(|error| RingError::Preamble {
             path: path.clone(),
             error,
         })?;
+        preamble.set_frequency(at(head::FREQUENCY));
         let mut ring = Self {
             id: at(head::ID),
             lane: u32::try_from(at(head::LANE)).unwrap_or(u32::MAX),

@@ -1,0 +1,340 @@
+//! Storages that block, fail and panic: no call waits for ever, and none is left out without a word.
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::panic,
+    clippy::unwrap_used,
+    missing_docs,
+    reason = "a test"
+)]
+
+extern crate hypercall_core as hypercall;
+
+mod common;
+
+use common::*;
+use hypercall::arg::Arg;
+use hypercall::call::CallInfo;
+use hypercall_core::{Client, Transport, TransportError};
+use hypercall_trace::clock::ClockFn;
+use hypercall_trace::entry::{Call, Entry, Outcome};
+use hypercall_trace::format::BlockKind;
+use hypercall_trace::read::Trace;
+use hypercall_trace::read::recover::{Ring, find, recover};
+use hypercall_trace::record::{FileLane, Full, Recorder, Recording, Storage, SyncPolicy};
+use hypercall_trace::write::Options;
+use std::io;
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+type Bytes = Arc<Mutex<Vec<u8>>>;
+
+/// A storage that does what it is told at each write and each sync. What it took is in the bytes.
+struct Told<W, S> {
+    bytes: Bytes,
+    write: W,
+    sync: S,
+}
+
+impl<W: FnMut() -> io::Result<()>, S> io::Write for Told<W, S> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        (self.write)()?;
+        self.bytes.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<W, S> Storage for Told<W, S>
+where
+    W: FnMut() -> io::Result<()> + Send + 'static,
+    S: FnMut() -> io::Result<()> + Send + 'static,
+{
+    fn sync(&mut self) -> io::Result<()> {
+        (self.sync)()
+    }
+}
+
+/// Makes a call that tells when it is in flight, and returns when it is told.
+struct Slow(Sender<()>, Receiver<()>);
+
+impl Transport for Slow {
+    fn call<'a>(&self, _: &'static CallInfo, _: [Arg<'a>; 2]) -> Result<i64, TransportError> {
+        self.0.send(()).unwrap();
+        self.1.recv().unwrap();
+        Ok(42)
+    }
+}
+
+/// A folder for rings, removed at the end of its test.
+struct Folder(PathBuf);
+impl Folder {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("hct-storage-{}-{name}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&path);
+        Self(path)
+    }
+}
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn read(bytes: &Bytes) -> Trace {
+    Trace::from_bytes(bytes.lock().unwrap().clone()).unwrap()
+}
+
+fn calls(trace: &Trace) -> Vec<Call> {
+    trace
+        .entries()
+        .filter_map(|entry| match entry {
+            Entry::Call(call) => Some(call),
+            _ => None,
+        })
+        .collect()
+}
+
+fn client(lane: FileLane) -> Client<Recorder<Device, FileLane>> {
+    Client::new(Recorder::new(Device::default(), lane))
+}
+
+/// The last thing that the drain does before it looks for calls in flight is to ask what it has onto the disk. Meanwhile the
+/// one in flight returns.
+#[test]
+fn a_call_that_returns_while_the_storage_is_waited_for_is_in_the_file() {
+    let folder = Folder::new("returns");
+    let bytes = Bytes::default();
+    let (in_flight, is_in_flight) = channel();
+    let (go_on, goes_on) = channel();
+    let (syncs, is_syncing) = channel();
+    let (returned, has_returned) = channel();
+    let mut first = true;
+    let recording = Recording::options(INTERFACES)
+        .rings(&folder.0)
+        .sync(SyncPolicy::Every(Duration::ZERO))
+        .start(Told {
+            bytes: Arc::clone(&bytes),
+            write: || Ok(()),
+            sync: move || {
+                // Of the sync of the first call, behind which the recording stops.
+                if std::mem::take(&mut first) {
+                    syncs.send(()).unwrap();
+                    has_returned.recv().unwrap();
+                }
+                Ok(())
+            },
+        })
+        .unwrap();
+    let lane = recording.lane("main").unwrap();
+    let calling = std::thread::spawn(move || {
+        let client = Client::new(Recorder::new(Slow(in_flight, goes_on), lane));
+        (client.add(1, 2), client.add(3, 4))
+    });
+    is_in_flight.recv().unwrap();
+    go_on.send(()).unwrap();
+    is_in_flight.recv().unwrap();
+    let finishing = std::thread::spawn(move || recording.finish());
+    is_syncing.recv().unwrap();
+    // As the drain saw it, the recording may go on or stop when the second call returns.
+    go_on.send(()).unwrap();
+    assert_eq!(calling.join().unwrap(), (Ok(42), Ok(42)));
+    returned.send(()).unwrap();
+    let done = finishing.join().unwrap();
+    assert_eq!((done.calls, done.lost, done.complete), (2, 0, true));
+    let outcomes: Vec<_> = calls(&read(&bytes))
+        .into_iter()
+        .map(|call| (call.index, call.outcome))
+        .collect();
+    assert_eq!(
+        outcomes,
+        [(0, Outcome::Returned(42)), (1, Outcome::Returned(42))]
+    );
+}
+
+#[test]
+fn a_call_that_returns_after_the_recording_is_one_that_never_returned() {
+    let folder = Folder::new("after");
+    let bytes = Bytes::default();
+    let (in_flight, is_in_flight) = channel();
+    let (go_on, goes_on) = channel();
+    let recording = Recording::options(INTERFACES)
+        .rings(&folder.0)
+        .start(Told {
+            bytes: Arc::clone(&bytes),
+            write: || Ok(()),
+            sync: || Ok(()),
+        })
+        .unwrap();
+    let lane = recording.lane("main").unwrap();
+    let calling = std::thread::spawn(move || {
+        Client::new(Recorder::new(Slow(in_flight, goes_on), lane)).add(1, 2)
+    });
+    is_in_flight.recv().unwrap();
+    let done = recording.finish();
+    go_on.send(()).unwrap();
+    assert_eq!(calling.join().unwrap(), Ok(42));
+    assert_eq!((done.calls, done.lost, done.complete), (1, 0, true));
+    let trace = read(&bytes);
+    assert!(trace.verify().unwrap().is_clean());
+    assert_eq!(calls(&trace)[0].outcome, Outcome::Unfinished);
+}
+
+#[test]
+fn a_call_in_flight_is_announced_once() {
+    let folder = Folder::new("announced");
+    let bytes = Bytes::default();
+    let (in_flight, is_in_flight) = channel();
+    let (go_on, goes_on) = channel();
+    let recording = Recording::options(INTERFACES)
+        .rings(&folder.0)
+        .sync(SyncPolicy::EachCall)
+        .start(Told {
+            bytes: Arc::clone(&bytes),
+            write: || Ok(()),
+            sync: || Ok(()),
+        })
+        .unwrap();
+    let lane = recording.lane("main").unwrap();
+    let calling = std::thread::spawn(move || {
+        let client = Client::new(Recorder::new(Slow(in_flight, goes_on), lane));
+        (client.add(1, 2), client.add(3, 4))
+    });
+    for _ in 0..2 {
+        is_in_flight.recv().unwrap();
+        // Some looks of the drain: were there none, there could not be too many announcements.
+        std::thread::sleep(Duration::from_millis(100));
+        go_on.send(()).unwrap();
+    }
+    assert_eq!(calling.join().unwrap(), (Ok(42), Ok(42)));
+    assert!(recording.finish().complete);
+    let announced: Vec<_> = read(&bytes)
+        .blocks()
+        .iter()
+        .filter(|block| block.header.kind == BlockKind::Announce)
+        .map(|block| block.header.first_index)
+        .collect();
+    assert_eq!(announced, [0, 1]);
+}
+
+/// What the rings and the file have together: calls, and lost ones.
+fn recovered(folder: &Folder, bytes: &Bytes) -> (u64, u64) {
+    let rings: Vec<_> = find(&folder.0)
+        .unwrap()
+        .into_iter()
+        .map(|path| Ring::open(path).unwrap())
+        .collect();
+    let file = Trace::from_bytes(bytes.lock().unwrap().clone()).ok();
+    let (bytes, _) = recover(file.as_ref(), &rings, Vec::new(), Options::default()).unwrap();
+    let report = Trace::from_bytes(bytes).unwrap().verify().unwrap();
+    (report.calls, report.lost)
+}
+
+#[test]
+fn calls_that_wait_for_a_storage_that_takes_nothing_are_made_and_counted() {
+    const CALLS: u32 = 3000;
+    let folder = Folder::new("nothing");
+    let bytes = Bytes::default();
+    let recording = Recording::options(INTERFACES)
+        .rings(&folder.0)
+        .ring(64 << 10, 4)
+        .full(Full::Block)
+        .start(Told {
+            bytes: Arc::clone(&bytes),
+            write: || Err(io::ErrorKind::StorageFull.into()),
+            sync: || Ok(()),
+        })
+        .unwrap();
+    let client = client(recording.lane("main").unwrap());
+    for count in 0..CALLS {
+        assert_eq!(client.add(count, 1), Ok(count + 1));
+    }
+    let done = recording.finish();
+    assert!(!done.complete && done.failures > 0);
+    let (calls, lost) = recovered(&folder, &bytes);
+    assert_eq!(calls + lost, u64::from(CALLS));
+    assert!(calls > 100 && lost > 100, "{calls} kept, {lost} lost");
+}
+
+#[test]
+fn no_call_waits_for_a_storage_that_panicked() {
+    const CALLS: u32 = 3000;
+    for sync in [SyncPolicy::Never, SyncPolicy::EachCall] {
+        let folder = Folder::new(&format!("panic-{}", sync == SyncPolicy::Never));
+        let bytes = Bytes::default();
+        let recording = Recording::options(INTERFACES)
+            .rings(&folder.0)
+            .ring(64 << 10, 4)
+            .full(Full::Block)
+            .sync(sync)
+            .start(Told {
+                bytes: Arc::clone(&bytes),
+                write: || panic!("out of ink"),
+                sync: || Ok(()),
+            })
+            .unwrap();
+        // A lane from before the panic, or from after it.
+        let client = client(recording.lane("main").unwrap());
+        for count in 0..CALLS {
+            assert_eq!(client.add(count, 1), Ok(count + 1));
+        }
+        let done = recording.finish();
+        assert!(!done.complete);
+        assert_eq!(
+            done.failure.as_deref(),
+            Some("the storage panicked: out of ink")
+        );
+        let (calls, lost) = recovered(&folder, &bytes);
+        assert_eq!(calls + lost, u64::from(CALLS));
+    }
+}
+
+/// Looks until there is something, for a while: that it comes is promised, not when.
+fn until<T>(mut look: impl FnMut() -> Option<T>) -> T {
+    for _ in 0..3000 {
+        if let Some(found) = look() {
+            return found;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    panic!("it did not come");
+}
+
+/// The file of a process that is killed in its first second, and the ring alone.
+#[test]
+fn times_are_times_before_the_recording_ends() {
+    static TICKS: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+    let clock = ClockFn(|| TICKS.fetch_add(1000, std::sync::atomic::Ordering::Relaxed));
+    let folder = Folder::new("times");
+    let bytes = Bytes::default();
+    let recording = Recording::options(INTERFACES)
+        .rings(&folder.0)
+        .clock(clock, 0)
+        .start(Told {
+            bytes: Arc::clone(&bytes),
+            write: || Ok(()),
+            sync: || Ok(()),
+        })
+        .unwrap();
+    let lane = recording.lane("main").unwrap();
+    let client = Client::new(Recorder::new(Device::default(), lane));
+    assert_eq!(client.add(1, 2), Ok(3));
+    let file = until(|| {
+        let trace = Trace::from_bytes(bytes.lock().unwrap().clone()).ok()?;
+        (trace.clock().last.frequency != 0).then_some(trace)
+    });
+    assert_eq!(file.clock().first.frequency, 0);
+    assert_eq!(file.clock().frequency(), file.clock().last.frequency);
+    let path = find(&folder.0).unwrap().remove(0);
+    let ring = until(|| {
+        let ring = Ring::open(path.clone()).unwrap();
+        (ring.preamble.clock().frequency() != 0).then_some(ring)
+    });
+    let (alone, _) = recover(None, &[ring], Vec::new(), Options::default()).unwrap();
+    let alone = Trace::from_bytes(alone).unwrap();
+    assert!(alone.clock().nanoseconds(1_000_000).is_some());
+    assert!(recording.finish().complete);
+}
