@@ -35,10 +35,10 @@ pub(crate) mod head {
     /// The index of the first lost call. Where it lies before what is taken out, the losses are in a record already: the
     /// process died, or is, between the record and the count.
     pub(crate) const LOST_INDEX: usize = 12;
-    #[cfg(all(feature = "std", not(loom)))]
+    #[cfg(feature = "std")]
     /// Calls that came while the lane was in use, and stand nowhere yet.
     pub(crate) const BUSY: usize = 13;
-    #[cfg(all(feature = "std", not(loom)))]
+    #[cfg(feature = "std")]
     /// The clock's ticks a second as last measured; 0 where that is not known.
     pub(crate) const FREQUENCY: usize = 14;
 }
