@@ -44,7 +44,8 @@ pub enum SyncPolicy {
     /// After each block.
     EachBlock,
     /// Before each call: the call is announced on the disk before it is made, so that a call that stops the machine is
-    /// seen there. A call then takes as long as the disk.
+    /// seen there. A call then takes as long as the disk; one that the disk does not take is made all the same, after one
+    /// attempt.
     EachCall,
 }
 

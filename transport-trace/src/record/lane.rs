@@ -651,3 +651,34 @@ fn failure(error: &TransportError) -> (u64, [&'static str; 2]) {
     let answer = [code, detail, 0, 0, first[0], first[1], second[0], second[1]];
     (u64::from_le_bytes(answer), texts)
 }
+
+#[cfg(all(test, feature = "std", not(loom)))]
+#[allow(clippy::unwrap_used, reason = "a test")]
+mod tests {
+    use super::{Full, LossCause, Wait, kind, reserve};
+
+    /// A child of `fork` has its parent's number in its lanes, and nobody empties its ring.
+    #[test]
+    fn no_call_waits_for_a_thread_of_another_process() {
+        let mut memory = [0_u64; 400];
+        let (mut producer, _consumer) = crate::ring::borrowed(&mut memory, 2, Full::Block).unwrap();
+        let here = Wait::for_this_process();
+        let wait = Wait {
+            process: here.process ^ 1,
+            ..here
+        };
+        let results: Vec<_> = (0..10)
+            .map(|_| {
+                let result = reserve(&mut producer, 512, wait);
+                if result.is_ok() {
+                    let mut record = producer.begin();
+                    record.bytes(&[7; 500]);
+                    record.publish(kind::RETURNED);
+                }
+                result
+            })
+            .collect();
+        assert_eq!(results.first(), Some(&Ok(false)));
+        assert_eq!(results.last(), Some(&Err(LossCause::RingFull)));
+    }
+}

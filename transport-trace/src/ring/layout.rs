@@ -44,7 +44,7 @@ pub(crate) mod head {
     #[cfg(feature = "std")]
     /// Calls that came while the lane was in use, and stand nowhere yet.
     pub(crate) const BUSY: usize = 16;
-    #[cfg(all(feature = "std", not(loom)))]
+    #[cfg(feature = "std")]
     /// The clock's ticks a second as last measured; 0 where that is not known.
     pub(crate) const FREQUENCY: usize = 17;
 }
