@@ -101,8 +101,10 @@ fn description(trace: &Trace, kind: BlockKind, damaged: &Damaged) -> String {
         _ => "",
     };
     format!(
-        "{what} cannot be read ({} bytes at byte {}: {}){follows}",
-        damaged.length, damaged.offset, damaged.defect
+        "{what} cannot be read ({} at byte {}: {}){follows}",
+        crate::commands::count(damaged.length, "byte"),
+        damaged.offset,
+        damaged.defect
     )
 }
 

@@ -52,6 +52,15 @@ fn the_demo_goes_all_the_way() {
             .lines()
             .any(|line| line.contains("\"call\":\"create_vm\""))
     );
+    // Bytes that are hashes are no requests.
+    assert!(output(&["show", &trace]).contains("PENDING"));
+    let redacted = folder.text("redacted.hct");
+    output(&["redact", &trace, "--bytes", "-o", &redacted]);
+    let shown = output(&["show", &redacted]);
+    assert!(
+        shown.contains("--- page 0 ") && !shown.contains("vCPU"),
+        "{shown}"
+    );
     let test = folder.text("field_run.rs");
     output(&["gen-test", &trace, "-o", &test]);
     let made = std::fs::read_to_string(&test).unwrap();

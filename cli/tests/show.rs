@@ -187,6 +187,13 @@ fn colours_are_for_terminals_and_obey() {
 #[test]
 fn stat_counts_and_compares() {
     let folder = Folder::new();
+    // The longest is the longest, and no edge of a step.
+    let mut long = Sample::life();
+    if let Some(hypercall_trace::entry::Entry::Call(call)) = long.entries.first_mut() {
+        call.duration = Some(123_456_789);
+    }
+    let long = folder.trace("long.hct", &long);
+    assert!(output(&["stat", &long, "--json"]).contains("\"max\": 123456789"));
     let first = folder.trace("a.hct", &Sample::many(100_000));
     let second = folder.trace("b.hct", &Sample::everything());
     let json: serde_json::Value =
@@ -231,5 +238,10 @@ fn explain_knows_numbers_names_and_log_lines() {
     assert!(output(&["explain", "0x80000012"]).contains("start_vm"));
     assert!(output(&["explain", "HC_START_VM"]).contains("start_vm"));
     assert!(output(&["explain", "--", "-22"]).contains("EINVAL"));
+    assert!(output(&["explain", "-22"]).contains("EINVAL"));
+    // Options behind the text are options.
+    let json = output(&["explain", "0x80000012", "--json"]);
+    let _: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert!(json.contains("start_vm"));
     hcall().args(["explain", "zork"]).assert().code(3);
 }

@@ -188,8 +188,8 @@ pub(crate) struct Verify {
 
 #[derive(Debug, Args)]
 pub(crate) struct Explain {
-    /// A number, a name, or a line of ACRN's log such as `ret=-1 hypercall=0x80000023 failed`.
-    #[arg(required = true, num_args = 1.., allow_hyphen_values = true)]
+    /// A number, a name, or a line of ACRN's log (behind `--` if a word of it starts with one) such as `ret=-1 hypercall=0x80000023 failed`.
+    #[arg(required = true, num_args = 1.., allow_negative_numbers = true)]
     pub(crate) what: Vec<String>,
     /// As JSON.
     #[arg(long)]

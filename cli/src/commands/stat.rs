@@ -42,6 +42,8 @@ struct Row {
     errors: BTreeMap<String, u64>,
     /// In nanoseconds, or in ticks where the clock's frequency is not known. `None` until the first.
     latency: Option<Histogram<u64>>,
+    /// The longest, exactly: the histogram has the edges of its steps.
+    longest: u64,
 }
 
 /// What is known of a trace.
@@ -158,6 +160,7 @@ impl Counts {
             row.latency = Histogram::new(DIGITS).ok();
         }
         if let (Some(histogram), Some(latency)) = (&mut row.latency, latency) {
+            row.longest = row.longest.max(latency);
             // It grows as needed; only a count beyond 64 bits fails.
             let _ = histogram.record(latency);
         }
@@ -219,7 +222,10 @@ impl Counts {
 impl Row {
     fn at(&self, quantile: f64) -> Option<u64> {
         let histogram = self.latency.as_ref()?;
-        Some(histogram.value_at_quantile(quantile).min(histogram.max()))
+        if quantile >= 1.0 {
+            return Some(self.longest);
+        }
+        Some(histogram.value_at_quantile(quantile).min(self.longest))
     }
 
     fn error_count(&self) -> u64 {

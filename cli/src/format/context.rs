@@ -137,11 +137,14 @@ pub(crate) fn plain_lines(text: &str) -> String {
 #[must_use]
 pub(crate) fn damage(damaged: &Damaged, context: &Context) -> String {
     let mut text = format!(
-        "{} bytes at byte {} cannot be read: {}",
-        damaged.length, damaged.offset, damaged.defect
+        "{} at byte {} cannot be read: {}",
+        crate::commands::count(damaged.length, "byte"),
+        damaged.offset,
+        damaged.defect
     );
     if let Some(entries) = damaged.entries {
-        let _ = write!(text, "; {entries} records");
+        let records = crate::commands::count(entries, "record");
+        let _ = write!(text, "; {records}");
     }
     if let Some(lane) = damaged.lane {
         let _ = write!(text, " of {}", context.lane(lane));
