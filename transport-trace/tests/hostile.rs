@@ -186,7 +186,9 @@ fn many_lanes_are_taken_apart_in_one_walk() {
     assert!(ids.iter().copied().eq((0..LANES).rev()));
     assert_eq!(canonical(&recorded).lanes.len(), LANES as usize);
     let options = hypercall_trace::diff::Options::default();
-    assert!(diff(&recorded, &recorded.clone(), options).is_empty());
+    // Records that nobody understands cannot be compared, which is said of each.
+    let told = diff(&recorded, &recorded.clone(), options).differences;
+    assert!(!told.is_empty());
     assert!(check(&recorded).is_empty());
     let replayer = Replayer::options().recorded(recorded).unwrap();
     assert!(replayer.finish().is_ok());

@@ -43,8 +43,6 @@ pub(crate) struct Found {
     pub(crate) open_end: bool,
     /// What the blocks of the recording at `end` carry; 0 where that is not known.
     tag: u16,
-    /// Schema blocks so far. The second one starts a recording with a tag of its own.
-    schemas: u32,
 }
 
 impl Found {
@@ -59,11 +57,8 @@ impl Found {
     fn push(&mut self, offset: u64, header: BlockHeader) {
         self.finished = header.kind == BlockKind::Index;
         if header.kind == BlockKind::Schema {
-            // Where the file's header is damaged, the first schema says it.
-            if self.schemas != 0 || self.tag == 0 {
-                self.tag = header.tag;
-            }
-            self.schemas = self.schemas.saturating_add(1);
+            // Where the file's header is damaged, the schema says it; and a recording without std has an id and no tags.
+            self.tag = header.tag;
         }
         self.end = offset.saturating_add(header.span());
         self.blocks.push(BlockEntry {

@@ -158,6 +158,8 @@ struct Outlet<'m, S> {
     lane: u32,
     sink: S,
     announce: bool,
+    /// Bytes of a block of which the sink may have taken a part.
+    torn: usize,
     /// What the sink did not take.
     failed: Loss,
     /// The index of the first call that it did not take.
@@ -203,6 +205,7 @@ impl<'m, C: Clock, S: Sink, W: AsMut<[Watched]>> SinkLane<'m, C, S, W> {
                     lane: options.lane,
                     sink,
                     announce: options.announce,
+                    torn: 0,
                     failed: Loss::default(),
                     failed_index: 0,
                 },
@@ -243,12 +246,13 @@ impl<S: Sink> Outlet<'_, S> {
                 consumer,
                 sink,
                 lane,
+                torn,
                 failed,
                 failed_index,
                 ..
             } = self;
             if failed.count != 0 {
-                put_loss(sink, *lane, *failed_index, failed)?;
+                put_loss(sink, torn, *lane, *failed_index, failed)?;
                 *failed = Loss::default();
             }
             let taken = consumer.take(partial, |batch| {
@@ -257,10 +261,7 @@ impl<S: Sink> Outlet<'_, S> {
                 }
                 let summary = Summary::of(batch.bytes);
                 let header = summary.header(*lane, batch.first_index, batch.bytes);
-                let written = sink
-                    .write(&header.encode())
-                    .and_then(|()| sink.write(batch.bytes));
-                if written.is_err() {
+                if send(sink, torn, &header, [batch.bytes, &[]]).is_err() {
                     // The memory is needed: the records go, and a record says so.
                     *failed = Loss {
                         count: summary.indices,
@@ -286,6 +287,7 @@ impl<S: Sink> Outlet<'_, S> {
             consumer,
             sink,
             lane,
+            torn,
             ..
         } = self;
         let _ = consumer.entered(|index, word, body| {
@@ -296,23 +298,59 @@ impl<S: Sink> Outlet<'_, S> {
             header.crc = crc;
             header.raw = header.raw.saturating_add(8);
             header.stored = header.raw;
-            sink.write(&header.encode())
-                .and_then(|()| sink.write(&word.to_le_bytes()))
-                .and_then(|()| sink.write(body))
+            send(sink, torn, &header, [&word.to_le_bytes(), body])
         });
     }
 }
 
+/// Writes a block.
+///
+/// Behind one of which the sink may have taken a part, zeros come first, as many as it should have had: a reader takes what
+/// stands where a block says that it is for that block's.
+fn send(
+    sink: &mut impl Sink,
+    torn: &mut usize,
+    header: &BlockHeader,
+    parts: [&[u8]; 2],
+) -> Result<(), SinkFailed> {
+    const ZEROS: [u8; 64] = [0; 64];
+    while *torn != 0 {
+        let zeros = ZEROS.get(..*torn).unwrap_or(&ZEROS);
+        sink.write(zeros)?;
+        *torn = torn.saturating_sub(zeros.len());
+    }
+    let [first, second] = parts;
+    let written = sink
+        .write(&header.encode())
+        .and_then(|()| sink.write(first))
+        .and_then(|()| {
+            if second.is_empty() {
+                Ok(())
+            } else {
+                sink.write(second)
+            }
+        });
+    if written.is_err() {
+        *torn = usize::try_from(header.span()).unwrap_or(usize::MAX);
+    }
+    written
+}
+
 /// Writes a block that holds only a loss.
-fn put_loss(sink: &mut impl Sink, lane: u32, index: u64, loss: &Loss) -> Result<(), SinkFailed> {
+fn put_loss(
+    sink: &mut impl Sink,
+    torn: &mut usize,
+    lane: u32,
+    index: u64,
+    loss: &Loss,
+) -> Result<(), SinkFailed> {
     let mut record = [0; LOST_LENGTH];
     put(&mut record, 8, &loss.encode());
     let (_, first) = word(0, &record[8..], LOST_LENGTH / 8, kind::LOST);
     put(&mut record, 0, &first.to_le_bytes());
     let header = Summary::of(&record).header(lane, index, &record);
     debug_assert_eq!(header.codec, Codec::None, "nothing is compressed here");
-    sink.write(&header.encode())?;
-    sink.write(&record)
+    send(sink, torn, &header, [&record, &[]])
 }
 
 impl<C: Clock, S: Sink, W: AsMut<[Watched]>> Lane for SinkLane<'_, C, S, W> {
