@@ -30,6 +30,7 @@ pub(crate) const UNKNOWN_CALL: u16 = u16::MAX;
 /// The first word of a file of records that left a ring and never reached the storage: "HCTWAIT" and its version.
 #[cfg(feature = "std")]
 pub(crate) const WAITING_MAGIC: u64 = u64::from_le_bytes(*b"HCTWAIT\x01");
+#[cfg(feature = "std")]
 pub(crate) const INDEX_MAGIC: [u8; 8] = *b"HCTINDEX";
 
 /// What a block holds.
