@@ -25,11 +25,10 @@ pub const MAX_BLOCK: usize = 64 << 20;
 pub(crate) const MAX_SCHEMA: usize = 4 << 20;
 /// The call id of a call that is not in the schema.
 pub(crate) const UNKNOWN_CALL: u16 = u16::MAX;
-/// The last bytes of an index.
-#[cfg(feature = "std")]
 /// The first word of a file of records that left a ring and never reached the storage: "HCTWAIT" and its version.
 #[cfg(feature = "std")]
 pub(crate) const WAITING_MAGIC: u64 = u64::from_le_bytes(*b"HCTWAIT\x01");
+/// The last bytes of an index.
 #[cfg(feature = "std")]
 pub(crate) const INDEX_MAGIC: [u8; 8] = *b"HCTINDEX";
 
