@@ -1,5 +1,7 @@
 //! What a newcomer would run.
 
+use std::path::PathBuf;
+
 use anyhow::Result;
 use xshell::{Shell, cmd};
 
@@ -46,7 +48,37 @@ pub fn conform(shell: &Shell) -> Result<()> {
     Ok(())
 }
 
+/// Removes what an earlier dry run left in cargo's home: packages of the same version, which cargo would take for today's.
+fn forget_dry_runs(shell: &Shell) -> Result<()> {
+    let home = shell
+        .var_os("CARGO_HOME")
+        .map(PathBuf::from)
+        .or_else(|| Some(PathBuf::from(shell.var_os("HOME")?).join(".cargo")));
+    let Some(sources) = home.map(|home| home.join("registry/src")) else {
+        return Ok(());
+    };
+    for registry in shell.read_dir(sources).unwrap_or_default() {
+        // The registry of a dry run is a folder: its name has no host in front.
+        if !registry
+            .file_name()
+            .is_some_and(|name| name.to_string_lossy().starts_with('-'))
+        {
+            continue;
+        }
+        for package in shell.read_dir(&registry)? {
+            if package
+                .file_name()
+                .is_some_and(|name| name.to_string_lossy().starts_with("hypercall-"))
+            {
+                shell.remove_path(package)?;
+            }
+        }
+    }
+    Ok(())
+}
+
 pub fn publish(shell: &Shell) -> Result<()> {
+    forget_dry_runs(shell)?;
     cmd!(shell, "cargo publish --workspace --dry-run --allow-dirty").run()?;
     Ok(())
 }
