@@ -1,6 +1,6 @@
 //! What a newcomer would run.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use xshell::{Shell, cmd};
@@ -48,8 +48,13 @@ pub fn conform(shell: &Shell) -> Result<()> {
     Ok(())
 }
 
-/// Removes what an earlier dry run left in cargo's home: packages of the same version, which cargo would take for today's.
+/// Removes what an earlier dry run left: packages of the same version, and what was built of them, which cargo would take for
+/// today's.
 fn forget_dry_runs(shell: &Shell) -> Result<()> {
+    let target = crate::ring0::target(shell).with_file_name("");
+    if target.join("package").exists() {
+        remove_ours(shell, &target.join("debug/.fingerprint"))?;
+    }
     let home = shell
         .var_os("CARGO_HOME")
         .map(PathBuf::from)
@@ -65,13 +70,18 @@ fn forget_dry_runs(shell: &Shell) -> Result<()> {
         {
             continue;
         }
-        for package in shell.read_dir(&registry)? {
-            if package
-                .file_name()
-                .is_some_and(|name| name.to_string_lossy().starts_with("hypercall-"))
-            {
-                shell.remove_path(package)?;
-            }
+        remove_ours(shell, &registry)?;
+    }
+    Ok(())
+}
+
+fn remove_ours(shell: &Shell, folder: &Path) -> Result<()> {
+    for package in shell.read_dir(folder).unwrap_or_default() {
+        if package
+            .file_name()
+            .is_some_and(|name| name.to_string_lossy().starts_with("hypercall-"))
+        {
+            shell.remove_path(package)?;
         }
     }
     Ok(())
