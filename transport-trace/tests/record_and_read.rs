@@ -14,7 +14,7 @@ extern crate hypercall_core as hypercall;
 mod common;
 
 use common::*;
-use hypercall_core::{Client, SharedPage};
+use hypercall_core::{Client, SharedPage, Transport, TransportError};
 use hypercall_trace::clock::Monotonic;
 use hypercall_trace::entry::{
     After, Argument, Call, Entry, Failure, LossCause, Outcome, Place, Target, When,
@@ -611,20 +611,29 @@ fn a_page_that_cannot_be_watched_says_so() {
         assert_eq!(lane(), Err(WatchError::InUse));
         Ok(0)
     };
-    lane.record(PlotterCalls::RESET, args(), |_| {
-        within(&|| lane.watch(&PAGES[0]))
-    })
-    .unwrap();
+    let of_lane = By(|| within(&|| lane.watch(&PAGES[0])));
+    lane.record(PlotterCalls::RESET, args(), &of_lane).unwrap();
+    let of_shared = By(|| within(&|| shared.watch(&PAGES[0])));
     shared
-        .record(PlotterCalls::RESET, args(), |_| {
-            within(&|| shared.watch(&PAGES[0]))
-        })
+        .record(PlotterCalls::RESET, args(), &of_shared)
         .unwrap();
     for (number, page) in (0..16).zip(&PAGES) {
         assert_eq!(lane.watch(page), Ok(number));
     }
     assert_eq!(lane.watch(&PAGES[3]), Ok(3), "it is watched already");
     assert_eq!(lane.watch(&PAGES[16]), Err(WatchError::NoRoom));
+}
+
+/// A transport that answers by a function.
+struct By<F>(F);
+impl<F: Fn() -> Result<i64, TransportError>> Transport for By<F> {
+    fn call<'a>(
+        &self,
+        _: &'static hypercall_core::call::CallInfo,
+        _: [hypercall_core::arg::Arg<'a>; 2],
+    ) -> Result<i64, TransportError> {
+        (self.0)()
+    }
 }
 
 /// A call that panics in a lane of many threads, and a transport that calls itself through its own lane.
@@ -644,13 +653,19 @@ fn panics_and_calls_within_calls_leave_the_lane_sound() {
         ]
     };
     let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-        lane.record(PlotterCalls::RESET, args(), |_| panic!("the machine stops"))
+        lane.record(
+            PlotterCalls::RESET,
+            args(),
+            &By(|| panic!("the machine stops")),
+        )
     }));
     assert!(caught.is_err());
-    let outer = lane.record(PlotterCalls::RESET, args(), |_| {
-        let inner = lane.record(PlotterCalls::RESET, args(), |_| Ok(5));
+    let inner = By(|| Ok(5));
+    let outer = By(|| {
+        let inner = lane.record(PlotterCalls::RESET, args(), &inner);
         inner.map(|rax| rax + 1)
     });
+    let outer = lane.record(PlotterCalls::RESET, args(), &outer);
     assert_eq!(outer, Ok(6), "both calls were made");
     let done = recording.finish();
     assert_eq!((done.calls, done.lost), (2, 1));

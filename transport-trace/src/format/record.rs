@@ -75,6 +75,8 @@ pub(crate) mod failure {
 pub(crate) const CALL_HEAD: usize = 48;
 /// Bytes of the exit part, before its blocks.
 pub(crate) const EXIT_HEAD: usize = 16;
+/// Bytes that an exit part may take besides the memory that was written.
+pub(crate) const EXIT_ROOM: usize = EXIT_HEAD + 8 + 2 * MAX_TEXT + 8;
 /// Bytes of a loss record.
 pub(crate) const LOST_LENGTH: usize = 40;
 /// Bytes of a page record before its runs.

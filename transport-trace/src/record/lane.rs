@@ -3,18 +3,15 @@
 use hypercall_core::arg::{Arg, Linked, Target};
 use hypercall_core::call::{CallInfo, InterfaceInfo, LinkTarget, RegisterInfo};
 use hypercall_core::schema::{Kind, Role};
-use hypercall_core::{Hazard, LayerRefusal, SharedPage, SharedRef, TransportError};
+use hypercall_core::{Hazard, LayerRefusal, SharedPage, SharedRef, Transport, TransportError};
 
 use super::pages::{self, Looks, Point, Watched};
 use super::recorder::WatchError;
 use super::redact::{Calls, Redaction};
 use crate::clock::Clock;
-use crate::format::record::{CALL_HEAD, EXIT_HEAD, MAX_TEXT, failure, kind, padded, shape};
+use crate::format::record::{CALL_HEAD, EXIT_ROOM, MAX_TEXT, failure, kind, padded, shape};
 use crate::loss::LossCause;
 use crate::ring::{Full, Producer, Record};
-
-/// Bytes that an exit part may take besides the memory that was written.
-const EXIT_ROOM: usize = EXIT_HEAD + 8 + 2 * MAX_TEXT + 8;
 
 /// The writing end of a lane: it wraps calls in records. One call at a time.
 #[derive(Debug)]
@@ -207,68 +204,95 @@ impl<'m, C: Clock, W: AsMut<[Watched]>> LaneWriter<'m, C, W> {
         reserve(&mut self.producer, need, self.wait)
     }
 
-    /// Records a call around `issue`. `entered` is run when the call is recorded and not made yet; it says whether that took
+    /// Records a call and makes it through `transport`. `entered` is run when the call is recorded and not made yet; it says whether that took
     /// long. What a call waits for its record is no part of its duration.
     ///
     /// There are two ways through here: a short one for values and blocks that are read, which is all scalars to the
     /// compiler, and one for the rest. The records are the same.
-    #[inline(always)]
+    ///
+    /// Not `inline(always)`: the compiler then copies the arguments, which it otherwise hands on where they are.
+    #[inline]
     pub(crate) fn around(
         &mut self,
         info: &'static CallInfo,
         args: [Arg<'_>; 2],
         entered: impl FnOnce() -> bool,
-        issue: impl FnOnce([Arg<'_>; 2]) -> Result<i64, TransportError>,
+        transport: &(impl Transport + ?Sized),
     ) -> Result<i64, TransportError> {
         self.note(Point::Enter);
-        let ticks = self.clock.now();
-        let (id, secret) = self.calls.find(info);
-        let [first, second] = &args;
-        if let (Some(first), Some(second), false) = (plain(first), plain(second), secret) {
-            // Slices are shorter than half of the address space.
-            let room = CALL_HEAD
-                .wrapping_add(padded(first.input.len()))
-                .wrapping_add(padded(second.input.len()));
-            let last = shapes(id, first.shape, second.shape, room);
-            let rest = [first.slot, second.slot, info.number, last];
-            let parts = [first.input, second.input];
-            if let Some((at, crc)) = self.producer.enter_short(ticks, rest, parts, EXIT_ROOM) {
-                let ticks = if entered() { self.clock.now() } else { ticks };
-                // Taken apart and made anew: moved, it would be read wider than it was just written, for which
-                // processors wait.
-                let outcome = match issue(args) {
-                    Ok(rax) => {
-                        let duration = self.clock.now().saturating_sub(ticks);
-                        if self
-                            .producer
-                            .exit_short(at, crc, duration, rax.cast_unsigned())
-                        {
-                            self.note(Point::Exit);
-                            return Ok(rax);
-                        }
-                        Ok(rax)
-                    }
-                    Err(error) => Err(error),
-                };
+        let Some(id) = self.calls.plain(info) else {
+            return self.any(info, args, entered, transport);
+        };
+        // Fields are copied out of the arguments, which are not borrowed: the compiler then hands them on where they are. Copied,
+        // they would be read wider than they were just written, for which processors wait.
+        let mut part: &[u8] = &[];
+        let (first, rdi) = match args[0] {
+            Arg::Value(value) => (shape::VALUE, value),
+            Arg::Read(bytes) => {
+                part = bytes;
+                (shape::READ, bytes.len() as u64)
+            }
+            Arg::None => (shape::NONE, 0),
+            _ => return self.any(info, args, entered, transport),
+        };
+        let (second, rsi) = match args[1] {
+            Arg::Value(value) => (shape::VALUE, value),
+            Arg::Read(bytes) if part.is_empty() => {
+                part = bytes;
+                (shape::READ, bytes.len() as u64)
+            }
+            Arg::None => (shape::NONE, 0),
+            _ => return self.any(info, args, entered, transport),
+        };
+        let head = [rdi, rsi, info.number];
+        let Some((short, ticks)) =
+            self.producer
+                .enter_short(head, tags(id, first, second), part, || self.clock.now())
+        else {
+            return self.any(info, args, entered, transport);
+        };
+        let ticks = if entered() { self.clock.now() } else { ticks };
+        // Taken apart and made anew, for the same reason.
+        match transport.call(info, args) {
+            Ok(rax) => {
                 let duration = self.clock.now().saturating_sub(ticks);
-                let pending = Pending {
-                    at,
-                    crc,
-                    ticks,
-                    written: false,
-                    secret: false,
-                };
-                self.exit_any(pending, info, &[Arg::None, Arg::None], &outcome, duration);
-                return outcome;
+                if self
+                    .producer
+                    .exit_short(short, duration, rax.cast_unsigned())
+                {
+                    self.note(Point::Exit);
+                } else {
+                    self.exit_otherwise(short.at(), short.crc(), &Ok(rax), duration);
+                }
+                Ok(rax)
+            }
+            Err(error) => {
+                let duration = self.clock.now().saturating_sub(ticks);
+                let outcome = Err(error);
+                self.exit_otherwise(short.at(), short.crc(), &outcome, duration);
+                outcome
             }
         }
+    }
+
+    /// Records a call of any kind.
+    #[inline(never)]
+    fn any(
+        &mut self,
+        info: &'static CallInfo,
+        args: [Arg<'_>; 2],
+        entered: impl FnOnce() -> bool,
+        transport: &(impl Transport + ?Sized),
+    ) -> Result<i64, TransportError> {
+        let ticks = self.clock.now();
+        let (id, secret) = self.calls.find(info);
         let mut pending = self.enter_any(info, id, secret, ticks, &args);
         if let Some(pending) = &mut pending
             && entered()
         {
             pending.ticks = self.clock.now();
         }
-        self.complete(pending, info, args, issue)
+        self.complete(pending, info, args, transport)
     }
 
     /// Records that a call is about to be made. `None` when it cannot be recorded, which is counted.
@@ -307,7 +331,9 @@ impl<'m, C: Clock, W: AsMut<[Watched]>> LaneWriter<'m, C, W> {
         record.word(rdi);
         record.word(rsi);
         record.word(info.number);
-        record.word(shapes(id, first.shape, second.shape, enter));
+        // A record has less than 2^24 words.
+        let tags = u64::from(tags(id, first.shape, second.shape));
+        record.word(tags | ((enter as u64 / 8) << 32));
         let hide = secret.then_some(&self.redaction);
         for (argument, register) in args.iter().zip(&info.registers) {
             match argument {
@@ -331,18 +357,36 @@ impl<'m, C: Clock, W: AsMut<[Watched]>> LaneWriter<'m, C, W> {
         })
     }
 
+    /// Records what came of a call that was entered on the short way, and cannot be told on it. Nothing was written.
+    #[cold]
+    fn exit_otherwise(
+        &mut self,
+        at: usize,
+        crc: u32,
+        outcome: &Result<i64, TransportError>,
+        duration: u64,
+    ) {
+        let mut record = self.producer.resume(at, crc);
+        let (kind, texts) = put_answer(&mut record, duration, outcome);
+        if kind == kind::FAILED {
+            put_texts(&mut record, texts);
+        }
+        record.publish(kind);
+        self.note(Point::Exit);
+    }
+
     /// Makes a call that was entered, and records what came of it.
     fn complete(
         &mut self,
         pending: Option<Pending>,
         info: &'static CallInfo,
         mut args: [Arg<'_>; 2],
-        issue: impl FnOnce([Arg<'_>; 2]) -> Result<i64, TransportError>,
+        transport: &(impl Transport + ?Sized),
     ) -> Result<i64, TransportError> {
         let Some(pending) = pending else {
-            return issue(args);
+            return transport.call(info, args);
         };
-        let outcome = issue(hypercall_core::arg::reborrow(&mut args));
+        let outcome = transport.call(info, hypercall_core::arg::reborrow(&mut args));
         let duration = self.clock.now().saturating_sub(pending.ticks);
         self.exit_any(pending, info, &args, &outcome, duration);
         outcome
@@ -379,15 +423,7 @@ impl<'m, C: Clock, W: AsMut<[Watched]>> LaneWriter<'m, C, W> {
         duration: u64,
     ) {
         let mut record = self.producer.resume(pending.at, pending.crc);
-        record.word(duration);
-        let (kind, answer, texts) = match outcome {
-            Ok(rax) => (kind::RETURNED, rax.cast_unsigned(), ["", ""]),
-            Err(error) => {
-                let (answer, texts) = failure(error);
-                (kind::FAILED, answer, texts)
-            }
-        };
-        record.word(answer);
+        let (kind, texts) = put_answer(&mut record, duration, outcome);
         if pending.written {
             put_written(&mut record, pending, info, args, &self.redaction);
         }
@@ -420,44 +456,10 @@ fn wait_for_room(producer: &mut Producer<'_>, need: usize, wait: Wait) -> Result
     }
 }
 
-/// The last word of a call's head.
+/// The low half of the last word of a call's head.
 #[inline(always)]
-fn shapes(id: u16, first: u8, second: u8, enter: usize) -> u64 {
-    // A record has less than 2^24 words.
-    u64::from(id)
-        | (u64::from(first) << 16)
-        | (u64::from(second) << 24)
-        | ((enter as u64 / 8) << 32)
-}
-
-/// An argument that is a value or a block that is only read and points at nothing.
-#[derive(Clone, Copy)]
-struct Plain<'a> {
-    shape: u8,
-    slot: u64,
-    input: &'a [u8],
-}
-
-#[inline(always)]
-fn plain<'a>(argument: &'a Arg<'_>) -> Option<Plain<'a>> {
-    Some(match argument {
-        Arg::None => Plain {
-            shape: shape::NONE,
-            slot: 0,
-            input: &[],
-        },
-        Arg::Value(value) => Plain {
-            shape: shape::VALUE,
-            slot: *value,
-            input: &[],
-        },
-        Arg::Read(bytes) => Plain {
-            shape: shape::READ,
-            slot: bytes.len() as u64,
-            input: bytes,
-        },
-        Arg::Write(_) | Arg::ReadWrite(_) | Arg::Linked(_) => return None,
-    })
+fn tags(id: u16, first: u8, second: u8) -> u32 {
+    u32::from(id) | (u32::from(first) << 16) | (u32::from(second) << 24)
 }
 
 /// Puts the memory of an argument.
@@ -607,6 +609,23 @@ fn put_written(
             _ => {}
         }
     }
+}
+
+/// Puts the head of an exit part. The record's kind, and the texts of a failure.
+fn put_answer(
+    record: &mut Record<'_, '_>,
+    duration: u64,
+    outcome: &Result<i64, TransportError>,
+) -> (u8, [&'static str; 2]) {
+    let (kind, answer, texts) = match outcome {
+        Ok(rax) => (kind::RETURNED, rax.cast_unsigned(), ["", ""]),
+        Err(error) => {
+            let (answer, texts) = failure(error);
+            (kind::FAILED, answer, texts)
+        }
+    };
+    record.words([duration, answer]);
+    (kind, texts)
 }
 
 #[cold]

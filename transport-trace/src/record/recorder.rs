@@ -32,15 +32,15 @@ impl core::error::Error for WatchError {}
 /// A lane has a logical name, such as `vcpu0`; it is never a thread's number, so that two runs of a program have the
 /// same lanes.
 pub trait Lane {
-    /// Records a call and makes it by `issue`, which is run exactly once, whatever becomes of the record.
+    /// Records a call and makes it through `transport`, exactly once, whatever becomes of the record.
     ///
     /// # Errors
-    /// Those of `issue`.
+    /// Those of `transport`.
     fn record<'a>(
         &self,
         info: &'static CallInfo,
         args: [Arg<'a>; 2],
-        issue: impl FnOnce([Arg<'_>; 2]) -> Result<i64, TransportError>,
+        transport: &(impl Transport + ?Sized),
     ) -> Result<i64, TransportError>;
 
     /// Watches a page that the hypervisor will keep: what changes in it is recorded at each enter and exit of a call of
@@ -64,9 +64,9 @@ impl<L: Lane + ?Sized> Lane for &L {
         &self,
         info: &'static CallInfo,
         args: [Arg<'a>; 2],
-        issue: impl FnOnce([Arg<'_>; 2]) -> Result<i64, TransportError>,
+        transport: &(impl Transport + ?Sized),
     ) -> Result<i64, TransportError> {
-        (**self).record(info, args, issue)
+        (**self).record(info, args, transport)
     }
     fn watch(&self, page: &'static SharedPage) -> Result<u32, WatchError> {
         (**self).watch(page)
@@ -135,8 +135,7 @@ impl<T: Transport, L: Lane> Recorder<T, L> {
     /// Apart, so that a call that is not recorded does not pay for the room that this one needs on the stack.
     #[inline(never)]
     fn recorded(&self, info: &'static CallInfo, args: [Arg<'_>; 2]) -> Result<i64, TransportError> {
-        self.lane
-            .record(info, args, |args| self.transport.call(info, args))
+        self.lane.record(info, args, &self.transport)
     }
 }
 

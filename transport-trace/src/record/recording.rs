@@ -11,7 +11,7 @@ use std::thread::JoinHandle;
 
 use hypercall_core::arg::Arg;
 use hypercall_core::call::{CallInfo, InterfaceInfo};
-use hypercall_core::{SharedPage, TransportError};
+use hypercall_core::{SharedPage, Transport, TransportError};
 
 use super::drain::{Added, Drain, Finished, Shared, Storage, SyncPolicy};
 use super::lane::{LaneWriter, Wait};
@@ -521,12 +521,12 @@ impl<C: Clock> Lane for FileLane<C> {
         &self,
         info: &'static CallInfo,
         args: [Arg<'a>; 2],
-        issue: impl FnOnce([Arg<'_>; 2]) -> Result<i64, TransportError>,
+        transport: &(impl Transport + ?Sized),
     ) -> Result<i64, TransportError> {
         let Ok(mut writer) = self.writer.try_borrow_mut() else {
             // A transport that makes calls of its own through the same lane.
             self.busy.add();
-            return issue(args);
+            return transport.call(info, args);
         };
         if self.busy.any() {
             lose_busy(&self.busy, &mut writer);
@@ -535,7 +535,7 @@ impl<C: Clock> Lane for FileLane<C> {
             let announce = self.announce.as_ref();
             announce.inspect(|shared| shared.announce()).is_some()
         };
-        writer.around(info, args, entered, issue)
+        writer.around(info, args, entered, transport)
     }
 
     fn watch(&self, page: &'static SharedPage) -> Result<u32, WatchError> {
@@ -566,7 +566,7 @@ impl<C: Clock> Lane for SharedLane<C> {
         &self,
         info: &'static CallInfo,
         args: [Arg<'a>; 2],
-        issue: impl FnOnce([Arg<'_>; 2]) -> Result<i64, TransportError>,
+        transport: &(impl Transport + ?Sized),
     ) -> Result<i64, TransportError> {
         let free = self
             .writers
@@ -579,7 +579,7 @@ impl<C: Clock> Lane for SharedLane<C> {
             });
         let Some(mut writer) = free else {
             self.busy.add();
-            return issue(args);
+            return transport.call(info, args);
         };
         if self.busy.any() {
             lose_busy(&self.busy, &mut writer);
@@ -588,7 +588,7 @@ impl<C: Clock> Lane for SharedLane<C> {
             let announce = self.announce.as_ref();
             announce.inspect(|shared| shared.announce()).is_some()
         };
-        writer.around(info, args, entered, issue)
+        writer.around(info, args, entered, transport)
     }
 
     /// Watched by the first of the lanes.

@@ -130,7 +130,7 @@ fn call_has_secret(info: &CallInfo) -> bool {
 pub(crate) struct Calls<'m> {
     interfaces: &'m [&'static InterfaceInfo],
     /// What was found out, by a call's place in its interface.
-    known: [Option<Known>; KNOWN],
+    known: [Known; KNOWN],
 }
 
 /// Calls that are remembered: one more than ACRN has, and a power of two.
@@ -140,36 +140,53 @@ const KNOWN: usize = 64;
 /// copies, and comparing what they say takes longer than the record.
 #[derive(Clone, Copy, Debug)]
 struct Known {
-    info: &'static CallInfo,
+    /// The call, where it carries no secrets.
+    plain: Option<&'static CallInfo>,
+    /// The call, where it does.
+    secret: Option<&'static CallInfo>,
     id: u16,
-    secret: bool,
 }
 
 impl<'m> Calls<'m> {
     pub(crate) const fn new(interfaces: &'m [&'static InterfaceInfo]) -> Self {
+        let nothing = Known {
+            plain: None,
+            secret: None,
+            id: 0,
+        };
         Self {
             interfaces,
-            known: [None; KNOWN],
+            known: [nothing; KNOWN],
         }
+    }
+
+    /// The id of a call that is known to carry no secrets.
+    #[inline(always)]
+    pub(crate) fn plain(&self, info: &'static CallInfo) -> Option<u16> {
+        let known = self.known.get(info.index % KNOWN)?;
+        let is = known.plain.is_some_and(|plain| core::ptr::eq(plain, info));
+        is.then_some(known.id)
     }
 
     /// A call's id, and whether it carries secrets.
-    #[inline]
     pub(crate) fn find(&mut self, info: &'static CallInfo) -> (u16, bool) {
-        if let Some(Some(known)) = self.known.get(info.index % KNOWN)
-            && core::ptr::eq(known.info, info)
-        {
-            return (known.id, known.secret);
+        if let Some(id) = self.plain(info) {
+            return (id, false);
         }
-        self.find_out(info)
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn find_out(&mut self, info: &'static CallInfo) -> (u16, bool) {
+        if let Some(known) = self.known.get(info.index % KNOWN)
+            && known
+                .secret
+                .is_some_and(|secret| core::ptr::eq(secret, info))
+        {
+            return (known.id, true);
+        }
         let (id, secret) = (self.id(info), call_has_secret(info));
         if let Some(known) = self.known.get_mut(info.index % KNOWN) {
-            *known = Some(Known { info, id, secret });
+            *known = Known {
+                plain: (!secret).then_some(info),
+                secret: secret.then_some(info),
+                id,
+            };
         }
         (id, secret)
     }

@@ -5,7 +5,7 @@ use core::cell::RefCell;
 
 use hypercall_core::arg::Arg;
 use hypercall_core::call::{CallInfo, InterfaceInfo};
-use hypercall_core::{SharedPage, TransportError};
+use hypercall_core::{SharedPage, Transport, TransportError};
 
 use super::lane::{LaneWriter, Wait};
 use super::pages::{Point, Watched};
@@ -358,11 +358,11 @@ impl<C: Clock, S: Sink, W: AsMut<[Watched]>> Lane for SinkLane<'_, C, S, W> {
         &self,
         info: &'static CallInfo,
         args: [Arg<'a>; 2],
-        issue: impl FnOnce([Arg<'_>; 2]) -> Result<i64, TransportError>,
+        transport: &(impl Transport + ?Sized),
     ) -> Result<i64, TransportError> {
         let Ok(mut inner) = self.inner.try_borrow_mut() else {
             self.busy.set(self.busy.get().saturating_add(1));
-            return issue(args);
+            return transport.call(info, args);
         };
         for _ in 0..self.busy.take() {
             inner.writer.lose(LossCause::Busy);
@@ -374,7 +374,7 @@ impl<C: Clock, S: Sink, W: AsMut<[Watched]>> Lane for SinkLane<'_, C, S, W> {
             }
             outlet.announce
         };
-        let outcome = writer.around(info, args, entered, issue);
+        let outcome = writer.around(info, args, entered, transport);
         let _ = outlet.drain(false);
         outcome
     }

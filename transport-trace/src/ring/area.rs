@@ -89,8 +89,14 @@ impl<'m> Base<'m> {
     #[inline(always)]
     pub(super) unsafe fn put_word(self, at: usize, word: u64) {
         debug_assert!(at.is_multiple_of(8) && at.saturating_add(8) <= self.bytes);
-        // SAFETY: in bounds and aligned, as in `atomic`; no access is concurrent by the caller's promise.
-        unsafe { self.start.add(at).cast::<u64>().write(word.to_le()) }
+        // SAFETY: in bounds and aligned, as in `atomic`; no access is concurrent by the caller's promise. Volatile, so that words
+        // are not gathered for a wider write or a call of memcpy.
+        unsafe {
+            self.start
+                .add(at)
+                .cast::<u64>()
+                .write_volatile(word.to_le());
+        }
     }
 
     /// Bytes at `at`.

@@ -34,13 +34,17 @@ mod area;
 #[cfg(all(feature = "std", not(loom)))]
 mod busy;
 mod consumer;
+mod crc;
 pub(crate) mod layout;
+#[cfg(all(feature = "std", target_arch = "x86_64", not(any(loom, miri))))]
+mod long;
 #[cfg(all(test, loom))]
 mod model;
+#[cfg(feature = "std")]
+mod polynomial;
 mod processor;
 mod producer;
 mod record;
-#[cfg(all(feature = "std", target_arch = "x86_64", not(loom)))]
 mod short;
 #[cfg(all(test, feature = "std", not(loom)))]
 #[allow(

@@ -5,7 +5,7 @@
 use loom::thread;
 
 use super::{Consumer, Full, Producer, Taken, modelled};
-use crate::format::record::{kind, parse_word};
+use crate::format::record::{CALL_HEAD, EXIT_ROOM, LOST_LENGTH, checks, kind, parse_word};
 use crate::format::u64_at;
 use crate::loss::LossCause;
 
@@ -158,5 +158,41 @@ fn an_entered_call_is_shown_whole_while_it_returns() {
             assert_eq!((u64_at(body, 0), u64_at(body, 8)), (0, u64::MAX));
         });
         producing.join().unwrap();
+    });
+}
+
+/// The way of a call that is values only, beside a consumer that looks at it at any time.
+#[test]
+fn a_call_on_the_short_way_is_shown_whole() {
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(3);
+    model.check(|| {
+        // Room for one call and the longest exit part that it might have.
+        let (mut producer, mut consumer) = modelled(CALL_HEAD + EXIT_ROOM, Full::Drop);
+        producer
+            .reserve(CALL_HEAD + EXIT_ROOM - LOST_LENGTH)
+            .unwrap();
+        let producing = thread::spawn(move || {
+            let (entered, _) = producer.enter_short([!0, 2, 3], 4, &[], || 7).unwrap();
+            assert!(producer.exit_short(entered, 5, 6));
+        });
+        consumer.entered(|index, word, body| {
+            assert_eq!((index, parse_word(word)), (0, (kind::ENTERED, 48)));
+            assert_eq!((u64_at(body, 0), u64_at(body, 8)), (7, !0));
+        });
+        let mut taken = 0;
+        let mut look = || {
+            consumer.take(true, |batch| {
+                assert!(checks(batch.bytes));
+                assert_eq!(parse_word(u64_at(batch.bytes, 0)), (kind::RETURNED, 64));
+                assert_eq!(u64_at(batch.bytes, 48), 5);
+                taken += 1;
+                true
+            });
+        };
+        look();
+        producing.join().unwrap();
+        look();
+        assert_eq!(taken, 1);
     });
 }

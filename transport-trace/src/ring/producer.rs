@@ -3,7 +3,7 @@
 use super::area::Area;
 use super::layout::{FIRSTS, Full, Geometry, STATE, USED, head, line_at, lost_check, state};
 use super::record::Record;
-use crate::format::record::{LOST_LENGTH, kind};
+use crate::format::record::{CALL_HEAD, EXIT_ROOM, LOST_LENGTH, kind};
 use crate::loss::{Loss, LossCause};
 #[cfg(not(loom))]
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -42,12 +42,14 @@ pub(crate) struct Producer<'m> {
     /// The index of the next call.
     next_index: u64,
     pub(super) loss: Loss,
-    /// Whether calls may take the short way.
-    #[cfg(all(feature = "std", target_arch = "x86_64", not(loom)))]
-    pub(super) short: bool,
-    /// Whether calls with many bytes may.
-    #[cfg(all(feature = "std", target_arch = "x86_64", not(loom)))]
-    pub(super) long: bool,
+    /// Below which `used` and the bytes of its arguments a call may take the short way: 0 where none may, and while there
+    /// are losses to note first.
+    pub(super) short_below: usize,
+    /// Whether there is a short way.
+    short: bool,
+    /// Whether many bytes may be folded on it.
+    #[cfg(all(feature = "std", target_arch = "x86_64", not(any(loom, miri))))]
+    pub(super) folds: bool,
 }
 
 impl<'m> Producer<'m> {
@@ -64,10 +66,10 @@ impl<'m> Producer<'m> {
             sequence: 0,
             next_index: 0,
             loss: Loss::default(),
-            #[cfg(all(feature = "std", target_arch = "x86_64", not(loom)))]
-            short: Self::short_way(),
-            #[cfg(all(feature = "std", target_arch = "x86_64", not(loom)))]
-            long: Self::long_way(),
+            short_below: 0,
+            short: super::short::available(),
+            #[cfg(all(feature = "std", target_arch = "x86_64", not(any(loom, miri))))]
+            folds: super::long::available(),
         }
     }
 
@@ -169,7 +171,19 @@ impl<'m> Producer<'m> {
         self.used = 0;
         self.limit = self.geometry.block_size;
         self.used_at = line_at(next, USED);
+        self.open_short();
         Ok(())
+    }
+
+    /// Opens the short way, where there is one and nothing is to be noted first.
+    fn open_short(&mut self) {
+        self.short_below = if self.short && self.loss.count == 0 {
+            self.limit
+                .saturating_add(1)
+                .saturating_sub(CALL_HEAD + EXIT_ROOM)
+        } else {
+            0
+        };
     }
 
     /// Starts the record for which [`reserve`](Self::reserve) found room.
@@ -219,6 +233,7 @@ impl<'m> Producer<'m> {
             }
         }
         self.loss.add(cause, ticks);
+        self.short_below = 0;
         self.next_index = self.next_index.saturating_add(1);
         // Only the producer writes these; the count goes last, so that whoever finds it finds the rest. The copy of the
         // count goes before it: whoever finds them one apart knows that the process died in between.
@@ -255,25 +270,8 @@ impl<'m> Producer<'m> {
         record.bytes(&body);
         record.publish(kind::LOST);
         self.loss = Loss::default();
+        self.open_short();
         self.area.head(head::LOST).store(0, Ordering::Release);
         self.area.head(head::LOST_AGAIN).store(0, Ordering::Release);
-    }
-}
-
-/// Where there is no short way.
-#[cfg(not(all(feature = "std", target_arch = "x86_64", not(loom))))]
-impl Producer<'_> {
-    pub(crate) const fn enter_short(
-        &mut self,
-        _ticks: u64,
-        _rest: [u64; 4],
-        _parts: [&[u8]; 2],
-        _exit: usize,
-    ) -> Option<(usize, u32)> {
-        None
-    }
-
-    pub(crate) const fn exit_short(&mut self, _: usize, _: u32, _: u64, _: u64) -> bool {
-        false
     }
 }

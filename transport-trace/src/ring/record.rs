@@ -139,11 +139,11 @@ impl<'p, 'm> Record<'p, 'm> {
     #[inline(never)]
     fn put_summed(&mut self, to: usize, bytes: &[u8]) {
         let padding = bytes.len().wrapping_neg() % 8;
-        #[cfg(all(feature = "std", target_arch = "x86_64", not(loom)))]
+        #[cfg(all(feature = "std", target_arch = "x86_64", not(any(loom, miri))))]
         {
             let crc = crate::checksum::append(self.crc, view(&self.unsummed()));
             // SAFETY: P1, as in `words`; in bounds, as `bytes` compared; `to` is a multiple of 8.
-            if let Some(crc) = unsafe { super::short::put_folded(self.base, to, bytes, crc) } {
+            if let Some(crc) = unsafe { super::long::put_one(self.base, to, bytes, crc) } {
                 self.crc = crc;
                 return;
             }

@@ -1,369 +1,249 @@
-//! The short way into the ring: a call whose arguments are values and few bytes, on a processor with an instruction for
-//! CRC-32C.
+//! The short way into the ring: a call whose arguments are values and blocks that are read, on a processor with an instruction
+//! for CRC-32C.
 //!
 //! The records are those of [`Record`](super::Record). Each word goes into the ring and into the checksum while it is in a
 //! register: nothing is read back, which is slow just after it was written.
 
-use core::arch::x86_64::{
-    _mm_clmulepi64_si128, _mm_crc32_u32, _mm_crc32_u64, _mm_cvtsi64_si128, _mm_cvtsi128_si64,
-    _mm_loadu_si128, _mm_storeu_si128,
-};
+#[cfg(not(loom))]
 use core::sync::atomic::Ordering;
+#[cfg(loom)]
+use loom::sync::atomic::Ordering;
 
 use super::area::Base;
+use super::crc;
 use super::layout::used_word;
-use super::processor::{fold, folds};
+#[cfg(all(feature = "std", target_arch = "x86_64", not(any(loom, miri))))]
+use super::long;
 use super::producer::Producer;
 use super::wide;
-use crate::format::record::{CALL_HEAD, EXIT_HEAD, kind, meta, padded};
+use crate::format::record::{CALL_HEAD, EXIT_HEAD, kind, padded};
 
-/// The most bytes of arguments that go this way.
-pub(crate) const MOST: usize = 192;
+/// The most bytes of a part that are summed word by word. From some more on, to fold them is faster.
+const MOST: usize = 248;
 
-/// Where words go, and their checksum.
-struct Words {
-    to: *mut u64,
-    crc: u64,
+/// A call that was entered on the short way.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Short {
+    /// Where its record starts in the block, and where its enter part ends.
+    at: usize,
+    end: usize,
+    /// The checksum's register behind its enter part.
+    register: u64,
 }
 
-impl Words {
-    /// Puts a word.
-    ///
-    /// # Safety
-    /// `to` is valid for a write, and nobody else accesses the word.
-    #[target_feature(enable = "sse4.2")]
-    #[inline]
-    unsafe fn put(&mut self, word: u64) {
-        self.crc = _mm_crc32_u64(self.crc, word);
-        // SAFETY: as the caller promises. Volatile, so that the compiler does not gather the words for a call of memcpy.
-        unsafe {
-            self.to.write_volatile(word.to_le());
-            self.to = self.to.add(1);
-        }
+impl Short {
+    /// Where its record starts in the block.
+    #[inline(always)]
+    pub(crate) const fn at(self) -> usize {
+        self.at
     }
 
-    /// Puts bytes, padded with zeros to whole words.
-    ///
-    /// # Safety
-    /// `to` is valid for as many writes, and nobody else accesses the words.
-    #[target_feature(enable = "sse4.2")]
-    #[inline]
-    unsafe fn put_bytes(&mut self, bytes: &[u8]) {
-        let (pairs, rest) = bytes.as_chunks::<16>();
-        for pair in pairs {
-            let ([low, high], _) = pair.as_chunks::<8>() else {
-                break;
-            };
-            self.crc = _mm_crc32_u64(self.crc, u64::from_le_bytes(*low));
-            self.crc = _mm_crc32_u64(self.crc, u64::from_le_bytes(*high));
-            // SAFETY: as the caller promises.
-            unsafe {
-                let both = _mm_loadu_si128(pair.as_ptr().cast());
-                _mm_storeu_si128(self.to.cast(), both);
-                self.to = self.to.add(2);
-            }
-        }
-        let (words, rest) = rest.as_chunks();
-        for word in words {
-            // SAFETY: as the caller promises.
-            unsafe { self.put(u64::from_le_bytes(*word)) };
-        }
-        if !rest.is_empty() {
-            let last = rest
-                .iter()
-                .rev()
-                .fold(0, |word, byte| (word << 8) | u64::from(*byte));
-            // SAFETY: as the caller promises.
-            unsafe { self.put(last) };
-        }
-    }
-
-    /// Puts many bytes, padded with zeros to whole words.
-    ///
-    /// # Safety
-    /// `to` is valid for as many writes, and nobody else accesses the words.
-    #[target_feature(enable = "avx512f,avx512vl,vpclmulqdq,pclmulqdq,sse4.2")]
-    #[inline]
-    unsafe fn put_folded(&mut self, bytes: &[u8]) {
-        let (lines, rest) = bytes.as_chunks();
-        // SAFETY: as the caller promises.
-        unsafe {
-            if !lines.is_empty() {
-                self.crc = fold(self.crc, lines, self.to.cast());
-                self.to = self.to.byte_add(size_of_val(lines));
-            }
-            self.put_bytes(rest);
-        }
-    }
-
-    /// The checksum, and the first word of the record.
-    #[target_feature(enable = "sse4.2")]
-    #[inline]
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "the instruction clears the upper half"
-    )]
-    fn first(&self, words: usize, kind: u8) -> (u32, u64) {
-        let meta = meta(words, kind);
-        let crc = self.crc as u32;
-        let all = !_mm_crc32_u32(crc, meta);
-        (!crc, (u64::from(meta) << 32) | u64::from(all))
+    /// The checksum of the enter part.
+    #[inline(always)]
+    #[expect(clippy::cast_possible_truncation, reason = "a register of 32 bits")]
+    pub(crate) const fn crc(self) -> u32 {
+        !(self.register as u32)
     }
 }
 
-/// The most bytes of arguments that go this way where the processor folds many.
-pub(crate) const MOST_FOLDED: usize = (STEPS - 2) * STEPS * 8;
-
-const STEPS: usize = 64;
-
-/// `WORDS[n]` moves a sum over `n` words, at least one: x^(64n-33) modulo the polynomial. The product of two reflected
-/// sums has a factor x in excess, and CRC32 of it one of x^32.
-const WORDS: [u32; STEPS + 1] = by(1);
-/// Likewise over `n` times 64 words.
-const LINES: [u32; STEPS + 1] = by(STEPS);
-
-#[expect(
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects,
-    reason = "computed by the compiler, which checks both"
-)]
-const fn by(step: usize) -> [u32; STEPS + 1] {
-    let mut table = [0; STEPS + 1];
-    let mut value = 1_u32;
-    let mut bits = 64;
-    let mut n = 1;
-    while n < table.len() {
-        while bits < n * step * 64 {
-            value = (value >> 1) ^ (0x82F6_3B78 & 0_u32.wrapping_sub(value & 1));
-            bits += 1;
-        }
-        table[n] = value;
-        n += 1;
-    }
-    table
+/// Whether the processor has this way.
+pub(super) fn available() -> bool {
+    crc::available()
 }
 
-/// A sum, moved over so many words: at least one, and at most those of [`MOST_FOLDED`] bytes and a record's head.
-#[target_feature(enable = "sse4.2,pclmulqdq")]
-#[inline]
-fn moved(mut crc: u64, words: usize) -> u64 {
-    let lines = words.wrapping_sub(1) / STEPS;
-    if lines != 0 {
-        crc = _mm_crc32_u64(0, product(crc, &LINES, lines));
-    }
-    _mm_crc32_u64(
-        0,
-        product(crc, &WORDS, words.wrapping_sub(lines.wrapping_mul(STEPS))),
-    )
-}
-
-/// What CRC32 makes a sum moved over so many words from.
-#[target_feature(enable = "pclmulqdq")]
-#[inline]
-fn product(crc: u64, by: &[u32; STEPS + 1], n: usize) -> u64 {
-    let by = u64::from(by.get(n).copied().unwrap_or(0));
-    let product = _mm_clmulepi64_si128::<0>(
-        _mm_cvtsi64_si128(crc.cast_signed()),
-        _mm_cvtsi64_si128(by.cast_signed()),
-    );
-    _mm_cvtsi128_si64(product).cast_unsigned()
-}
-
-/// Puts bytes at `at`, padded with zeros to whole words. The checksum of them behind bytes with the checksum `crc`. `None`,
-/// and nothing is done, where the processor cannot.
+/// Puts bytes at `to`, padded with zeros to whole words. What they make of a register.
 ///
 /// # Safety
-/// `at` is a multiple of 8, and nobody else accesses these words at the same time.
-pub(super) unsafe fn put_folded(base: Base<'_>, at: usize, bytes: &[u8], crc: u32) -> Option<u32> {
-    #[target_feature(enable = "avx512f,avx512vl,vpclmulqdq,pclmulqdq,sse4.2")]
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "the instruction clears the upper half"
-    )]
-    unsafe fn put(to: *mut u64, bytes: &[u8], crc: u32) -> u32 {
-        let mut words = Words {
-            to,
-            crc: u64::from(!crc),
-        };
+/// The instruction is available, `to` is a multiple of 8 with room for the bytes behind it, and nobody else accesses these words.
+#[inline(always)]
+unsafe fn put(base: Base<'_>, mut to: usize, part: &[u8], mut register: u64) -> u64 {
+    let (lines, rest) = part.as_chunks::<64>();
+    for line in lines {
         // SAFETY: as the caller promises.
-        unsafe { words.put_folded(bytes) };
-        !(words.crc as u32)
+        unsafe {
+            register = crc::eight(register, line);
+            base.put(to, line);
+        }
+        to = to.wrapping_add(64);
     }
-    debug_assert!(at.saturating_add(bytes.len()) <= base.bytes);
-    if !folds() {
-        return None;
+    if rest.is_empty() {
+        return register;
     }
-    // SAFETY: the processor has what the function is compiled for, as was just asked; in bounds by the geometry, and no
-    // access is concurrent by the caller's promise.
-    Some(unsafe { put(base.start.add(at).cast(), bytes, crc) })
+    let (words, rest) = rest.as_chunks();
+    for word in words {
+        let word = u64::from_le_bytes(*word);
+        // SAFETY: as the caller promises.
+        unsafe {
+            register = crc::word(register, word);
+            base.put_word(to, word);
+        }
+        to = to.wrapping_add(8);
+    }
+    if !rest.is_empty() {
+        let last = rest
+            .iter()
+            .rev()
+            .fold(0, |word, byte| (word << 8) | u64::from(*byte));
+        // SAFETY: as the caller promises.
+        unsafe {
+            register = crc::word(register, last);
+            base.put_word(to, last);
+        }
+    }
+    register
+}
+
+/// Puts the head of a call whose record starts at `start`, its first word left out. The checksum's register behind it.
+///
+/// # Safety
+/// The instruction is available, `start` is a multiple of 8 with room for the head behind it, and nobody else accesses these words.
+#[inline(always)]
+unsafe fn put_head(
+    base: Base<'_>,
+    start: usize,
+    time: u64,
+    [rdi, rsi, number]: [u64; 3],
+    tags: u32,
+    enter: usize,
+) -> u64 {
+    let last = u64::from(tags) | (wide(enter) << 29);
+    let mut register = u64::from(u32::MAX);
+    let mut to = start.wrapping_add(8);
+    for word in [time, rdi, rsi, number, last] {
+        // SAFETY: as the caller promises.
+        unsafe {
+            register = crc::word(register, word);
+            base.put_word(to, word);
+        }
+        to = to.wrapping_add(8);
+    }
+    register
+}
+
+/// The first word of a record of this many bytes, less than 2^27, whose checksum's register behind the others is this.
+///
+/// # Safety
+/// The instruction is available.
+#[inline(always)]
+unsafe fn first(register: u64, bytes: usize, kind: u8) -> u64 {
+    // Words of 8 bytes in the upper half, as in the last word of a call's head.
+    let meta = (wide(bytes) << 29) | (u64::from(kind) << 56);
+    // SAFETY: as the caller promises.
+    let crc = unsafe { crc::last(register, (meta >> 32) as u32) };
+    meta | crc
 }
 
 impl Producer<'_> {
-    /// Whether this way is open.
-    pub(super) fn short_way() -> bool {
-        std::is_x86_feature_detected!("sse4.2") && std::is_x86_feature_detected!("pclmulqdq")
-    }
-
-    /// Whether many bytes may take this way too.
-    pub(super) fn long_way() -> bool {
-        folds()
-    }
-
-    /// Puts an entered call whose head behind the time is `rest` and whose exit part needs at most `exit` bytes. Where it
-    /// starts, and its checksum. `None`, and nothing is done, when there is no room at hand or the processor has no such
-    /// way; the long way finds out which.
+    /// Puts an entered call with this head (RDI, RSI, number), these tags, and the memory of one argument, or none. `time` is asked
+    /// when the memory is in the ring, and is returned. `None`, and nothing is done, when there is no room at hand or the
+    /// processor has no such way; the long way finds out which.
     #[inline(always)]
     pub(crate) fn enter_short(
         &mut self,
-        ticks: u64,
-        rest: [u64; 4],
-        parts: [&[u8]; 2],
-        exit: usize,
-    ) -> Option<(usize, u32)> {
-        let [first, second] = parts;
+        head: [u64; 3],
+        tags: u32,
+        part: &[u8],
+        time: impl FnOnce() -> u64,
+    ) -> Option<(Short, u64)> {
+        let input = padded(part.len());
+        let at = self.used;
         // Slices are shorter than half of the address space.
-        let input = padded(first.len()).wrapping_add(padded(second.len()));
-        let need = input.wrapping_add(CALL_HEAD).wrapping_add(exit);
-        if !self.short
-            || (input > MOST && (!self.long || input > MOST_FOLDED))
-            || self.loss.count != 0
-            || need > self.limit.wrapping_sub(self.used)
-        {
+        if at.wrapping_add(input) >= self.short_below {
             return None;
         }
-        let [a, b, c, d] = rest;
         if input > MOST {
-            // SAFETY: `short` and `long` say that the processor has what the function is compiled for; there is room for
-            // all of the record, as just compared.
-            return Some(unsafe { self.enter_with_avx(ticks, a, b, c, d, first, second) });
+            let time = time();
+            let short = self.enter_folded(head, tags, part, time)?;
+            return Some((short, time));
         }
-        // SAFETY: as above.
-        Some(unsafe { self.enter_with_sse(ticks, a, b, c, d, first, second) })
-    }
-
-    /// # Safety
-    /// The processor has SSE 4.2 and PCLMULQDQ, the block has room for the record, and of the parts there are at most
-    /// [`MOST`] bytes.
-    #[target_feature(enable = "sse4.2,pclmulqdq")]
-    #[inline(never)]
-    #[expect(clippy::too_many_arguments, reason = "words, each in a register")]
-    unsafe fn enter_with_sse(
-        &mut self,
-        ticks: u64,
-        rdi: u64,
-        rsi: u64,
-        number: u64,
-        shapes: u64,
-        first: &[u8],
-        second: &[u8],
-    ) -> (usize, u32) {
-        let at = self.used;
+        let base = self.area.base;
         let start = self.start.wrapping_add(at);
-        // SAFETY: P1: the block is being filled, and these words are at or above `used`; in bounds, as the caller promises;
-        // the block and `used` are multiples of 8.
-        let (crc, word, end) = unsafe {
-            let base = self.area.start.add(start).cast::<u64>();
-            let mut words = Words {
-                to: base.add(1),
-                crc: u64::from(u32::MAX),
+        let enter = input.wrapping_add(CALL_HEAD);
+        let body = start.wrapping_add(CALL_HEAD);
+        // SAFETY: `short_below` says that the processor has the instructions. P1: the block is being filled, and these words are at
+        // or above `used`; in bounds, as just compared; the block and `used` are multiples of 8.
+        #[cfg(feature = "std")]
+        let (time, register) = unsafe {
+            // The bytes are summed apart from the head, so that neither waits for the other.
+            let sum = if input == 0 {
+                0
+            } else {
+                put(base, body, part, 0)
             };
-            words.put(0);
-            words.put(rdi);
-            words.put(rsi);
-            words.put(number);
-            words.put(shapes);
-            for part in [first, second] {
-                if !part.is_empty() {
-                    words.put_bytes(part);
-                }
+            let time = time();
+            let register = put_head(base, start, time, head, tags, enter);
+            if input == 0 {
+                (time, register)
+            } else {
+                (time, crc::moved(register, input / 8) ^ sum)
             }
-            let bytes = words.to.byte_offset_from_unsigned(base);
-            // The time comes last: the chain of the others need not wait for it.
-            base.add(1).write_volatile(ticks.to_le());
-            words.crc ^= moved(_mm_crc32_u64(0, ticks), (bytes / 8).wrapping_sub(2));
-            let (crc, word) = words.first(bytes / 8, kind::ENTERED);
-            (crc, word, at.wrapping_add(bytes))
         };
+        // SAFETY: as above.
+        #[cfg(not(feature = "std"))]
+        let (time, register) = unsafe {
+            let time = time();
+            let register = put_head(base, start, time, head, tags, enter);
+            (time, put(base, body, part, register))
+        };
+        // SAFETY: as above.
+        let word = unsafe { first(register, enter, kind::ENTERED) };
+        let end = at.wrapping_add(enter);
         self.publish_short(start, word, end);
         self.count_call();
-        (at, crc)
+        Some((Short { at, end, register }, time))
     }
 
-    /// # Safety
-    /// The processor has AVX-512 with VPCLMULQDQ and SSE 4.2, and the block has room for the record.
-    #[target_feature(enable = "avx512f,avx512vl,vpclmulqdq,pclmulqdq,sse4.2")]
+    /// Likewise with many bytes, for which there is room. `None`, and nothing is done, where the processor cannot, or there are
+    /// more than go this way.
     #[inline(never)]
-    #[expect(clippy::too_many_arguments, reason = "words, each in a register")]
-    unsafe fn enter_with_avx(
-        &mut self,
-        ticks: u64,
-        rdi: u64,
-        rsi: u64,
-        number: u64,
-        shapes: u64,
-        first: &[u8],
-        second: &[u8],
-    ) -> (usize, u32) {
-        let at = self.used;
-        let start = self.start.wrapping_add(at);
-        // SAFETY: P1, as for few bytes; in bounds, as the caller promises.
-        let (crc, word, end) = unsafe {
-            let base = self.area.start.add(start).cast::<u64>();
-            let mut words = Words {
-                to: base.add(1),
-                crc: u64::from(u32::MAX),
+    fn enter_folded(&mut self, head: [u64; 3], tags: u32, part: &[u8], time: u64) -> Option<Short> {
+        #[cfg(all(feature = "std", target_arch = "x86_64", not(any(loom, miri))))]
+        if self.folds && part.len() <= long::MOST {
+            let base = self.area.base;
+            let at = self.used;
+            let start = self.start.wrapping_add(at);
+            let enter = padded(part.len()).wrapping_add(CALL_HEAD);
+            // SAFETY: as in `enter_short`, which found room; `folds` says that the processor has what folding needs too.
+            let (register, word) = unsafe {
+                let register = put_head(base, start, time, head, tags, enter);
+                let register = long::put(base, start.wrapping_add(CALL_HEAD), part, register);
+                (register, first(register, enter, kind::ENTERED))
             };
-            words.put(0);
-            words.put(rdi);
-            words.put(rsi);
-            words.put(number);
-            words.put(shapes);
-            words.put_folded(first);
-            words.put_folded(second);
-            let bytes = words.to.byte_offset_from_unsigned(base);
-            base.add(1).write_volatile(ticks.to_le());
-            words.crc ^= moved(_mm_crc32_u64(0, ticks), (bytes / 8).wrapping_sub(2));
-            let (crc, word) = words.first(bytes / 8, kind::ENTERED);
-            (crc, word, at.wrapping_add(bytes))
-        };
-        self.publish_short(start, word, end);
-        self.count_call();
-        (at, crc)
+            let end = at.wrapping_add(enter);
+            self.publish_short(start, word, end);
+            self.count_call();
+            return Some(Short { at, end, register });
+        }
+        let _ = (head, tags, part, time);
+        None
     }
 
-    /// Puts the return of the call that was entered at `at` with this checksum. `false`, and nothing is done, where it was
-    /// not entered on this way.
+    /// Puts the return of the call that was entered last. `false`, and nothing is done, where something else was put since.
     #[inline(always)]
-    pub(crate) fn exit_short(&mut self, at: usize, crc: u32, duration: u64, rax: u64) -> bool {
-        if !self.short || self.limit.wrapping_sub(self.used) < EXIT_HEAD || at > self.used {
+    pub(crate) fn exit_short(&mut self, entered: Short, duration: u64, rax: u64) -> bool {
+        let Short {
+            at,
+            end,
+            mut register,
+        } = entered;
+        if self.used != end {
             return false;
         }
-        // SAFETY: `short` says that the processor has what the function is compiled for; there is room, as just compared.
-        unsafe { self.exit_with_sse(at, crc, duration, rax) };
-        true
-    }
-
-    /// # Safety
-    /// The processor has SSE 4.2, and the block has room for two words.
-    #[target_feature(enable = "sse4.2")]
-    #[inline(never)]
-    unsafe fn exit_with_sse(&mut self, at: usize, crc: u32, duration: u64, rax: u64) {
-        let end = self.used.wrapping_add(EXIT_HEAD);
-        // SAFETY: P1, as when the call was entered; in bounds, as the caller promises.
-        let word = unsafe {
-            let mut words = Words {
-                to: self
-                    .area
-                    .start
-                    .add(self.start.wrapping_add(self.used))
-                    .cast(),
-                crc: u64::from(!crc),
-            };
-            words.put(duration);
-            words.put(rax);
-            words.first(end.wrapping_sub(at) / 8, kind::RETURNED).1
-        };
+        let mut to = self.start.wrapping_add(end);
+        for word in [duration, rax] {
+            // SAFETY: a call was entered on this way, so that the processor has the instruction. P1, as then; in bounds,
+            // since there was room for the longest exit part behind `end`, and all blocks are of one size.
+            unsafe {
+                register = crc::word(register, word);
+                self.area.base.put_word(to, word);
+            }
+            to = to.wrapping_add(8);
+        }
+        let end = end.wrapping_add(EXIT_HEAD);
+        // SAFETY: as above.
+        let word = unsafe { first(register, end.wrapping_sub(at), kind::RETURNED) };
         self.publish_short(self.start.wrapping_add(at), word, end);
+        true
     }
 
     /// Makes a record visible up to `end` of the block, by its first word, which is at `first` of the ring.
@@ -379,7 +259,7 @@ impl Producer<'_> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "std", not(loom)))]
 #[allow(
     clippy::arithmetic_side_effects,
     clippy::indexing_slicing,
@@ -388,34 +268,57 @@ impl Producer<'_> {
 )]
 mod tests {
     use super::super::{Full, Taken, borrowed};
-    use super::MOST_FOLDED;
+    use super::MOST;
+    const FOLDED: usize = 31_744;
+
+    fn folds() -> bool {
+        #[cfg(all(target_arch = "x86_64", not(any(loom, miri))))]
+        return super::long::available();
+        #[cfg(not(all(target_arch = "x86_64", not(any(loom, miri)))))]
+        false
+    }
     use crate::format::record::{checks, padded};
 
     #[test]
     fn records_of_every_length_are_as_the_long_way_makes_them() {
-        let bytes: Vec<u8> = (0..MOST_FOLDED as u32)
-            .map(|n| (n * n % 251) as u8)
-            .collect();
+        let bytes: Vec<u8> = (0..FOLDED as u32).map(|n| (n * n % 251) as u8).collect();
         let lengths = if cfg!(miri) { 0..30 } else { 0..700 };
-        for length in lengths.chain([4096, 5000, MOST_FOLDED - 8, MOST_FOLDED]) {
+        for length in lengths.chain([4096, 5000, FOLDED - 8, FOLDED]) {
             let mut memory = vec![0_u64; 16 << 10];
             let (mut producer, mut consumer) = borrowed(&mut memory, 2, Full::Drop).unwrap();
-            let (first, second) = bytes[..length].split_at(length / 3 * (length % 2));
+            let part = &bytes[..length];
             producer.reserve(40_000).unwrap();
-            let Some((at, crc)) = producer.enter_short(77, [1, 2, 3, 4], [first, second], 16)
+            // Records start at every eighth byte of a line.
+            for _ in 0..length % 5 {
+                let (entered, _) = producer.enter_short([7; 3], 8, &[], || 7).unwrap();
+                assert!(producer.exit_short(entered, 0, 0));
+            }
+            let Some((entered, 77)) = producer.enter_short([1, 2, 3], 0x0401_0009, part, || 77)
             else {
                 // This processor has no such way.
-                assert!(!producer.short || !producer.long);
+                let more = length > MOST;
+                assert!(!super::available() || more && !folds());
                 continue;
             };
-            assert!(producer.exit_short(at, crc, 5, 6));
+            assert!(producer.exit_short(entered, 5, 6));
             let taken = consumer.take(true, |batch| {
-                assert!(checks(batch.bytes), "{length}");
-                assert_eq!(batch.bytes[8..16], 77_u64.to_le_bytes());
-                assert_eq!(&batch.bytes[48..][..first.len()], first);
-                let second_at = 48 + padded(first.len());
-                assert_eq!(&batch.bytes[second_at..][..second.len()], second);
-                assert_eq!(batch.bytes.len(), second_at + padded(second.len()) + 16);
+                let record = &batch.bytes[length % 5 * 64..];
+                assert!(checks(record), "{length}");
+                let words: Vec<u64> = record[8..48]
+                    .as_chunks()
+                    .0
+                    .iter()
+                    .map(|word| u64::from_le_bytes(*word))
+                    .collect();
+                let enter = 48 + padded(length);
+                assert_eq!(words, [77, 1, 2, 3, 0x0401_0009 | (enter as u64 / 8) << 32]);
+                assert_eq!(&record[48..][..length], part);
+                assert!(record[48 + length..enter].iter().all(|byte| *byte == 0));
+                assert_eq!(record.len(), enter + 16);
+                assert_eq!(
+                    record[enter..],
+                    [5, 0, 0, 0, 0, 0, 0, 0, 6, 0, 0, 0, 0, 0, 0, 0]
+                );
                 true
             });
             assert_eq!(taken, Taken::Some);
