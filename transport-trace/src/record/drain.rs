@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::patient::Patient;
 use super::summary::Summary;
 use super::waiting::Beside;
 use crate::clock::ClockPoint;
@@ -45,11 +46,11 @@ pub enum SyncPolicy {
     EachBlock,
     /// Before each call: the call is announced on the disk before it is made, so that a call that stops the machine is
     /// seen there. A call then takes as long as the disk; one that the disk does not take is made all the same, after one
-    /// attempt.
+    /// attempt, and so is one for which it takes longer than the recording's [patience](super::RecordingOptions::patience).
     EachCall,
 }
 
-/// Takes the bytes of a recording: a file, or something that plays one in a test.
+/// Takes the bytes of a recording: a file, or something that plays one in a test. It is used, and dropped, in a thread of its own.
 pub trait Storage: Write + Send + 'static {
     /// Asks what was written onto the disk.
     ///
@@ -167,9 +168,9 @@ impl Shared {
 }
 
 /// The drain of a recording.
-pub(crate) struct Drain<S: Storage> {
+pub(crate) struct Drain {
     pub(crate) shared: Arc<Shared>,
-    pub(crate) out: Out<S>,
+    pub(crate) out: Out<Patient>,
     pub(crate) sync: SyncPolicy,
     pub(crate) full: Full,
     pub(crate) clock: Box<dyn Fn() -> ClockPoint + Send>,
@@ -202,7 +203,7 @@ impl Drop for Lane {
     }
 }
 
-impl<S: Storage> Drain<S> {
+impl Drain {
     /// Runs until the recording stops.
     pub(crate) fn run(mut self) -> Finished {
         let _gone = Gone(Arc::clone(&self.shared));

@@ -58,6 +58,9 @@
 //!   ends, since the rings overwrite and the storage is still broken, is put into a file beside the rings.
 //!   Also with [`Full::Block`]: a call waits about a second for a disk that takes nothing, and then none waits until it takes
 //!   something.
+//! - A storage that does not answer, such as a network's file system whose server is gone: no call waits for it longer than the
+//!   recording's patience (`RecordingOptions::patience`), and neither does the end of the recording. Until it answers it is as a
+//!   disk that takes nothing.
 //! - A panic in the transport: the call is in the trace as one that never returned.
 //! - A machine without power: what was asked onto the disk.
 //!
@@ -69,6 +72,8 @@
 mod drain;
 mod lane;
 mod pages;
+#[cfg(all(feature = "std", not(loom)))]
+mod patient;
 mod recorder;
 #[cfg(all(feature = "std", not(loom)))]
 mod recording;

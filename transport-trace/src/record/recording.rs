@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use hypercall_core::arg::Arg;
 use hypercall_core::call::{CallInfo, InterfaceInfo};
@@ -16,6 +17,7 @@ use hypercall_core::{SharedPage, TransportError};
 use super::drain::{Added, Drain, Finished, Shared, Storage, SyncPolicy};
 use super::lane::{LaneWriter, Wait};
 use super::pages::{Point, Watched};
+use super::patient::Patient;
 use super::recorder::{Lane, WatchError};
 use super::redact::Redaction;
 use super::waiting::{Beside, lane_block};
@@ -57,6 +59,7 @@ struct Settings {
     compression: Compression,
     ring: usize,
     blocks: usize,
+    patience: Duration,
 }
 
 /// Chooses how a recording is made, and starts it.
@@ -73,7 +76,7 @@ impl Recording {
     /// A recording of calls of these interfaces. Calls of others are recorded by number.
     ///
     /// Without further choices: a ring of 8 MiB for each lane, calls dropped and counted when it is full, LZ4, secrets
-    /// hashed under a random key that nobody keeps.
+    /// hashed under a random key that nobody keeps, 30 seconds of patience with the storage.
     #[must_use]
     pub fn options(interfaces: &'static [&'static InterfaceInfo]) -> RecordingOptions {
         let clock = DefaultClock::default();
@@ -87,6 +90,7 @@ impl Recording {
                 compression: Compression::Lz4,
                 ring: 8 << 20,
                 blocks: 32,
+                patience: Duration::from_secs(30),
             },
             rings: None,
             clock,
@@ -112,6 +116,19 @@ impl<C: Clock + Clone + Send + Sync + 'static> RecordingOptions<C> {
     #[must_use]
     pub const fn sync(mut self, sync: SyncPolicy) -> Self {
         self.settings.sync = sync;
+        self
+    }
+
+    /// How long a write or a sync of the storage is waited for. One that takes longer, as on a network's file system whose
+    /// server is gone, is one that failed: no call waits for it any longer, [`finish`](Recording::finish) gives up, and the
+    /// rings are left for `recover`. Where it comes back after all while the recording goes on, nothing is missing.
+    ///
+    /// Calls wait for the storage with [`Full::Block`], until about a second after this, and with [`SyncPolicy::EachCall`],
+    /// at most this long; [`finish`](Recording::finish) and dropping a recording at most a few times as long. It should be
+    /// longer than the slowest sync of a disk that works.
+    #[must_use]
+    pub const fn patience(mut self, patience: Duration) -> Self {
+        self.settings.patience = patience;
         self
     }
 
@@ -194,6 +211,7 @@ impl<C: Clock + Clone + Send + Sync + 'static> RecordingOptions<C> {
         let clock = self.clock;
         let frequency = self.frequency;
         let pace = Pace::new(clock.clone(), frequency);
+        let storage = Patient::new(storage, self.settings.patience)?;
         let mut out = Out::new(storage, self.settings.compression, id);
         let mut preamble = Out::new(Vec::new(), Compression::None, id);
         let mut schema = Vec::new();
@@ -442,7 +460,8 @@ impl<C: Clock + Clone + Send + 'static> Recording<C> {
     ///
     /// What the storage did not take is said in the [`Finished`]; the rings stay then, so that nothing is lost, and what left
     /// them already (they [overwrite](Full::Overwrite)) is put into files beside them. `recover` reads both. A storage that
-    /// panicked is said there too. Calls that are made from now on are not recorded.
+    /// panicked is said there too, and so is one that does not answer within the recording's
+    /// [patience](RecordingOptions::patience). Calls that are made from now on are not recorded.
     pub fn finish(mut self) -> Finished {
         self.close()
     }
