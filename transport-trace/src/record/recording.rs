@@ -44,6 +44,8 @@ pub struct Recording<C: Clock + Clone = DefaultClock> {
     clock: C,
     directory: PathBuf,
     own_directory: bool,
+    /// What leads to the folder from where one would be by itself.
+    signpost: Option<PathBuf>,
     rings: Mutex<Vec<PathBuf>>,
     names: Mutex<BTreeSet<String>>,
     lanes: AtomicU32,
@@ -162,7 +164,10 @@ impl<C: Clock + Clone + Send + Sync + 'static> RecordingOptions<C> {
     /// The folder for the rings, which should be on a tmpfs; it is created where it does not exist. They are removed when
     /// the recording is finished, and stay when the process dies: `recover` reads them.
     ///
-    /// Without this a new folder in `/dev/shm`, or in the system's folder for temporary files.
+    /// Without this a new folder `hypercall-PROCESS-ID` in `/dev/shm`, or in the system's folder for temporary files. With it, on
+    /// Unix, a symbolic link of that name leads from there to the folder, so that whoever has the trace's file finds its rings:
+    /// `hcall recover` follows it, and `hcall verify` tells of the folder. A link that a killed process left is removed by a later
+    /// recording when its folder is gone.
     #[must_use]
     pub fn rings(mut self, folder: impl Into<PathBuf>) -> Self {
         self.rings = Some(folder.into());
@@ -206,7 +211,11 @@ impl<C: Clock + Clone + Send + Sync + 'static> RecordingOptions<C> {
                 private_folder(&directory, true)?;
                 (directory, false)
             }
-            None => (default_folder(id)?, true),
+            None => {
+                let directory = default_base().join(default_name(id));
+                private_folder(&directory, false)?;
+                (directory, true)
+            }
         };
         let clock = self.clock;
         let frequency = self.frequency;
@@ -244,6 +253,7 @@ impl<C: Clock + Clone + Send + Sync + 'static> RecordingOptions<C> {
         let thread = std::thread::Builder::new()
             .name("hypercall-trace".into())
             .spawn(move || drain.run())?;
+        let signpost = (!own_directory).then(|| signpost(&directory, id)).flatten();
         Ok(Recording {
             shared,
             thread: Some(thread),
@@ -253,6 +263,7 @@ impl<C: Clock + Clone + Send + Sync + 'static> RecordingOptions<C> {
             clock,
             directory,
             own_directory,
+            signpost,
             rings: Mutex::default(),
             names: Mutex::default(),
             lanes: AtomicU32::new(0),
@@ -281,16 +292,58 @@ fn private_folder(path: &Path, may_exist: bool) -> io::Result<()> {
     builder.recursive(may_exist).create(path)
 }
 
-fn default_folder(id: u64) -> io::Result<PathBuf> {
+/// Where folders of rings are, and links to them.
+fn default_base() -> PathBuf {
     let shm = Path::new("/dev/shm");
-    let base = if shm.is_dir() {
+    if shm.is_dir() {
         shm.to_path_buf()
     } else {
         std::env::temp_dir()
+    }
+}
+
+/// What the number of a recording is found by there.
+fn default_name(id: u64) -> String {
+    format!("hypercall-{}-{id:016x}", std::process::id())
+}
+
+/// Lets the folder of the rings be found where it would be by itself. That there is no place for this fails no recording.
+#[cfg(unix)]
+fn signpost(directory: &Path, id: u64) -> Option<PathBuf> {
+    let base = default_base();
+    forget_gone(&base);
+    let path = base.join(default_name(id));
+    let directory = std::path::absolute(directory).ok()?;
+    std::os::unix::fs::symlink(directory, &path)
+        .is_ok()
+        .then_some(path)
+}
+
+#[cfg(not(unix))]
+const fn signpost(_: &Path, _: u64) -> Option<PathBuf> {
+    None
+}
+
+/// Removes the links that killed recordings left to folders which are not there any more.
+#[cfg(unix)]
+fn forget_gone(base: &Path) {
+    let Ok(entries) = fs::read_dir(base) else {
+        return;
     };
-    let path = base.join(format!("hypercall-{}-{id:016x}", std::process::id()));
-    private_folder(&path, false)?;
-    Ok(path)
+    for path in entries.flatten().map(|entry| entry.path()) {
+        let name = path.file_name().map(|name| name.to_string_lossy());
+        let process = name.as_ref().and_then(|name| {
+            let (process, _) = name.strip_prefix("hypercall-")?.split_once('-')?;
+            process.parse::<u32>().ok()
+        });
+        if let Some(process) = process
+            && !Path::new("/proc").join(process.to_string()).exists()
+            && let Ok(folder) = path.read_link()
+            && folder.try_exists().is_ok_and(|exists| !exists)
+        {
+            let _ = fs::remove_file(&path);
+        }
+    }
 }
 
 /// Makes the file of a ring and maps it. All its pages exist: a full tmpfs is an error here, and not a signal later.
@@ -503,6 +556,9 @@ impl<C: Clock + Clone> Recording<C> {
             }
             if self.own_directory {
                 let _ = fs::remove_dir(&self.directory);
+            }
+            if let Some(signpost) = &self.signpost {
+                let _ = fs::remove_file(signpost);
             }
         } else {
             finished.rings = Some(self.directory.clone());
