@@ -426,6 +426,10 @@ fn times_are_times_before_the_recording_ends() {
     });
     assert_eq!(file.clock().first.frequency, 0);
     assert_eq!(file.clock().frequency(), file.clock().last.frequency);
+    // That of a lane that is made from now on says it from the start.
+    let _later = recording.lane("later").unwrap();
+    let later = Ring::open(find(&folder.0).unwrap().remove(1)).unwrap();
+    assert_ne!(later.preamble.clock().frequency(), 0);
     let path = find(&folder.0).unwrap().remove(0);
     let ring = until(|| {
         let ring = Ring::open(path.clone()).unwrap();

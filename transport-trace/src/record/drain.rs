@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Write};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -94,6 +95,8 @@ pub(crate) struct Shared {
     turn: Condvar,
     /// The process that the drain runs in.
     process: u32,
+    /// Ticks a second, as the newest point of the clock says; 0 where that is not known.
+    frequency: AtomicU64,
 }
 
 impl Default for Shared {
@@ -102,6 +105,7 @@ impl Default for Shared {
             state: Mutex::default(),
             turn: Condvar::new(),
             process: std::process::id(),
+            frequency: AtomicU64::new(0),
         }
     }
 }
@@ -135,7 +139,18 @@ impl Shared {
         self.process == std::process::id()
     }
 
+    pub(crate) fn set_frequency(&self, frequency: u64) {
+        self.frequency.store(frequency, Ordering::Relaxed);
+    }
+
+    /// Puts how fast the clock is into a ring, for whoever finds that alone.
+    fn note_frequency(&self, consumer: &Consumer<'static>) {
+        consumer.note_frequency(self.frequency.load(Ordering::Relaxed));
+    }
+
     pub(crate) fn add(&self, added: Added) {
+        // The process may be killed before the drain looks.
+        self.note_frequency(&added.consumer);
         let mut state = self.state();
         if state.gone {
             added.consumer.close();
@@ -180,8 +195,6 @@ pub(crate) struct Drain {
     pub(crate) beside: Beside,
     /// How often in a row the sink took nothing.
     pub(crate) refusals: u32,
-    /// Ticks a second, as the newest point of the clock says; 0 where that is not known.
-    pub(crate) frequency: u64,
 }
 
 pub(crate) struct Lane {
@@ -271,7 +284,8 @@ impl Drain {
         } in added
         {
             self.out.queue_lane(lane, &name);
-            consumer.note_frequency(self.frequency);
+            // It may have been measured meanwhile.
+            self.shared.note_frequency(&consumer);
             self.beside.names.insert(lane, name);
             self.lanes.push(Lane {
                 id: lane,
@@ -287,9 +301,9 @@ impl Drain {
     /// Puts a point of the clock into the file, where that takes it, and how fast the clock goes into the rings.
     fn note_clock(&mut self, into_file: bool) {
         let point = (self.clock)();
-        self.frequency = point.frequency;
+        self.shared.set_frequency(point.frequency);
         for lane in &self.lanes {
-            lane.consumer.note_frequency(point.frequency);
+            self.shared.note_frequency(&lane.consumer);
         }
         if into_file {
             self.out.queue_clock(&point);

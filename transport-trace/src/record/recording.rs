@@ -232,13 +232,13 @@ impl<C: Clock + Clone + Send + Sync + 'static> RecordingOptions<C> {
         preamble.flush()?;
         let preamble = preamble.into_sink();
         let shared = Arc::new(Shared::default());
+        shared.set_frequency(frequency);
         let drain = Drain {
             shared: Arc::clone(&shared),
             out,
             sync: self.settings.sync,
             full: self.settings.full,
             clock: Box::new(move || pace.point()),
-            frequency,
             lanes: Vec::new(),
             finished: Finished::default(),
             unsynced: None,
