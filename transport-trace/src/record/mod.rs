@@ -64,9 +64,22 @@
 //! - A panic in the transport: the call is in the trace as one that never returned.
 //! - A machine without power: what was asked onto the disk.
 //!
-//! What does not: a child of `fork` shares its parent's rings and must not use its recorders. (It would not wait for a drain that
-//! it has not got, but it would write over its parent's records.) A call within a call of the
-//! same lane is made and counted as lost. A lane that is used after its recording was finished records nothing.
+//! What does not: a call within a call of the same lane is made and counted as lost. A lane that is used after its recording was
+//! finished records nothing.
+//!
+//! # Processes that fork
+//! A recording is that of the process that started it, and so is the thread that writes its file. A child of `fork` has the same
+//! rings, at the same addresses, as its parent:
+//!
+//! - **It must not make calls through its parent's recorders**: they would stand where its parent puts its own. Such calls are made,
+//!   and none waits for the thread that the child has not got; but records of the parent are lost, or those of the child stand in
+//!   their places. To ask at each call whose it is would be a system call.
+//! - It may drop the recording and the recorders, or leave them be. Nothing of the parent's is written, removed or waited for.
+//!   `Recording::finish` says that the recording is the parent's, and `Recording::lane` is an error.
+//! - It may start a recording of its own.
+//!
+//! So a daemon starts its recording when it has forked for the last time. A child that runs another program (`exec`) has nothing of
+//! the recording.
 
 #[cfg(all(feature = "std", not(loom)))]
 mod drain;

@@ -30,6 +30,8 @@ use crate::ring::{Busy, Full};
 
 /// What the memory of a ring is a multiple of.
 const RING_PAGE: usize = 4096;
+/// What a child of `fork` is told.
+const OF_THE_PARENT: &str = "the recording is that of the parent process";
 /// Pages that a lane can watch.
 const WATCHED: usize = 16;
 
@@ -402,6 +404,12 @@ impl<C: Clock + Clone + Send + 'static> Recording<C> {
     }
 
     fn writer(&self, name: &str) -> io::Result<LaneWriter<'static, C, Vec<Watched>>> {
+        if !self.shared.is_here() {
+            return Err(io::Error::new(
+                io::ErrorKind::Unsupported,
+                format!("{OF_THE_PARENT}: start one of this process's own"),
+            ));
+        }
         let names = || self.names.lock().unwrap_or_else(PoisonError::into_inner);
         if !names().insert(name.into()) {
             return Err(io::Error::new(
@@ -472,8 +480,8 @@ impl<C: Clock + Clone + Send + 'static> Recording<C> {
     ///
     /// # Errors
     /// [`AlreadyExists`](io::ErrorKind::AlreadyExists) where the recording has a lane of this name,
-    /// [`InvalidInput`](io::ErrorKind::InvalidInput) where the ring is too small for its blocks; else as the operating system
-    /// says, when the memory of the ring cannot be had.
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) where the ring is too small for its blocks,
+    /// [`Unsupported`](io::ErrorKind::Unsupported) in a child of `fork`; else as the operating system says, when the memory of the ring cannot be had.
     pub fn lane(&self, name: &str) -> io::Result<FileLane<C>> {
         let writer = self.writer(name)?;
         Ok(FileLane {
@@ -530,7 +538,7 @@ impl<C: Clock + Clone> Recording<C> {
             drop(thread);
             return Finished {
                 failures: 1,
-                failure: Some("the recording is that of the parent process".into()),
+                failure: Some(OF_THE_PARENT.into()),
                 rings: Some(self.directory.clone()),
                 ..Finished::default()
             };
