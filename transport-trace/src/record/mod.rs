@@ -83,7 +83,11 @@
 
 #[cfg(all(feature = "std", not(loom)))]
 mod drain;
+#[cfg(all(feature = "std", not(loom)))]
+mod file_lane;
 mod lane;
+#[cfg(all(feature = "std", not(loom)))]
+mod options;
 mod pages;
 #[cfg(all(feature = "std", not(loom)))]
 mod patient;
@@ -91,6 +95,8 @@ mod recorder;
 #[cfg(all(feature = "std", not(loom)))]
 mod recording;
 mod redact;
+#[cfg(all(feature = "std", not(loom)))]
+mod rings;
 #[cfg(not(loom))]
 mod sink;
 mod summary;
@@ -100,10 +106,14 @@ mod waiting;
 pub use crate::ring::Full;
 #[cfg(all(feature = "std", not(loom)))]
 pub use drain::{Finished, Storage, SyncPolicy};
+#[cfg(all(feature = "std", not(loom)))]
+pub use file_lane::{FileLane, SharedLane};
+#[cfg(all(feature = "std", not(loom)))]
+pub use options::RecordingOptions;
 pub use pages::Watched;
 pub use recorder::{Lane, Recorder, WatchError};
 #[cfg(all(feature = "std", not(loom)))]
-pub use recording::{FileLane, Recording, RecordingOptions, SharedLane};
+pub use recording::Recording;
 pub use redact::Redaction;
 #[cfg(not(loom))]
 pub use sink::{Sink, SinkFailed, SinkLane, SinkLaneOptions, write_preamble};
