@@ -7,10 +7,10 @@ use hypercall_core::arg::Arg;
 use hypercall_core::call::CallInfo;
 use hypercall_core::{SharedPage, TransportError};
 
-use super::drain::Shared;
 use super::lane::LaneWriter;
 use super::pages::{Point, Watched};
 use super::recorder::{Lane, WatchError};
+use super::shared::Shared;
 use crate::clock::{Clock, DefaultClock};
 use crate::loss::LossCause;
 use crate::ring::Busy;

@@ -84,6 +84,8 @@
 #[cfg(all(feature = "std", not(loom)))]
 mod drain;
 #[cfg(all(feature = "std", not(loom)))]
+mod ending;
+#[cfg(all(feature = "std", not(loom)))]
 mod file_lane;
 mod lane;
 #[cfg(all(feature = "std", not(loom)))]
@@ -97,15 +99,17 @@ mod recording;
 mod redact;
 #[cfg(all(feature = "std", not(loom)))]
 mod rings;
+#[cfg(all(feature = "std", not(loom)))]
+mod shared;
 #[cfg(not(loom))]
 mod sink;
+#[cfg(all(feature = "std", not(loom)))]
+mod storage;
 mod summary;
 #[cfg(all(feature = "std", not(loom)))]
 mod waiting;
 
 pub use crate::ring::Full;
-#[cfg(all(feature = "std", not(loom)))]
-pub use drain::{Finished, Storage, SyncPolicy};
 #[cfg(all(feature = "std", not(loom)))]
 pub use file_lane::{FileLane, SharedLane};
 #[cfg(all(feature = "std", not(loom)))]
@@ -117,3 +121,5 @@ pub use recording::Recording;
 pub use redact::Redaction;
 #[cfg(not(loom))]
 pub use sink::{Sink, SinkFailed, SinkLane, SinkLaneOptions, write_preamble};
+#[cfg(all(feature = "std", not(loom)))]
+pub use storage::{Finished, Storage, SyncPolicy};

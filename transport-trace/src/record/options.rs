@@ -10,11 +10,13 @@ use std::time::Duration;
 
 use hypercall_core::call::InterfaceInfo;
 
-use super::drain::{Drain, Finished, Shared, Storage, SyncPolicy};
+use super::drain::Drain;
 use super::patient::Patient;
 use super::recording::Recording;
 use super::redact::Redaction;
 use super::rings::{default_base, default_name, private_folder, signpost};
+use super::shared::Shared;
+use super::storage::{Finished, Storage, SyncPolicy};
 use super::waiting::Beside;
 use crate::clock::{Clock, DefaultClock, Pace};
 use crate::format::BlockKind;

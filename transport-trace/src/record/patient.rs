@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::drain::Storage;
+use super::storage::Storage;
 
 /// What the storage is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -11,12 +11,13 @@ use std::thread::JoinHandle;
 
 use hypercall_core::call::InterfaceInfo;
 
-use super::drain::{Added, Finished, Shared, SyncPolicy};
 use super::file_lane::{FileLane, SharedLane};
 use super::lane::{LaneWriter, Wait};
 use super::options::Settings;
 use super::pages::Watched;
 use super::rings::map_ring;
+use super::shared::{Added, Shared};
+use super::storage::{Finished, SyncPolicy};
 use super::waiting::lane_block;
 use crate::clock::{Clock, DefaultClock};
 use crate::ring::layout::{Geometry, LEAST_BLOCK, MAX_BLOCKS};
