@@ -23,7 +23,7 @@ fn lose_busy<C: Clock>(busy: &Busy<'static>, writer: &mut LaneWriter<'static, C,
     }
 }
 
-/// A lane of a [`Recording`], for one thread at a time.
+/// A lane of a [`Recording`](super::Recording), for one thread at a time.
 #[derive(Debug)]
 pub struct FileLane<C: Clock = DefaultClock> {
     pub(super) writer: RefCell<LaneWriter<'static, C, Vec<Watched>>>,
@@ -69,7 +69,7 @@ impl<C: Clock> Lane for FileLane<C> {
     }
 }
 
-/// A lane of a [`Recording`] for many threads.
+/// A lane of a [`Recording`](super::Recording) for many threads.
 #[derive(Debug)]
 pub struct SharedLane<C: Clock = DefaultClock> {
     pub(super) writers: Vec<Mutex<LaneWriter<'static, C, Vec<Watched>>>>,

@@ -90,9 +90,13 @@ mod file_lane;
 mod lane;
 #[cfg(all(feature = "std", not(loom)))]
 mod options;
+#[cfg(not(loom))]
+mod outlet;
 mod pages;
 #[cfg(all(feature = "std", not(loom)))]
 mod patient;
+#[cfg(not(loom))]
+mod preamble;
 mod recorder;
 #[cfg(all(feature = "std", not(loom)))]
 mod recording;
@@ -103,6 +107,8 @@ mod rings;
 mod shared;
 #[cfg(not(loom))]
 mod sink;
+#[cfg(not(loom))]
+mod sink_lane;
 #[cfg(all(feature = "std", not(loom)))]
 mod storage;
 mod summary;
@@ -115,11 +121,15 @@ pub use file_lane::{FileLane, SharedLane};
 #[cfg(all(feature = "std", not(loom)))]
 pub use options::RecordingOptions;
 pub use pages::Watched;
+#[cfg(not(loom))]
+pub use preamble::write_preamble;
 pub use recorder::{Lane, Recorder, WatchError};
 #[cfg(all(feature = "std", not(loom)))]
 pub use recording::Recording;
 pub use redact::Redaction;
 #[cfg(not(loom))]
-pub use sink::{Sink, SinkFailed, SinkLane, SinkLaneOptions, write_preamble};
+pub use sink::{Sink, SinkFailed};
+#[cfg(not(loom))]
+pub use sink_lane::{SinkLane, SinkLaneOptions};
 #[cfg(all(feature = "std", not(loom)))]
 pub use storage::{Finished, Storage, SyncPolicy};

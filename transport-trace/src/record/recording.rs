@@ -178,9 +178,9 @@ impl<C: Clock + Clone + Send + 'static> Recording<C> {
     /// flight now is in the file as one that never returned.
     ///
     /// What the storage did not take is said in the [`Finished`]; the rings stay then, so that nothing is lost, and what left
-    /// them already (they [overwrite](Full::Overwrite)) is put into files beside them. `recover` reads both. A storage that
+    /// them already (they [overwrite](super::Full::Overwrite)) is put into files beside them. `recover` reads both. A storage that
     /// panicked is said there too, and so is one that does not answer within the recording's
-    /// [patience](RecordingOptions::patience). Calls that are made from now on are not recorded.
+    /// [patience](super::RecordingOptions::patience). Calls that are made from now on are not recorded.
     pub fn finish(mut self) -> Finished {
         self.close()
     }
