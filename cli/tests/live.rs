@@ -207,27 +207,66 @@ fn what_a_killed_process_recorded_is_recovered() {
             .args(["show", &file])
             .assert()
             .code(if begun { 0 } else { 3 });
-        // All is in the rings, then.
+        // From the rings alone comes what had not left them, and that what had is missing. How fast the clock is may be known to
+        // the file only.
         std::fs::write(&file, b"").unwrap();
         let from_rings = folder.text("rings.hct");
         output(&["recover", &file, "--rings", &rings, "-o", &from_rings]);
-        assert_eq!(output(&["show", &from_rings, "--json"]), shown);
+        let without_times = |text: &str| -> Vec<serde_json::Value> {
+            let lines = text.lines().map(|line| {
+                let mut line: serde_json::Value = serde_json::from_str(line).unwrap();
+                for time in ["time_ns", "unix_ns", "duration_ns"] {
+                    line[time].take();
+                }
+                line
+            });
+            lines.collect()
+        };
+        let all = without_times(&shown);
+        let mut rest = without_times(&output(&["show", &from_rings, "--json"]));
+        let mut gone = 0;
+        if let Some(lost) = rest.first().map(|line| &line["lost"])
+            && lost.is_object()
+        {
+            assert_eq!(lost["index"], 0);
+            gone = usize::try_from(lost["count"].as_u64().unwrap()).unwrap();
+            rest.remove(0);
+        }
+        assert_eq!(rest, all[gone..]);
     }
 }
 
 #[test]
 fn rings_are_found_by_the_number_of_the_trace() {
+    rings_are_found(false);
+}
+
+/// A link leads to them.
+#[test]
+#[cfg(unix)]
+fn rings_in_a_folder_of_the_programs_are_found_as_well() {
+    rings_are_found(true);
+}
+
+fn rings_are_found(elsewhere: bool) {
     let folder = Folder::new();
     let (path, copy, whole) = (
         folder.text("dead.hct"),
         folder.text("copy.hct"),
         folder.text("whole.hct"),
     );
-    let recording = Recording::options(&[HypervisorCalls::INTERFACE])
+    let options = Recording::options(&[HypervisorCalls::INTERFACE])
         .ring(1 << 20, 8)
-        .sync(hypercall_trace::record::SyncPolicy::EachCall)
-        .create(&path)
-        .unwrap();
+        .sync(hypercall_trace::record::SyncPolicy::EachCall);
+    let recording = if elsewhere {
+        options.rings(folder.path("elsewhere"))
+    } else {
+        options
+    }
+    .create(&path)
+    .unwrap();
+    let place = recording.rings().to_path_buf();
+    assert_eq!(place == folder.path("elsewhere"), elsewhere);
     let machine = FakeAcrn::new();
     let transport = Loopback::new(
         AcrnServer::new(&machine),
@@ -254,21 +293,41 @@ fn rings_are_found_by_the_number_of_the_trace() {
         said.contains("from 1 ring:") && said.contains("delete them"),
         "{said}"
     );
+    assert_eq!(said.contains("and the link that leads there"), elsewhere);
     assert!(
-        noticed.contains("the recording's rings are in"),
+        noticed.contains(&format!("the recording's rings are in {}", place.display())),
         "{noticed}"
     );
     assert_eq!(output(&["show", &whole, "--json"]).lines().count(), 10);
     hcall()
         .args(["verify", &copy])
         .assert()
-        .stdout(predicates::str::contains("hcall recover TRACE -o WHOLE"));
+        .stdout(predicates::str::contains("hcall recover TRACE -o WHOLE"))
+        .stdout(predicates::str::contains(format!(
+            "its rings in {}",
+            place.display()
+        )));
+    let verified: serde_json::Value =
+        serde_json::from_str(&output(&["verify", "--json", &copy])).unwrap();
+    assert_eq!(verified["rings"][0], *place.to_string_lossy());
+    if elsewhere {
+        // They were taken away, which is not to have none.
+        let moved = folder.path("moved");
+        std::fs::rename(&place, &moved).unwrap();
+        let (said, noticed) = run();
+        assert!(said.contains("from 0 rings"), "{said}");
+        assert!(noticed.contains("not there any more"), "{noticed}");
+        std::fs::rename(&moved, &place).unwrap();
+    }
     drop(acrn);
     recording.finish();
     // They are gone now, and that is said.
     let (said, noticed) = run();
     assert!(said.contains("from 0 rings"), "{said}");
-    assert!(noticed.contains("name it with --rings"), "{noticed}");
+    assert!(
+        noticed.contains("name the folder with --rings"),
+        "{noticed}"
+    );
 }
 
 #[test]

@@ -292,6 +292,104 @@ fn no_call_waits_for_a_storage_that_panicked() {
     }
 }
 
+/// A storage that does not come back, as on a network's file system whose server is gone.
+#[test]
+fn nobody_waits_for_a_storage_that_does_not_answer() {
+    const CALLS: u32 = 3000;
+    let ways = [
+        (Full::Block, SyncPolicy::Never),
+        (Full::Overwrite, SyncPolicy::EachBlock),
+        (Full::Drop, SyncPolicy::EachCall),
+    ];
+    for (way, (full, sync)) in ways.into_iter().enumerate() {
+        for hangs_in_sync in [false, true] {
+            if hangs_in_sync && sync == SyncPolicy::Never {
+                continue;
+            }
+            let folder = Folder::new(&format!("hangs-{way}-{hangs_in_sync}"));
+            let bytes = Bytes::default();
+            // Both return when this is dropped, and not before.
+            let (release, released) = channel::<()>();
+            let released = Arc::new(Mutex::new(released));
+            let hang = move |hangs: bool| {
+                if hangs {
+                    let _ = released.lock().unwrap().recv();
+                }
+                Ok(())
+            };
+            let hang_too = hang.clone();
+            let recording = Recording::options(INTERFACES)
+                .rings(&folder.0)
+                .ring(64 << 10, 4)
+                .full(full)
+                .sync(sync)
+                .patience(Duration::from_millis(20))
+                .start(Told {
+                    bytes: Arc::clone(&bytes),
+                    write: move || hang(!hangs_in_sync),
+                    sync: move || hang_too(hangs_in_sync),
+                })
+                .unwrap();
+            let client = client(recording.lane("main").unwrap());
+            for count in 0..CALLS {
+                assert_eq!(client.add(count, 1), Ok(count + 1));
+            }
+            let done = recording.finish();
+            assert!(!done.complete && done.failures > 0, "{done:?}");
+            let failure = done.failure.as_deref().unwrap();
+            assert!(
+                failure.starts_with("the storage has not answered for 20ms"),
+                "{failure}"
+            );
+            assert_eq!(done.rings.as_deref(), Some(&*folder.0));
+            let (calls, lost) = recovered(&folder, &bytes);
+            assert_eq!(calls + lost, u64::from(CALLS), "{full:?}, {sync:?}");
+            assert_eq!((calls > 0, lost), (true, done.lost), "{full:?}, {sync:?}");
+            drop(release);
+        }
+    }
+}
+
+/// The drain is late for a while, and then is not.
+#[test]
+fn nothing_is_missing_when_a_storage_answers_late() {
+    const CALLS: u32 = 3000;
+    let folder = Folder::new("late");
+    let bytes = Bytes::default();
+    let (release, released) = channel::<()>();
+    let recording = Recording::options(INTERFACES)
+        .rings(&folder.0)
+        .patience(Duration::from_millis(1))
+        .start(Told {
+            bytes: Arc::clone(&bytes),
+            write: move || {
+                let _ = released.recv();
+                Ok(())
+            },
+            sync: || Ok(()),
+        })
+        .unwrap();
+    let client = client(recording.lane("main").unwrap());
+    for count in 0..CALLS {
+        assert_eq!(client.add(count, 1), Ok(count + 1));
+    }
+    // Longer than anybody waits for it.
+    std::thread::sleep(Duration::from_millis(100));
+    drop(release);
+    // All of it comes when the storage answers, as the file shows.
+    until(|| {
+        let bytes = bytes.lock().unwrap().clone();
+        let trace = Trace::from_bytes(bytes).ok()?;
+        (calls(&trace).len() == CALLS as usize).then_some(())
+    });
+    drop(client);
+    let done = recording.finish();
+    assert!(done.failures > 0, "{done:?}");
+    assert_eq!((done.calls, done.lost), (u64::from(CALLS), 0));
+    let report = read(&bytes).verify().unwrap();
+    assert!(report.is_clean(), "{report:?}");
+}
+
 /// Looks until there is something, for a while: that it comes is promised, not when.
 fn until<T>(mut look: impl FnMut() -> Option<T>) -> T {
     for _ in 0..3000 {
@@ -328,6 +426,10 @@ fn times_are_times_before_the_recording_ends() {
     });
     assert_eq!(file.clock().first.frequency, 0);
     assert_eq!(file.clock().frequency(), file.clock().last.frequency);
+    // That of a lane that is made from now on says it from the start.
+    let _later = recording.lane("later").unwrap();
+    let later = Ring::open(find(&folder.0).unwrap().remove(1)).unwrap();
+    assert_ne!(later.preamble.clock().frequency(), 0);
     let path = find(&folder.0).unwrap().remove(0);
     let ring = until(|| {
         let ring = Ring::open(path.clone()).unwrap();

@@ -14,7 +14,7 @@ use crate::output::{Output, Progress};
 use crate::status::Status;
 use crate::target::Target;
 
-const HELP: &str = "the rings are in the folder that the recording was given, else in /dev/shm/hypercall-PID-ID; see `ls /dev/shm`";
+const HELP: &str = "the rings are in /dev/shm/hypercall-PID-ID, which is a link where the recording was given another folder; see `ls -l /dev/shm`";
 
 /// Opens what reached the file. That may be nothing, where the recording was killed at once: all of it is in the rings then.
 fn begun(path: &Path) -> Result<Option<Trace>, Failure> {
@@ -32,12 +32,14 @@ fn begun(path: &Path) -> Result<Option<Trace>, Failure> {
 pub(crate) fn run(args: &Recover, out: &mut Output) -> Result<Status, Failure> {
     let trace = args.trace.as_deref().map(begun).transpose()?.flatten();
     let mut folders = args.rings.clone();
+    let mut unreadable = 0;
     if folders.is_empty()
         && let Some(trace) = trace.as_ref().filter(|trace| !trace.is_finished())
     {
-        folders = left_behind(trace);
+        (folders, unreadable) = search(trace);
     }
-    let (rings, unreadable) = rings(&folders)?;
+    let (rings, no_rings) = rings(&folders)?;
+    let unreadable = no_rings.saturating_add(unreadable);
     if trace.is_none() && rings.is_empty() {
         return Err(Failure::input("none of the rings can be read", HELP));
     }
@@ -81,10 +83,21 @@ pub(crate) fn run(args: &Recover, out: &mut Output) -> Result<Status, Failure> {
         path.display()
     ))?;
     if !rings.is_empty() {
-        let folder = rings.first().and_then(|ring| ring.path.parent());
+        let first = rings.first();
+        let folder = first.and_then(|ring| ring.path.parent());
+        let link = places(first.map_or(0, |ring| ring.id))
+            .into_iter()
+            .find(|place| place.entry != place.folder && Some(&*place.folder) == folder)
+            .map_or_else(String::new, |place| {
+                format!(
+                    ", and the link that leads there, {},",
+                    place.entry.display()
+                )
+            });
         let folder = folder.map_or_else(String::new, |folder| format!(" in {}", folder.display()));
-        let text =
-            format!("the rings are left{folder}: delete them when the trace is what you need");
+        let text = format!(
+            "the rings are left{folder}: delete them{link} when the trace is what you need"
+        );
         out.line(&paint.string(Part::Aside, &text))?;
     }
     if unfinished != 0 {
@@ -112,31 +125,68 @@ pub(crate) fn run(args: &Recover, out: &mut Output) -> Result<Status, Failure> {
     Ok(Status::Done.or_partly(damaged))
 }
 
-/// Where the rings of a recording that was not finished lie, if it was given no folder for them: the folder's name ends with
-/// the trace's number.
-fn left_behind(trace: &Trace) -> Vec<PathBuf> {
-    let end = format!("-{:016x}", trace.header().id);
-    let mut folders = Vec::new();
+/// Where the rings of a recording are.
+pub(crate) struct Place {
+    /// What has its number in its name.
+    entry: PathBuf,
+    /// That, or what it leads to where the recording was given another folder.
+    pub(crate) folder: PathBuf,
+}
+
+/// Where the rings of the recording with this number are, if it is not finished.
+pub(crate) fn places(id: u64) -> Vec<Place> {
+    let mut places = Vec::new();
+    if id == 0 {
+        // It has none, as any other may.
+        return places;
+    }
+    let end = format!("-{id:016x}");
     for base in [PathBuf::from("/dev/shm"), std::env::temp_dir()] {
         let Ok(entries) = std::fs::read_dir(&base) else {
             continue;
         };
-        folders.extend(entries.flatten().map(|entry| entry.path()).filter(|path| {
-            let name = path.file_name().map(|name| name.to_string_lossy());
-            name.is_some_and(|name| name.starts_with("hypercall-") && name.ends_with(&end))
-                && find(path).is_ok_and(|rings| !rings.is_empty())
-        }));
+        for entry in entries.flatten().map(|entry| entry.path()) {
+            let name = entry.file_name().map(|name| name.to_string_lossy());
+            if name.is_some_and(|name| name.starts_with("hypercall-") && name.ends_with(&end)) {
+                // Read and not followed: the system may not let root follow what another user left in such a place.
+                let folder = entry.read_link().unwrap_or_else(|_| entry.clone());
+                places.push(Place { entry, folder });
+            }
+        }
     }
-    folders.sort();
-    folders.dedup();
-    if let Some(folder) = folders.first() {
-        crate::output::tell!("hcall: the recording's rings are in {}", folder.display());
-    } else {
+    places.sort_by(|one, two| one.folder.cmp(&two.folder));
+    places.dedup_by(|one, two| one.folder == two.folder);
+    places
+}
+
+/// Says where the rings of an unfinished recording are. Folders that have some, and how many cannot be read.
+fn search(trace: &Trace) -> (Vec<PathBuf>, usize) {
+    let (mut folders, mut unreadable, mut gone) = (Vec::new(), 0_usize, false);
+    for Place { folder, .. } in places(trace.header().id) {
+        let is = |text: &str| {
+            crate::output::tell!("hcall: the recording's rings {text} {}", folder.display());
+        };
+        match find(&folder) {
+            Ok(rings) if !rings.is_empty() => {
+                is("are in");
+                folders.push(folder);
+            }
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                unreadable = unreadable.saturating_add(1);
+                is(&format!("cannot be read ({error}): they are in"));
+            }
+            _ => {
+                gone = true;
+                is("are not there any more: they were in");
+            }
+        }
+    }
+    if folders.is_empty() && unreadable == 0 && !gone {
         crate::output::tell!(
-            "hcall: the recording was not finished, and its rings are not in /dev/shm: what they hold is not in what was written. If it was given a folder for them, name it with --rings"
+            "hcall: the recording was not finished, and nothing in /dev/shm leads to its rings: what they hold is not in what was written. If they are elsewhere, name the folder with --rings"
         );
     }
-    folders
+    (folders, unreadable)
 }
 
 /// Opens the rings in folders and files. How many could not be read is said on the error output.

@@ -76,10 +76,12 @@ fn as_text(report: &Report, trace: &Trace, out: &mut Output) -> Result<(), Failu
         ))?;
     }
     if !finished {
-        out.line(
+        let places: Vec<String> = rings(trace).map(|folder| format!(" in {folder}")).collect();
+        let places = places.join(" and");
+        out.line(&format!(
             "no index at the end: the recording goes on, was killed, or was cut between two blocks; if it was killed, \
-             `hcall recover TRACE -o WHOLE` also has what is left in its rings",
-        )?;
+             `hcall recover TRACE -o WHOLE` also has what is left in its rings{places}",
+        ))?;
     }
     for hole in damaged.iter().take(LISTED) {
         let what = input::what_is_damaged(trace, hole)
@@ -126,6 +128,14 @@ fn as_text(report: &Report, trace: &Trace, out: &mut Output) -> Result<(), Failu
     }
 }
 
+/// Where the rings of an unfinished recording are.
+fn rings(trace: &Trace) -> impl Iterator<Item = String> {
+    super::recover::places(trace.header().id)
+        .into_iter()
+        .filter(|place| place.folder.exists())
+        .map(|place| place.folder.display().to_string())
+}
+
 fn as_json(report: &Report, trace: &Trace) -> serde_json::Value {
     let hole = |hole: &Damaged| {
         json!({
@@ -143,6 +153,7 @@ fn as_json(report: &Report, trace: &Trace) -> serde_json::Value {
     json!({
         "clean": report.is_clean(),
         "finished": report.finished,
+        "rings": rings(trace).filter(|_| !report.finished).collect::<Vec<_>>(),
         "bytes": report.bytes,
         "blocks": report.blocks,
         "records": report.entries,

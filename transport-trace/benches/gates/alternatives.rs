@@ -1,11 +1,14 @@
 //! What else a program might record a call with 64 bytes by, in the same rounds: two times, the call's number, its
 //! argument, its memory and its result, however each of them keeps that.
 
+mod lttng;
+
 use crate::setup::*;
 use hypercall_core::Transport;
 use hypercall_core::arg::Arg;
 use hypercall_trace::clock::{Clock, Tsc};
 use hypercall_trace::record::{Full, Recorder, Recording};
+use lttng::{Lttng, Round};
 use std::hint::black_box;
 use std::io::{self, Write};
 
@@ -20,7 +23,13 @@ struct Event<'b> {
     number: u64,
     value: u64,
     rax: i64,
+    #[serde(serialize_with = "as_bytes")]
     bytes: &'b [u8],
+}
+
+/// A slice is a sequence of numbers to serde, which postcard would take one by one.
+fn as_bytes<S: serde::Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_bytes(bytes)
 }
 
 /// Makes every call between two readings of the counter, and hands it on.
@@ -121,6 +130,7 @@ pub(crate) fn alternatives() {
         "tracing, text, non-blocking appender",
     ];
     let mut costs: [Vec<f64>; 6] = Default::default();
+    let mut lttng = Beside::start();
     for _ in 0..ROUNDS {
         floors.push(floor(&mut ring));
         bare.push(ns_per(CALLS, || calls(&Null, &bytes)));
@@ -129,7 +139,9 @@ pub(crate) fn alternatives() {
             ns_per(CALLS, || events(&bytes, |event| raw(&mut raw_file, event))),
             ns_per(CALLS, || {
                 events(&bytes, |event| {
-                    postcard::to_io(event, &mut postcard_file).unwrap();
+                    let mut room = [0; 128];
+                    let record = postcard::to_slice(event, &mut room).unwrap();
+                    postcard_file.write_all(record).unwrap();
                 });
             }),
             ns_per(CALLS, || spans(&bytes)),
@@ -153,19 +165,64 @@ pub(crate) fn alternatives() {
         for (cost, value) in costs.iter_mut().zip(round) {
             cost.push(value);
         }
+        lttng.round();
     }
     let (floor, bare) = (median(floors), median(bare));
     println!("  floor {floor:.1} ns; a call of the empty transport {bare:.1} ns");
     for (name, cost) in names.iter().zip(costs) {
         let cost = median(cost) - bare;
-        println!("  {name:37} {cost:7.1} ns  {:6.2} x floor", cost / floor);
+        line(name, cost, floor);
     }
+    let dropped_events = lttng.print();
     println!(
-        "  (tracing's appender dropped {} lines; a killed process loses what a BufWriter holds)",
+        "  (tracing's appender dropped {} lines{dropped_events}; a killed process loses what a BufWriter holds)",
         dropped.dropped_lines()
     );
-    println!(
-        "  LTTng-UST is left out: it needs its daemon and a library in C; 8 - 9 x floor with one time, as others measured it"
-    );
     recording.finish();
+}
+
+fn line(name: &str, cost: f64, floor: f64) {
+    println!("  {name:37} {cost:7.1} ns  {:6.2} x floor", cost / floor);
+}
+
+/// LTTng's rounds, or why there are none.
+struct Beside {
+    lttng: Result<Lttng, String>,
+    rounds: Vec<Round>,
+}
+
+impl Beside {
+    fn start() -> Self {
+        Self {
+            lttng: Lttng::start(),
+            rounds: Vec::new(),
+        }
+    }
+
+    fn round(&mut self) {
+        if let Ok(lttng) = &mut self.lttng {
+            match lttng.round() {
+                Ok(round) => self.rounds.push(round),
+                Err(why) => self.lttng = Err(why),
+            }
+        }
+    }
+
+    /// Prints its line. What to say of lost events.
+    fn print(self) -> String {
+        match self.lttng.and_then(Lttng::finish) {
+            Ok(said) => {
+                let of = |cost: fn(&Round) -> f64| median(self.rounds.iter().map(cost).collect());
+                let floor = of(|round| round.floor);
+                let cost = of(|round| round.traced) - of(|round| round.bare);
+                line("LTTng-UST, its consumer beside it", cost, floor);
+                println!("    (in a process of its own, floor {floor:.1} ns there)");
+                format!("; {said}")
+            }
+            Err(why) => {
+                println!("  LTTng-UST is left out: {why}");
+                String::new()
+            }
+        }
+    }
 }

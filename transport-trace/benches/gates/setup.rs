@@ -151,7 +151,11 @@ pub(crate) fn tempfile() -> std::fs::File {
 pub(crate) struct Folder(pub(crate) std::path::PathBuf);
 impl Folder {
     pub(crate) fn new() -> Self {
-        Self(std::path::Path::new("/dev/shm").join(format!("hct-bench-{}", std::process::id())))
+        Self::named("rings")
+    }
+    pub(crate) fn named(name: &str) -> Self {
+        let name = format!("hct-bench-{}-{name}", std::process::id());
+        Self(std::path::Path::new("/dev/shm").join(name))
     }
 }
 impl Drop for Folder {

@@ -58,34 +58,78 @@
 //!   ends, since the rings overwrite and the storage is still broken, is put into a file beside the rings.
 //!   Also with [`Full::Block`]: a call waits about a second for a disk that takes nothing, and then none waits until it takes
 //!   something.
+//! - A storage that does not answer, such as a network's file system whose server is gone: no call waits for it longer than the
+//!   recording's patience (`RecordingOptions::patience`), and neither does the end of the recording. Until it answers it is as a
+//!   disk that takes nothing.
 //! - A panic in the transport: the call is in the trace as one that never returned.
 //! - A machine without power: what was asked onto the disk.
 //!
-//! What does not: a child of `fork` shares its parent's rings and must not use its recorders. (It would not wait for a drain that
-//! it has not got, but it would write over its parent's records.) A call within a call of the
-//! same lane is made and counted as lost. A lane that is used after its recording was finished records nothing.
+//! What does not: a call within a call of the same lane is made and counted as lost. A lane that is used after its recording was
+//! finished records nothing.
+//!
+//! # Processes that fork
+//! A recording is that of the process that started it, and so is the thread that writes its file. A child of `fork` has the same
+//! rings, at the same addresses, as its parent:
+//!
+//! - **It must not make calls through its parent's recorders**: they would stand where its parent puts its own. Such calls are made,
+//!   and none waits for the thread that the child has not got; but records of the parent are lost, or those of the child stand in
+//!   their places. To ask at each call whose it is would be a system call.
+//! - It may drop the recording and the recorders, or leave them be. Nothing of the parent's is written, removed or waited for.
+//!   `Recording::finish` says that the recording is the parent's, and `Recording::lane` is an error.
+//! - It may start a recording of its own.
+//!
+//! So a daemon starts its recording when it has forked for the last time. A child that runs another program (`exec`) has nothing of
+//! the recording.
 
 #[cfg(all(feature = "std", not(loom)))]
 mod drain;
+#[cfg(all(feature = "std", not(loom)))]
+mod ending;
+#[cfg(all(feature = "std", not(loom)))]
+mod file_lane;
 mod lane;
+#[cfg(all(feature = "std", not(loom)))]
+mod options;
+#[cfg(not(loom))]
+mod outlet;
 mod pages;
+#[cfg(all(feature = "std", not(loom)))]
+mod patient;
+#[cfg(not(loom))]
+mod preamble;
 mod recorder;
 #[cfg(all(feature = "std", not(loom)))]
 mod recording;
 mod redact;
+#[cfg(all(feature = "std", not(loom)))]
+mod rings;
+#[cfg(all(feature = "std", not(loom)))]
+mod shared;
 #[cfg(not(loom))]
 mod sink;
+#[cfg(not(loom))]
+mod sink_lane;
+#[cfg(all(feature = "std", not(loom)))]
+mod storage;
 mod summary;
 #[cfg(all(feature = "std", not(loom)))]
 mod waiting;
 
 pub use crate::ring::Full;
 #[cfg(all(feature = "std", not(loom)))]
-pub use drain::{Finished, Storage, SyncPolicy};
+pub use file_lane::{FileLane, SharedLane};
+#[cfg(all(feature = "std", not(loom)))]
+pub use options::RecordingOptions;
 pub use pages::Watched;
+#[cfg(not(loom))]
+pub use preamble::write_preamble;
 pub use recorder::{Lane, Recorder, WatchError};
 #[cfg(all(feature = "std", not(loom)))]
-pub use recording::{FileLane, Recording, RecordingOptions, SharedLane};
+pub use recording::Recording;
 pub use redact::Redaction;
 #[cfg(not(loom))]
-pub use sink::{Sink, SinkFailed, SinkLane, SinkLaneOptions, write_preamble};
+pub use sink::{Sink, SinkFailed};
+#[cfg(not(loom))]
+pub use sink_lane::{SinkLane, SinkLaneOptions};
+#[cfg(all(feature = "std", not(loom)))]
+pub use storage::{Finished, Storage, SyncPolicy};

@@ -1,0 +1,109 @@
+//! Where the rings of a recording are: their folder, what leads to it, and their files.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+/// Makes a folder that only this user can enter.
+pub(super) fn private_folder(path: &Path, may_exist: bool) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.recursive(may_exist).create(path)
+}
+
+/// Where folders of rings are, and links to them.
+pub(super) fn default_base() -> PathBuf {
+    let shm = Path::new("/dev/shm");
+    if shm.is_dir() {
+        shm.to_path_buf()
+    } else {
+        std::env::temp_dir()
+    }
+}
+
+/// What the number of a recording is found by there.
+pub(super) fn default_name(id: u64) -> String {
+    format!("hypercall-{}-{id:016x}", std::process::id())
+}
+
+/// Lets the folder of the rings be found where it would be by itself. That there is no place for this fails no recording.
+#[cfg(unix)]
+pub(super) fn signpost(directory: &Path, id: u64) -> Option<PathBuf> {
+    let base = default_base();
+    forget_gone(&base);
+    let path = base.join(default_name(id));
+    let directory = std::path::absolute(directory).ok()?;
+    std::os::unix::fs::symlink(directory, &path)
+        .is_ok()
+        .then_some(path)
+}
+
+#[cfg(not(unix))]
+pub(super) const fn signpost(_: &Path, _: u64) -> Option<PathBuf> {
+    None
+}
+
+/// Removes the links that killed recordings left to folders which are not there any more.
+#[cfg(unix)]
+fn forget_gone(base: &Path) {
+    let Ok(entries) = fs::read_dir(base) else {
+        return;
+    };
+    for path in entries.flatten().map(|entry| entry.path()) {
+        let name = path.file_name().map(|name| name.to_string_lossy());
+        let process = name.as_ref().and_then(|name| {
+            let (process, _) = name.strip_prefix("hypercall-")?.split_once('-')?;
+            process.parse::<u32>().ok()
+        });
+        if let Some(process) = process
+            && !Path::new("/proc").join(process.to_string()).exists()
+            && let Ok(folder) = path.read_link()
+            && folder.try_exists().is_ok_and(|exists| !exists)
+        {
+            let _ = fs::remove_file(&path);
+        }
+    }
+}
+
+/// Makes the file of a ring and maps it. All its pages exist: a full tmpfs is an error here, and not a signal later.
+pub(super) fn map_ring(path: &Path, bytes: usize) -> io::Result<memmap2::MmapRaw> {
+    let said = |error: io::Error, advice: &str| {
+        io::Error::new(
+            error.kind(),
+            format!("{}: {error}; {advice}", path.display()),
+        )
+    };
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let file = options.open(path).map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => said(
+            error,
+            "a recording that was killed left it there: recover it, or choose another folder for the rings",
+        ),
+        _ => said(error, "the folder of the rings must be writable"),
+    })?;
+    fill_and_map(&file, bytes).map_err(|error| {
+        let _ = fs::remove_file(path);
+        said(
+            error,
+            "a ring takes all of its memory at once: make it smaller, or choose another folder for the rings",
+        )
+    })
+}
+
+fn fill_and_map(mut file: &File, bytes: usize) -> io::Result<memmap2::MmapRaw> {
+    let zeros = vec![0; 1 << 16];
+    let mut left = bytes;
+    while left != 0 {
+        let part = left.min(zeros.len());
+        file.write_all(zeros.get(..part).unwrap_or_default())?;
+        left = left.saturating_sub(part);
+    }
+    memmap2::MmapOptions::new()
+        .len(bytes)
+        .populate()
+        .map_raw(file)
+}
