@@ -4,7 +4,7 @@ use std::path::Path;
 
 use hypercall_trace::entry::{Damaged, Entry};
 use hypercall_trace::format::BlockKind;
-use hypercall_trace::read::{Lane, Trace};
+use hypercall_trace::read::{Lane, Merged, Trace};
 
 use crate::failure::Failure;
 use crate::format::{Context, damage};
@@ -134,6 +134,32 @@ pub(crate) fn described(path: &Path, trace: &Trace) -> Result<(), Failure> {
             "`hcall show` has what can be read, `hcall verify` the damage; use an undamaged copy",
         ))
     })
+}
+
+/// What is said of a trace whose entries cannot be put into the order of time.
+pub(crate) const NOT_IN_ORDER: &str =
+    "it has more lanes than can be put into the order of time, or larger blocks than that";
+
+/// The entries in the order of time, for those who judge calls by what was before them. A trace that cannot be put into that
+/// order is refused: what they would say of it would be wrong.
+pub(crate) fn in_time<'t>(path: &Path, trace: &'t Trace) -> Result<Merged<'t>, Failure> {
+    let merged = trace.merged();
+    if merged.in_order() {
+        return Ok(merged);
+    }
+    Err(Failure::input(
+        format!("{}: {NOT_IN_ORDER}: nothing can be judged", path.display()),
+        "`hcall show --lane` and `hcall show --file-order` have its calls",
+    ))
+}
+
+/// The entries, best in the order of time; where they cannot be, it is said on the error output.
+pub(crate) fn best_in_time(trace: &Trace) -> Merged<'_> {
+    let merged = trace.merged();
+    if !merged.in_order() {
+        crate::output::tell!("hcall: {NOT_IN_ORDER}: what follows is in the order of the file");
+    }
+    merged
 }
 
 impl Losses {

@@ -142,6 +142,7 @@ fn a_trace_that_does_not_fit_memory_is_refused_before_it_is_read() {
 
 #[test]
 fn the_memory_that_is_asked_for_is_enough_to_the_byte() {
+    let _alone = alone();
     let (bytes, entries) = everything(Compression::Lz4, true, 0);
     let trace = Trace::from_bytes(bytes).unwrap();
     let read = Recorded::read(&trace).unwrap();
@@ -172,6 +173,7 @@ fn the_memory_that_is_asked_for_is_enough_to_the_byte() {
 /// As many lanes as there are entries, two of each: what looks for each lane among all would not end here.
 #[test]
 fn many_lanes_are_taken_apart_in_one_walk() {
+    let _alone = alone();
     const LANES: u32 = 200_000;
     let mut recorded = Recorded::default();
     for lane in (0..LANES).rev().chain(0..LANES) {
@@ -574,7 +576,13 @@ fn merging_tells_when_the_order_is_not_that_of_time() {
         }
         Trace::from_bytes(bytes).unwrap()
     };
-    for (count, in_order) in [(2, true), (1024, true), (1025, false)] {
+    for (count, in_order) in [
+        (2, true),
+        (1024, true),
+        (1025, true),
+        (65_536, true),
+        (65_537, false),
+    ] {
         let trace = lanes(count);
         let merged = trace.merged();
         assert_eq!(merged.in_order(), in_order, "{count} lanes");
@@ -582,4 +590,46 @@ fn merging_tells_when_the_order_is_not_that_of_time() {
         assert_eq!(ticks.len(), count as usize);
         assert_eq!(ticks.is_sorted(), in_order, "{count} lanes");
     }
+}
+
+/// More than the blocks of all lanes have room for: a part of each is in memory, and the order is that of time.
+#[test]
+fn lanes_are_merged_whose_blocks_do_not_fit() {
+    const LANES: u64 = 20;
+    const CALLS: u64 = 200;
+    let alone = alone();
+    // A block of 16 MiB, of a few bytes as it is stored.
+    let block_of = |lane: u64| {
+        let mut records = Vec::new();
+        for call in 0..CALLS {
+            // One of them takes more than the lane's part of memory.
+            let filled = if call == CALLS / 2 { 15 << 20 } else { 4 << 10 };
+            let mut body = vec![0; 40 + filled];
+            let enter = 1 + call * LANES + lane;
+            body[..8].copy_from_slice(&enter.to_le_bytes());
+            body[8..12].copy_from_slice(&(filled as u32).to_le_bytes());
+            body[32..34].copy_from_slice(&u16::MAX.to_le_bytes());
+            body[34] = 2;
+            body[36..40].copy_from_slice(&((6 + filled / 8) as u32).to_le_bytes());
+            records.extend(record(1, &body));
+        }
+        data(
+            2,
+            lane as u32,
+            0,
+            CALLS as u32,
+            records.len(),
+            &zstd::bulk::compress(&records, 1).unwrap(),
+        )
+    };
+    let mut bytes = header();
+    (0..LANES).for_each(|lane| bytes.extend(block_of(lane)));
+    let trace = Trace::from_bytes(bytes).unwrap();
+    // Its entries take more than 300 MiB.
+    alone.limit(128);
+    let merged = trace.merged();
+    assert!(merged.in_order());
+    let ticks: Vec<_> = merged.map(|entry| entry.ticks()).collect();
+    let due: Vec<_> = (1..=LANES * CALLS).collect();
+    assert_eq!(ticks, due);
 }

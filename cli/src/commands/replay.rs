@@ -26,7 +26,8 @@ pub(crate) fn run(args: &Replay, out: &mut Output) -> Result<Status, Failure> {
         driver = driver.all();
     }
     let progress = Progress::new("replaying", trace.len());
-    let entries = (0..).zip(trace.merged()).map(|(position, entry)| {
+    let in_time = input::in_time(&args.trace, &trace)?;
+    let entries = (0..).zip(in_time).map(|(position, entry)| {
         progress.at(position);
         losses.note_all(&entry);
         entry

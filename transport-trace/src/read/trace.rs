@@ -457,7 +457,7 @@ impl Trace {
     }
 
     /// Every entry, in the order of time over all lanes. Damaged stretches come where their lane's turn is, those
-    /// without a lane first. Of more than 1024 lanes, or of blocks that are too large, in the order of the file:
+    /// without a lane first. Of more than 65,536 lanes, or of blocks that are too large, in the order of the file:
     /// [`Merged::in_order`].
     #[must_use]
     pub fn merged(&self) -> Merged<'_> {
