@@ -663,3 +663,43 @@ fn behind_missing_calls_only_what_is_certain_is_found() {
     cut.entries.push(lost(0, end, u64::MAX));
     assert_eq!(rules(&cut), [Rule::CallsMissing]);
 }
+
+/// What a program acted on and no look had found stands in no trace: a replay could not show it.
+#[test]
+fn an_answer_to_a_request_that_no_look_found_is_told() {
+    use hypercall_core::acrn::ioreq::IoReqPage;
+    // Serves two requests, one after the other. Those for which it looks as the rule says.
+    let serve = |looks: &'static [u32]| {
+        with_vm(move |world, port, vm| {
+            let page = fresh();
+            port.watch(page);
+            port.hypervisor().set_ioreq_buffer(vm, page.into()).unwrap();
+            port.hypervisor().start_vm(vm).unwrap();
+            for request in 0..2 {
+                world.guest(|machine| {
+                    let access = Access::PortRead {
+                        port: 0x64,
+                        size: 1,
+                    };
+                    machine.guest_access(vm, VcpuId::BSP, access).unwrap();
+                });
+                if looks.contains(&request) {
+                    port.look();
+                }
+                let claimed = IoReqPage::new(page).claim().unwrap();
+                let completed = claimed.complete_read(1).unwrap();
+                // A call in between does not change what the program did.
+                port.hypervisor().get_api_version().unwrap();
+                port.hypervisor()
+                    .notify_request_finish(vm, completed.vcpu())
+                    .unwrap();
+            }
+            port.hypervisor().pause_vm(vm).unwrap();
+            port.hypervisor().destroy_vm(vm).unwrap();
+        })
+    };
+    assert_eq!(serve(&[0, 1]), []);
+    assert_eq!(serve(&[0]), [Rule::LookNotNoted]);
+    assert_eq!(serve(&[1]), [Rule::LookNotNoted]);
+    assert_eq!(serve(&[]), [Rule::LookNotNoted, Rule::LookNotNoted]);
+}

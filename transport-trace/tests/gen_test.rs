@@ -113,7 +113,7 @@ fn generated_tests_are_those_of_this_folder() {
         "main.create_vm(&mut creation)",
         "name: text(\"demo\")",
         "// main#2: start_vm(vm=VmId(2)) = -1 EPERM",
-        "main_lane.note_pages();",
+        "main_lane.note_pages()?;",
     ] {
         assert!(life.source.contains(part), "{part} in {}", life.source);
     }
@@ -121,7 +121,7 @@ fn generated_tests_are_those_of_this_folder() {
     let lanes = is_up_to_date("two_lanes", &two_lanes);
     for part in [
         "let device_model = Client::new(&device_model_lane);",
-        "(0..3).for_each(|_| device_model_lane.note_pages());",
+        "for _ in 0..3 {\n        device_model_lane.note_pages()?;\n    }",
         "main_lane",
     ] {
         assert_eq!(lanes.source.contains(part), part != "main_lane", "{part}");

@@ -54,6 +54,8 @@ pub enum Rule {
     PageGivenTwice,
     /// A notification for a request that is not complete, or that nobody made.
     NotifyWithoutRequest,
+    /// A program answered a request that none of its looks had found: a replay of the trace cannot show it, and the program waits.
+    LookNotNoted,
     /// A call that pauses or stops its caller.
     StopsCaller,
     /// A call that crashes the hypervisor.
@@ -90,6 +92,7 @@ impl Rule {
             | Self::WrongState
             | Self::UnmapsNothing
             | Self::MappedTwice
+            | Self::LookNotNoted
             | Self::CallsMissing => Severity::Warning,
             _ => Severity::Error,
         }
@@ -114,6 +117,9 @@ impl Rule {
             }
             Self::NotifyWithoutRequest => {
                 "notify once for each request, after its state was set to COMPLETE; record the page with watch so that it is seen"
+            }
+            Self::LookNotNoted => {
+                "record with note_pages before each look at the page, and once more before acting on what it shows: else a replay waits for ever, or until its looks are used up"
             }
             Self::StopsCaller => {
                 "never name the Service VM, or the processor that makes the call, here: the call does not return"

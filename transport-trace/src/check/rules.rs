@@ -3,7 +3,7 @@
 use super::calls::accepted;
 use super::finding::{Finding, Rule};
 use super::losses::Losses;
-use super::pages::Shadows;
+use super::pages::{COMPLETE, FREE, PENDING, PROCESSING, Shadows};
 use crate::entry::{Call, Outcome, Place};
 use crate::state::field::{after, before, elements, text, value};
 use crate::state::memory::{self, Change};
@@ -13,8 +13,6 @@ use crate::state::{At, Machine, Memory, Vm, VmState, handed, target};
 const POLLING: u64 = 1 << 2;
 /// The id of the ring of asynchronous I/Os.
 const ASYNCIO: u32 = 64;
-/// The state of a request that a vCPU waits for no longer.
-const COMPLETE: u32 = 1;
 
 struct Work<'w> {
     at: &'w At,
@@ -188,14 +186,20 @@ impl Work<'_> {
         };
         if state != COMPLETE {
             let state = match state {
-                0 => "PENDING",
-                2 => "PROCESSING",
-                3 => "FREE: there is no request",
+                PENDING => "PENDING",
+                PROCESSING => "PROCESSING",
+                FREE => "FREE: there is no request",
                 _ => "unknown",
             };
             let why =
                 format!("notify_request_finish for vCPU {vcpu} of VM {id}, whose slot is {state}");
             self.found(Rule::NotifyWithoutRequest, Some(id), why);
+        } else if shadows.unseen(&self.at.lane, page, vcpu) {
+            let why = format!(
+                "the request of vCPU {vcpu} of VM {id} was answered, and no look at the page had found it: what the program \
+                 acted on is not in the trace"
+            );
+            self.found(Rule::LookNotNoted, Some(id), why);
         }
     }
 

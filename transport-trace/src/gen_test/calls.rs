@@ -53,8 +53,10 @@ impl Calls {
         if !same {
             let lane = self.lane(lane);
             self.lines.push(match change.look {
-                0 | 1 => format!("    {lane}_lane.note_pages();\n"),
-                looks => format!("    (0..{looks}).for_each(|_| {lane}_lane.note_pages());\n"),
+                0 | 1 => format!("    {lane}_lane.note_pages()?;\n"),
+                looks => format!(
+                    "    for _ in 0..{looks} {{\n        {lane}_lane.note_pages()?;\n    }}\n"
+                ),
             });
         }
         self.noted = Some(now);

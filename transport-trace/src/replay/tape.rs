@@ -30,6 +30,8 @@ pub(crate) struct Tape {
     pub(crate) left: BTreeSet<usize>,
     /// How many calls the live program made.
     pub(crate) made: u64,
+    /// Looks in a row that found nothing, where the trace has nothing more to show before the next call.
+    pub(crate) idle: u64,
     /// The items that were used, in the order of their use.
     pub(crate) used: Vec<usize>,
     /// The lane's shared pages.
