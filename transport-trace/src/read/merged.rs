@@ -80,8 +80,10 @@ impl<'t> Merged<'t> {
         let mut lanes: Vec<_> = largest.into_iter().collect();
         lanes.sort_unstable();
         for (place, (lane, raw)) in lanes.into_iter().enumerate() {
-            let share =
-                u128::from(raw).saturating_mul(BUDGET.into()) / u128::from(total.max(BUDGET));
+            let share = u128::from(raw)
+                .saturating_mul(BUDGET.into())
+                .checked_div(total.max(BUDGET).into())
+                .unwrap_or(0);
             let mut turns = Turns {
                 next: VecDeque::new(),
                 entries: Entries::of_lane(trace, lane),

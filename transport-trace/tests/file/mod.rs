@@ -24,7 +24,7 @@ fn ticking() -> u64 {
 }
 
 /// The calls of the program that makes every shape of call.
-fn calls() -> Vec<Entry> {
+pub fn calls() -> Vec<Entry> {
     #[derive(Default)]
     struct Bytes(Vec<u8>);
     impl Sink for Bytes {
