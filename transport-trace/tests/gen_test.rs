@@ -140,6 +140,22 @@ fn generated_tests_are_those_of_this_folder() {
     }
 }
 
+/// As `hcall gen-test` does: one dependency is enough.
+#[test]
+fn without_other_names_a_test_depends_on_the_facade_alone() {
+    let made = GenTest::new("x", "x.hct")
+        .generate(&record(&vm_life))
+        .unwrap();
+    let used = |line: &&str| line.starts_with("use ");
+    for path in made.source.lines().filter(used) {
+        assert!(path.starts_with("use hypercall::"), "{path}");
+    }
+    assert!(
+        made.source
+            .contains("use hypercall::trace::replay::Replayer;")
+    );
+}
+
 #[test]
 fn a_slice_names_what_was_given_out_before_it() {
     let recorded = record(&vm_life);
