@@ -72,6 +72,8 @@ pub enum Rule {
     UnmapsNothing,
     /// A refused creation took the name away from a VM that lives.
     NameLost,
+    /// A creation answered an id that no new VM can have.
+    ImpossibleId,
     /// A VM without vCPUs was started.
     NoVcpu,
     /// A call that never returned.
@@ -138,6 +140,9 @@ impl Rule {
             Self::UnmapsNothing => "unmap exactly what was mapped: otherwise nothing is unmapped",
             Self::NameLost => {
                 "do not create a VM under the name of one that lives: the name then means another slot"
+            }
+            Self::ImpossibleId => {
+                "do not use the id: 0 is the Service VM, which calls about it would change; look at what answers in ACRN's place"
             }
             Self::NoVcpu => {
                 "give the VM an affinity when it is created: starting a VM without vCPUs crashes the hypervisor"

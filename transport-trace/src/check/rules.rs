@@ -7,7 +7,7 @@ use super::pages::{COMPLETE, FREE, PENDING, PROCESSING, Shadows};
 use crate::entry::{Call, Outcome, Place};
 use crate::state::field::{after, before, elements, text, value};
 use crate::state::memory::{self, Change};
-use crate::state::{At, Machine, Memory, Vm, VmState, handed, target};
+use crate::state::{At, Machine, Memory, Vm, VmState, handed, impossible_id, target};
 
 /// The flag of a VM whose requests are polled for.
 const POLLING: u64 = 1 << 2;
@@ -74,6 +74,10 @@ pub(super) fn call(
 
 impl Work<'_> {
     fn create(&mut self) {
+        if let Some(id) = impossible_id(self.call) {
+            let why = format!("create_vm answered VM id {id}, which no new VM can have");
+            self.found(Rule::ImpossibleId, Some(id), why);
+        }
         let refused = matches!(self.call.outcome, Outcome::Returned(rax) if rax != 0)
             || after(self.call, Place::Rdi, "vmid") == Some(0xffff);
         let Some(name) = text(self.call, Place::Rdi, "name").filter(|name| !name.is_empty()) else {

@@ -11,6 +11,7 @@ use crate::entry::{After, Block, Call, Outcome, Place};
 use crate::replay::bind::is_fixed;
 use crate::replay::leaf::{block_leaves, place_of, unsigned};
 use crate::schema::{Kind, Link, LinkTarget, Register, ResultKind};
+use crate::state::impossible_id;
 
 /// The most bytes without a description that a test has as an expected value.
 const BYTES: usize = 256;
@@ -108,7 +109,7 @@ impl Calls {
             return;
         };
         let raw = unsigned(bytes);
-        let invalid = bytes.iter().all(|byte| *byte == 0xff);
+        let invalid = bytes.iter().all(|byte| *byte == 0xff) || impossible_id(call).is_some();
         match leaf.kind {
             _ if invalid => {
                 let _ = writeln!(line, "    let error = {method}.unwrap_err();");

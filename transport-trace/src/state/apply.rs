@@ -1,5 +1,8 @@
 //! What each of ACRN's calls does to the machine, where it succeeded.
 
+use hypercall_core::Yields as _;
+use hypercall_core::acrn::{VmCreation, VmId};
+
 use super::devices;
 use super::field::{after, before, elements, text, value};
 use super::memory::{self, Change};
@@ -30,6 +33,22 @@ pub(crate) fn target(call: &Call) -> Option<u16> {
         },
     };
     u16::try_from(raw).ok()
+}
+
+/// The id that a `create_vm` answered with 0 in RAX, where it is one that no new VM can have: 0, which is the Service VM, or one
+/// from 16 on. That is an error by the interface's rules
+/// ([`VmCreation`](hypercall_core::acrn::VmCreation)), and no VM.
+#[must_use]
+pub fn impossible_id(call: &Call) -> Option<u16> {
+    if call.interface() != "Hypervisor" || call.name() != "create_vm" || call.rax() != Some(0) {
+        return None;
+    }
+    let id = u16::try_from(after(call, Place::Rdi, "vmid")?).ok()?;
+    let answer = VmCreation {
+        vmid: VmId(id),
+        ..VmCreation::default()
+    };
+    (u64::from(id) != INVALID && answer.yielded().is_err()).then_some(id)
 }
 
 /// The memory that a call hands over.
@@ -130,6 +149,10 @@ impl Machine {
     }
 
     fn create(&mut self, at: &At, call: &Call, rax: i64) {
+        if let Some(id) = impossible_id(call) {
+            self.impossible.insert(id, at.clone());
+            return;
+        }
         let id = after(call, Place::Rdi, "vmid").filter(|id| rax == 0 && *id != INVALID);
         let Some(id) = id.and_then(|id| u16::try_from(id).ok()) else {
             return;

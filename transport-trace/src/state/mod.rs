@@ -21,6 +21,7 @@ pub(crate) mod field;
 pub(crate) mod memory;
 mod show;
 
+pub use apply::impossible_id;
 pub(crate) use apply::{handed, target};
 
 use std::collections::BTreeMap;
@@ -54,6 +55,8 @@ pub struct Machine {
     pub vms: BTreeMap<u16, Vm>,
     /// VMs that were destroyed, by id: where. None that were destroyed before calls that are missing: the id may be another VM's.
     pub destroyed: BTreeMap<u16, At>,
+    /// Ids that `create_vm` answered and that no new VM can have: where last. There is no such VM.
+    pub impossible: BTreeMap<u16, At>,
     /// Buffers of processors, by processor and buffer id.
     #[serde(serialize_with = "as_list")]
     pub buffers: BTreeMap<(u16, u32), Memory>,

@@ -162,6 +162,12 @@ impl fmt::Display for Machine {
         for (id, at) in &self.destroyed {
             writeln!(f, "VM {id}: destroyed at {at}")?;
         }
+        for (id, at) in &self.impossible {
+            writeln!(
+                f,
+                "no VM {id}: create_vm answered this id at {at}, and no new VM can have it"
+            )?;
+        }
         for ((pcpu, id), memory) in &self.buffers {
             writeln!(f, "processor {pcpu}: buffer {id} in {memory}")?;
         }
