@@ -7,7 +7,7 @@ use hypercall_trace::format::BlockKind;
 use hypercall_trace::read::{Lane, Merged, Trace};
 
 use crate::failure::Failure;
-use crate::format::{Context, damage};
+use crate::format::{Context, UNKNOWN_NUMBER, damage};
 
 /// Damaged stretches that are told one by one.
 const TOLD: usize = 10;
@@ -69,6 +69,8 @@ pub(crate) struct Losses {
     damaged: Vec<Damaged>,
     more: u64,
     lost: u64,
+    /// Whether calls are noted as lost and nobody knows how many.
+    lost_unknown: bool,
     /// Records that were left out, because this version does not know what they are.
     unknown: u64,
 }
@@ -198,7 +200,10 @@ impl Losses {
     pub(crate) fn note(&mut self, entry: &Entry) {
         match entry {
             Entry::Damaged(damaged) => self.push(damaged),
-            Entry::Lost(lost) => self.lost = self.lost.saturating_add(lost.count),
+            Entry::Lost(lost) => {
+                self.lost = self.lost.saturating_add(lost.count);
+                self.lost_unknown |= lost.how_many().is_none();
+            }
             _ => {}
         }
     }
@@ -242,6 +247,9 @@ impl Losses {
         if self.lost != 0 {
             let (calls, are) = crate::commands::count_are(self.lost, "call");
             crate::output::tell!("hcall: {calls} {are} missing in the trace");
+        }
+        if self.lost_unknown {
+            crate::output::tell!("hcall: {UNKNOWN_NUMBER} is missing in the trace");
         }
         self.any_damage()
     }

@@ -9,7 +9,7 @@ use hypercall_trace::drive::Driver;
 
 use crate::args::Replay;
 use crate::failure::Failure;
-use crate::format::{Context, Part, plain_lines};
+use crate::format::{Context, Part, UNKNOWN_NUMBER, plain_lines};
 use crate::input::{self, Losses};
 use crate::output::{Output, Progress};
 use crate::status::Status;
@@ -59,7 +59,11 @@ pub(crate) fn run(args: &Replay, out: &mut Output) -> Result<Status, Failure> {
     let complete = driven.is_complete();
     if !complete {
         let not_made = super::count(driven.not_made.len(), "call");
-        let missing = super::count(driven.missing, "call");
+        let missing = match (driven.missing, driven.missing_unknown) {
+            (0, true) => UNKNOWN_NUMBER.to_owned(),
+            (known, true) => format!("{} and {UNKNOWN_NUMBER}", super::count(known, "call")),
+            (known, false) => super::count(known, "call"),
+        };
         let unknown = super::count(driven.unknown, "call");
         crate::output::tell!(
             "hcall: not all was made again: {not_made} not made, {missing} missing, {unknown} without a recorded answer"

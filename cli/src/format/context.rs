@@ -133,6 +133,9 @@ pub(crate) fn plain_lines(text: &str) -> String {
         .collect()
 }
 
+/// What is missing where nobody knows how much: no header is left that says it.
+pub(crate) const UNKNOWN_NUMBER: &str = "an unknown number of calls";
+
 /// A damaged stretch as a sentence.
 #[must_use]
 pub(crate) fn damage(damaged: &Damaged, context: &Context) -> String {
@@ -148,6 +151,9 @@ pub(crate) fn damage(damaged: &Damaged, context: &Context) -> String {
     }
     if let Some(lane) = damaged.lane {
         let _ = write!(text, " of {}", context.lane(lane));
+    }
+    if damaged.is_unknown() {
+        let _ = write!(text, "; {UNKNOWN_NUMBER}");
     }
     text
 }

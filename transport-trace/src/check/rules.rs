@@ -157,7 +157,11 @@ impl Work<'_> {
                 }
             }
             // Behind missing calls nobody knows what the page holds.
-            "notify_request_finish" if vm.flags & POLLING == 0 && self.machine.missing == 0 => {
+            "notify_request_finish"
+                if vm.flags & POLLING == 0
+                    && self.machine.missing == 0
+                    && !self.machine.missing_unknown =>
+            {
                 self.notify(id, vm, shadows);
             }
             "asyncio_assign" => {

@@ -49,7 +49,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::entry::Entry;
-use crate::plural::{are, count};
+use crate::plural::{are, calls_are, count};
 use crate::read::Trace;
 use crate::replay::{FieldDifference, LaneEntries, Line, Recorded};
 use crate::schema::Schema;
@@ -102,8 +102,8 @@ pub enum Difference {
         left: bool,
         /// The index of the first of them, where it is known.
         index: u64,
-        /// How many.
-        count: u64,
+        /// How many; `None` where nobody knows.
+        count: Option<u64>,
         /// Why.
         why: String,
     },
@@ -140,7 +140,7 @@ impl Diff {
 #[must_use]
 pub fn diff(left: &Recorded, right: &Recorded, options: Options) -> Diff {
     let schema = &left.schema;
-    let (left, right) = (left.by_lane(false), right.by_lane(false));
+    let (left, right) = (left.by_lane(true), right.by_lane(true));
     let names = |lanes: &[LaneEntries<'_>]| -> Vec<(u32, String)> {
         lanes
             .iter()
@@ -304,13 +304,13 @@ impl fmt::Display for Difference {
                 why,
             } => {
                 let side = if *left { "first" } else { "second" };
-                if *count == 0 {
+                if *count == Some(0) {
                     return write!(
                         f,
                         "? {lane}#{index}  not compared in the {side} trace: {why}"
                     );
                 }
-                let missing = are(*count, "call");
+                let missing = calls_are(*count);
                 write!(
                     f,
                     "? {lane}#{index}  {missing} missing from the {side} trace ({why})"

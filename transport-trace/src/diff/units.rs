@@ -9,7 +9,11 @@ use crate::format::record::kind::OTHERS;
 #[derive(Clone, Debug)]
 pub(super) enum Unit {
     Call(Box<Around>),
-    Missing { index: u64, count: u64, why: String },
+    Missing {
+        index: u64,
+        count: Option<u64>,
+        why: String,
+    },
 }
 
 /// A call with the changes of pages around it.
@@ -58,12 +62,14 @@ impl<I: Iterator<Item = Entry>> Iterator for Units<I> {
                     let why = lost.cause.to_string();
                     return Some(Unit::Missing {
                         index: lost.index,
-                        count: lost.count,
+                        count: lost.how_many(),
                         why,
                     });
                 }
+                // The file's own header held no calls.
+                Entry::Damaged(damaged) if damaged.offset == 0 => {}
                 Entry::Damaged(damaged) => {
-                    let count = damaged.entries.map_or(1, u64::from);
+                    let count = damaged.entries.map(u64::from);
                     return Some(Unit::Missing {
                         index: 0,
                         count,
@@ -74,7 +80,7 @@ impl<I: Iterator<Item = Entry>> Iterator for Units<I> {
                     let kind = unknown.kind;
                     return Some(Unit::Missing {
                         index: unknown.index,
-                        count: u64::from(kind < OTHERS),
+                        count: Some(u64::from(kind < OTHERS)),
                         why: format!("a record of kind {kind}, which this version does not know"),
                     });
                 }

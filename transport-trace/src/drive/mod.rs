@@ -132,12 +132,13 @@ impl Driver {
                     true
                 }
                 Entry::Lost(lost) => {
-                    run.out.missing = run.out.missing.saturating_add(lost.count);
+                    run.out.miss(lost.how_many());
                     true
                 }
                 Entry::Damaged(damaged) => {
-                    let count = damaged.entries.map_or(1, u64::from);
-                    run.out.missing = run.out.missing.saturating_add(count);
+                    if damaged.offset != 0 {
+                        run.out.miss(damaged.entries.map(u64::from));
+                    }
                     true
                 }
                 Entry::Unknown(_) => true,

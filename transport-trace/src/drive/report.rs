@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::plural::{are, count, were};
+use crate::plural::{calls_are, count, were};
 use crate::replay::{FieldDifference, Line, OfLane};
 
 /// What came of driving a trace.
@@ -20,11 +20,18 @@ pub struct Driven {
     pub differences: Vec<OtherAnswer>,
     /// Calls that were not made.
     pub not_made: Vec<NotMade>,
-    /// Calls that are missing from the trace.
+    /// Calls that are missing from the trace, of those whose number is known.
     pub missing: u64,
+    /// Whether there are others, of which nobody knows how many.
+    pub missing_unknown: bool,
 }
 
 impl Driven {
+    pub(super) fn miss(&mut self, count: Option<u64>) {
+        self.missing = self.missing.saturating_add(count.unwrap_or(0));
+        self.missing_unknown |= count.is_none();
+    }
+
     /// Whether every recorded call that had reached the hypervisor was made and compared, and there was one.
     #[must_use]
     pub fn is_complete(&self) -> bool {
@@ -32,6 +39,7 @@ impl Driven {
         self.made != 0
             && self.unknown == 0
             && self.missing == 0
+            && !self.missing_unknown
             && !self.not_made.iter().any(left_out)
     }
 }
@@ -128,8 +136,10 @@ impl fmt::Display for Driven {
                 were(self.unknown, "call")
             )?;
         }
-        if self.missing != 0 {
-            writeln!(f, "{} missing from the trace", are(self.missing, "call"))?;
+        let known = (self.missing != 0).then_some(self.missing);
+        let unknown = self.missing_unknown.then_some(None);
+        for count in known.map(Some).into_iter().chain(unknown) {
+            writeln!(f, "{} missing from the trace", calls_are(count))?;
         }
         Ok(())
     }

@@ -355,7 +355,7 @@ impl<'t> Entries<'t> {
         };
         match entry {
             Entry::Call(call) => call.index >= from,
-            Entry::Lost(lost) => lost.index.saturating_add(lost.count) > from,
+            Entry::Lost(lost) => lost.index.saturating_add(lost.count.max(1)) > from,
             Entry::Pages(pages) => pages.index >= from,
             Entry::Unknown(unknown) => unknown.index >= from,
             Entry::Damaged(_) => true,

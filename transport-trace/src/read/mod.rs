@@ -56,6 +56,7 @@
 mod block;
 mod entries;
 mod merged;
+mod missing;
 mod order;
 pub mod recover;
 mod scan;

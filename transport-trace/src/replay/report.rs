@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use super::difference::FieldDifference;
-use crate::plural::are;
+use crate::plural::{are, calls_are};
 
 /// The first call, or look, that a trace has no answer for: where, what was expected, why nothing fits.
 ///
@@ -54,6 +54,11 @@ pub enum Cause {
     Missing {
         /// How many. 0 where only what a shared page held on the way is missing.
         count: u64,
+        /// Why.
+        why: String,
+    },
+    /// Calls are missing from the trace here, and nobody knows how many.
+    MissingUnknown {
         /// Why.
         why: String,
     },
@@ -160,6 +165,10 @@ impl fmt::Display for Cause {
             }
             Self::Missing { count, why } => {
                 let missing = are(*count, "call");
+                write!(f, "{missing} missing from the trace here ({why})")
+            }
+            Self::MissingUnknown { why } => {
+                let missing = calls_are(None);
                 write!(f, "{missing} missing from the trace here ({why})")
             }
             Self::Unfinished => {

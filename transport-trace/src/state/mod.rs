@@ -64,8 +64,10 @@ pub struct Machine {
     pub upcall_vector: Option<u64>,
     /// Processors that the Service VM gave away, by APIC id.
     pub offline: Vec<u64>,
-    /// Calls that are missing from the trace until here.
+    /// Calls that are missing from the trace until here, of those whose number is known.
     pub missing: u64,
+    /// Whether there are others, of which nobody knows how many.
+    pub missing_unknown: bool,
 }
 
 fn as_list<S: serde::Serializer>(
@@ -237,15 +239,23 @@ impl Machine {
                 };
                 self.apply(&at, call);
             }
-            Entry::Lost(lost) => self.lose(lost.count),
-            Entry::Damaged(damaged) => self.lose(damaged.entries.map_or(1, u64::from)),
+            Entry::Lost(lost) => self.lose(lost.how_many()),
+            // The file's own header held no calls.
+            Entry::Damaged(damaged) if damaged.offset == 0 => {}
+            Entry::Damaged(damaged) => self.lose(damaged.entries.map(u64::from)),
             Entry::Pages(_) | Entry::Unknown(_) => {}
         }
     }
 
     /// Calls are missing here: what VMs exist and what state they have is as it was, or not.
-    pub(crate) fn lose(&mut self, count: u64) {
-        self.missing = self.missing.saturating_add(count);
+    fn lose(&mut self, count: Option<u64>) {
+        self.missing = self.missing.saturating_add(count.unwrap_or(0));
+        self.missing_unknown |= count.is_none();
+        self.forget();
+    }
+
+    /// Calls may be missing here.
+    pub(crate) fn forget(&mut self) {
         // The id may have been given to another VM.
         self.destroyed.clear();
         for vm in self.vms.values_mut() {

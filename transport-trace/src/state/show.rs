@@ -149,11 +149,13 @@ impl fmt::Display for Vm {
 
 impl fmt::Display for Machine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.missing != 0 {
+        let known = (self.missing != 0).then_some(self.missing);
+        let unknown = self.missing_unknown.then_some(None);
+        for count in known.map(Some).into_iter().chain(unknown) {
             writeln!(
                 f,
                 "{} missing until here: what follows may be wrong",
-                crate::plural::are(self.missing, "call")
+                crate::plural::calls_are(count)
             )?;
         }
         for (id, vm) in &self.vms {

@@ -159,9 +159,9 @@ impl<W: Write> Writer<W> {
     /// may be missing. Where they begin again, as in a trace that was joined from two, a second recording begins.
     ///
     /// In the place of [`Damaged`](Entry::Damaged) entries the calls that they took are noted as lost to damage, where that
-    /// is known: from the index with which the lane goes on, or, where it does not, from what the entry says. What nobody knows
-    /// (how many calls the last blocks of a lane held whose headers are gone) is not in what is written: whoever writes it has to
-    /// say that there was damage.
+    /// is known: from the index with which the lane goes on, or, where it does not, from what the entry says. Where nobody knows
+    /// (how many calls the last blocks of a lane held whose headers are gone), the lane ends with a loss of
+    /// [unknown number](Lost::how_many).
     ///
     /// # Errors
     /// `InvalidInput` for an entry that cannot be expressed: too large, of a lane that was not named, an unknown one whose
@@ -218,6 +218,7 @@ impl<W: Write> Writer<W> {
             if self.holes.may_be_in(lane) {
                 self.note_missing(lane, index)?;
             }
+            self.holes.go_on(lane);
             self.start(lane, index)?;
         }
         let id = match entry {
@@ -228,6 +229,19 @@ impl<W: Write> Writer<W> {
             _ => None,
         };
         self.append(lane, index, indices, ticks, id, &record)
+    }
+
+    /// Says that nothing of a lane follows behind a damaged stretch whose lane nobody knows, for those who push such stretches
+    /// elsewhere than they stood: the lane ends with a loss of unknown number.
+    ///
+    /// # Errors
+    /// `InvalidInput` for a lane that was not named.
+    pub fn end_is_unknown(&mut self, lane: u32) -> io::Result<()> {
+        if usize::try_from(lane).is_ok_and(|lane| lane >= self.lanes.len()) {
+            return Err(invalid("the lane was not named"));
+        }
+        self.holes.end(lane);
+        Ok(())
     }
 
     /// Puts a record behind those of its lane. `id` is that of a call.
@@ -298,6 +312,11 @@ impl<W: Write> Writer<W> {
         if count == 0 {
             return Ok(());
         }
+        self.note_lost(lane, index, count)
+    }
+
+    /// Notes calls as lost to damage; 0 where nobody knows how many.
+    fn note_lost(&mut self, lane: u32, index: u64, count: u64) -> io::Result<()> {
         self.start(lane, index)?;
         let lost = Lost {
             lane,
@@ -310,11 +329,18 @@ impl<W: Write> Writer<W> {
         self.append(lane, Some(index), count, 0, None, &encode_lost(&lost))
     }
 
-    /// Writes what is open, and what is known to be missing behind it.
-    fn end_recording(&mut self) -> io::Result<()> {
+    /// Writes what is open, and what is missing behind it. `last`: no other recording follows.
+    fn end_recording(&mut self, last: bool) -> io::Result<()> {
         for (lane, end) in self.holes.ends() {
             if usize::try_from(lane).is_ok_and(|lane| lane < self.lanes.len()) {
                 self.note_missing(lane, end)?;
+            }
+        }
+        let lanes = u32::try_from(self.lanes.len()).unwrap_or(u32::MAX);
+        for lane in 0..lanes {
+            if self.holes.end_is_unknown(lane, last) {
+                let index = next_index(&self.open, &self.starts, lane);
+                self.note_lost(lane, index, 0)?;
             }
         }
         self.close_all()
@@ -322,7 +348,7 @@ impl<W: Write> Writer<W> {
 
     /// Starts a recording behind the one that is written.
     fn next_recording(&mut self) -> io::Result<()> {
-        self.end_recording()?;
+        self.end_recording(false)?;
         self.open.clear();
         self.started.clear();
         self.starts.clear();
@@ -370,11 +396,10 @@ impl<W: Write> Writer<W> {
     /// # Errors
     /// As the sink says.
     pub fn finish(mut self) -> io::Result<W> {
-        self.end_recording()?;
         if self.holes.are_of_the_next() {
             self.next_recording()?;
-            self.end_recording()?;
         }
+        self.end_recording(true)?;
         if self.clock.last != self.clock.first {
             let last: ClockPoint = self.clock.last;
             self.out.queue_clock(&last);
