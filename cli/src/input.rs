@@ -64,8 +64,10 @@ pub(crate) fn regular(path: &Path) -> Result<(), Failure> {
 /// Collects what could not be read of a trace, and what nobody recorded.
 #[derive(Debug, Default)]
 pub(crate) struct Losses {
-    /// Sentences about damaged descriptions.
+    /// Sentences about damaged descriptions, the first ones.
     descriptions: Vec<String>,
+    /// How many more there are.
+    more_descriptions: usize,
     damaged: Vec<Damaged>,
     more: u64,
     lost: u64,
@@ -178,10 +180,12 @@ impl Losses {
         for damaged in trace.damage().filter(|damaged| damaged.offset == 0) {
             self.push(damaged);
         }
-        let told = trace.damaged_descriptions();
+        let told = trace.damaged_descriptions().take(TOLD);
         self.descriptions = told
             .map(|(kind, damaged)| description(trace, kind, damaged))
             .collect();
+        let all = trace.damaged_descriptions().count();
+        self.more_descriptions = all.saturating_sub(TOLD);
         // Its block's header is damaged as well: the stretch comes among the entries, and does not say what it was.
         if self.descriptions.is_empty() {
             self.descriptions.extend(no_schema(trace));
@@ -223,10 +227,10 @@ impl Losses {
 
     /// Says it on the error output. Whether there was damage.
     pub(crate) fn report(&self, context: &Context) -> bool {
-        for text in self.descriptions.iter().take(TOLD) {
+        for text in &self.descriptions {
             crate::output::tell!("hcall: {text}");
         }
-        if let Some(more @ 1..) = self.descriptions.len().checked_sub(TOLD) {
+        if let more @ 1.. = self.more_descriptions {
             crate::output::tell!("hcall: and {more} more descriptions; see `hcall verify`");
         }
         for damaged in &self.damaged {

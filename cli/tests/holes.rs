@@ -284,7 +284,10 @@ fn without_a_header_at_the_end_an_unknown_number_is_told() {
                 &["state", path, "--json"][..],
                 &[r#""missing_unknown": true"#][..],
             ),
-            (&["replay", path, "--json", "--all"], &[r#""missing_unknown": true"#]),
+            (
+                &["replay", path, "--json", "--all"],
+                &[r#""missing_unknown": true"#],
+            ),
             (&["diff", path, &whole, "--json"], &[r#""count":null"#]),
             (
                 &["show", path, "--json"],

@@ -58,7 +58,8 @@ pub(crate) fn run(args: &Replay, out: &mut Output) -> Result<Status, Failure> {
     out.flush()?;
     let complete = driven.is_complete();
     if !complete {
-        let not_made = super::count(driven.not_made.len(), "call");
+        let listed = u64::try_from(driven.not_made.len()).unwrap_or(u64::MAX);
+        let not_made = super::count(listed.saturating_add(driven.more_not_made), "call");
         let missing = match (driven.missing, driven.missing_unknown) {
             (0, true) => UNKNOWN_NUMBER.to_owned(),
             (known, true) => format!("{} and {UNKNOWN_NUMBER}", super::count(known, "call")),

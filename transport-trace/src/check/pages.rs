@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::entry::{PageChange, When};
 use crate::state::Memory;
 
+/// Watched pages that are followed; a trace with more is a hostile one.
+const MAX_PAGES: usize = 4096;
 /// Bytes of a page.
 const PAGE: usize = 4096;
 /// Bytes of a slot of a request page, and where in it the state is.
@@ -39,13 +41,14 @@ impl Shadow {
 
 impl Shadows {
     pub(super) fn take(&mut self, lane: &str, change: &PageChange) {
-        let page = self
-            .pages
-            .entry((lane.to_owned(), change.page))
-            .or_insert_with(|| Shadow {
-                bytes: vec![0; PAGE],
-                unseen: BTreeSet::new(),
-            });
+        let key = (lane.to_owned(), change.page);
+        if self.pages.len() >= MAX_PAGES && !self.pages.contains_key(&key) {
+            return;
+        }
+        let page = self.pages.entry(key).or_insert_with(|| Shadow {
+            bytes: vec![0; PAGE],
+            unseen: BTreeSet::new(),
+        });
         let states =
             |page: &Shadow| -> Vec<_> { (0..PAGE / SLOT).map(|slot| page.state(slot)).collect() };
         let before = states(page);

@@ -33,7 +33,12 @@ pub struct Trace {
     lanes: Vec<Lane>,
     /// Where each lane is in `lanes`.
     lane_places: HashMap<u32, usize>,
+    /// Bytes of the lanes' names.
+    named: usize,
 }
+
+/// Bytes that the names of all lanes may have. A block of a few bytes unpacks to a long name.
+const MAX_NAMES: usize = 16 << 20;
 
 /// A lane of a trace.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -136,6 +141,7 @@ impl Trace {
             clock: ClockInfo::default(),
             lanes: Vec::new(),
             lane_places: HashMap::new(),
+            named: 0,
         };
         trace.describe(0, &mut buffer);
         Ok(trace)
@@ -175,9 +181,14 @@ impl Trace {
                         have_schema = true;
                         self.schema = Arc::new(schema);
                     }),
+                    BlockKind::Lane if self.named > MAX_NAMES => {
+                        self.descriptions.push(block.damaged(Defect::TooLarge));
+                        continue;
+                    }
                     BlockKind::Lane => Get::new(body).text().map(|name| {
                         let id = block.header.lane;
                         if let hash_map::Entry::Vacant(place) = self.lane_places.entry(id) {
+                            self.named = self.named.saturating_add(name.len());
                             place.insert(self.lanes.len());
                             self.lanes.push(Lane { id, name });
                         }

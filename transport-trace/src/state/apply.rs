@@ -9,6 +9,8 @@ use super::memory::{self, Change};
 use super::{AsyncIo, At, Machine, Memory, Vm, VmState};
 use crate::entry::{Argument, Block, Call, Link, Outcome, Place, Target};
 
+/// Processors that are remembered as given away; more no machine has.
+const MAX_OFFLINE: usize = 4096;
 /// No VM.
 const INVALID: u64 = 0xffff;
 /// A processor of the VM did not come back; the VM changed its state all the same.
@@ -92,6 +94,13 @@ impl Machine {
             }
             return;
         };
+        self.apply_to(id, at, call, rax);
+        if let Some(vm) = self.vms.get_mut(&id) {
+            vm.bound(id);
+        }
+    }
+
+    fn apply_to(&mut self, id: u16, at: &At, call: &Call, rax: i64) {
         match (call.name(), rax) {
             ("destroy_vm", 0 | TIMED_OUT) => {
                 self.vms.remove(&id);
@@ -174,8 +183,10 @@ impl Machine {
         match call.name() {
             "set_callback_vector" => self.upcall_vector = value(call, 0),
             "service_vm_offline_cpu" => {
-                if let Some(lapic) = value(call, 0).filter(|lapic| !self.offline.contains(lapic)) {
+                let new = |lapic: &u64| !self.offline.contains(lapic);
+                if let Some(lapic) = value(call, 0).filter(new) {
                     self.offline.push(lapic);
+                    self.offline.truncate(MAX_OFFLINE);
                 }
             }
             _ => {}

@@ -31,6 +31,11 @@ use serde::Serialize;
 use crate::entry::Entry;
 use crate::replay::Recorded;
 
+/// VMs that ACRN can have.
+const MAX_VMS: u16 = 16;
+/// What is listed of a VM of each kind, but for memory.
+const MAX_LISTED: usize = 4096;
+
 /// A place in a trace.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct At {
@@ -117,6 +122,33 @@ pub struct Vm {
     pub asyncio: Vec<AsyncIo>,
     /// Pages that it may not write.
     pub protected: Vec<u64>,
+    /// There are more of something than is listed here: of memory, 65,536 ranges are; of all else, 4096. An id that no VM of ACRN
+    /// can have has none.
+    pub more: bool,
+}
+
+impl Vm {
+    /// Keeps the lists within bounds: a trace may be hostile, and larger than memory.
+    fn bound(&mut self, id: u16) {
+        let possible = id < MAX_VMS;
+        let most = if possible { MAX_LISTED } else { 0 };
+        let ranges = if possible { memory::MAX_REGIONS } else { 0 };
+        let mut more = self.regions.len() >= ranges.max(1);
+        self.regions.truncate(ranges);
+        more |= self.devices.len() > most
+            || self.lines.len() > most
+            || self.asyncio.len() > most
+            || self.protected.len() > most
+            || self.buffers.len() > most;
+        self.devices.truncate(most);
+        self.lines.truncate(most);
+        self.asyncio.truncate(most);
+        self.protected.truncate(most);
+        while self.buffers.len() > most {
+            self.buffers.pop_last();
+        }
+        self.more |= more;
+    }
 }
 
 /// A VM's state.

@@ -143,6 +143,9 @@ impl fmt::Display for Vm {
         for page in &self.protected {
             writeln!(f, "  page {page:#x} may not be written")?;
         }
+        if self.more {
+            writeln!(f, "  and more, which is not listed")?;
+        }
         Ok(())
     }
 }

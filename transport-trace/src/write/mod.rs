@@ -89,6 +89,8 @@ pub struct Writer<W: Write> {
     clock: ClockInfo,
     lanes: Vec<String>,
     open: BTreeMap<u32, Open>,
+    /// Bytes of memory that the open blocks have.
+    held: usize,
     block: usize,
     /// Lanes that entries were written of, since the last schema.
     started: BTreeSet<u32>,
@@ -97,6 +99,9 @@ pub struct Writer<W: Write> {
     /// What damage took.
     holes: Holes,
 }
+
+/// Bytes of memory that open blocks may have. Where many lanes are beyond that, blocks are written before they are full.
+const MAX_HELD: usize = 256 << 20;
 
 /// The block of a lane that is being filled.
 #[derive(Debug)]
@@ -122,6 +127,7 @@ impl<W: Write> Writer<W> {
             clock,
             lanes: Vec::new(),
             open: BTreeMap::new(),
+            held: 0,
             started: BTreeSet::new(),
             starts: BTreeMap::new(),
             holes: Holes::default(),
@@ -287,7 +293,17 @@ impl<W: Write> Writer<W> {
             header.last_ticks = header.last_ticks.max(ticks);
         }
         open.next_index = open.next_index.saturating_add(indices);
+        let before = open.bytes.capacity();
         open.bytes.extend_from_slice(record);
+        let grown = open.bytes.capacity().saturating_sub(before);
+        self.held = self.held.saturating_add(grown);
+        if self.held > MAX_HELD {
+            self.close_all()?;
+            self.open
+                .values_mut()
+                .for_each(|open| open.bytes = Vec::new());
+            self.held = 0;
+        }
         Ok(())
     }
 
@@ -350,6 +366,7 @@ impl<W: Write> Writer<W> {
     fn next_recording(&mut self) -> io::Result<()> {
         self.end_recording(false)?;
         self.open.clear();
+        self.held = 0;
         self.started.clear();
         self.starts.clear();
         self.out
