@@ -58,6 +58,7 @@ mod entries;
 mod merged;
 mod missing;
 mod order;
+mod owned;
 pub mod recover;
 mod scan;
 mod source;
