@@ -30,7 +30,8 @@ pub use finding::{Finding, Rule, Severity};
 use losses::Losses;
 use pages::Shadows;
 
-/// Checks a trace entry by entry, in the order of time.
+/// Checks a trace entry by entry, in the order of time: as [`Trace::merged`](crate::read::Trace::merged) has them where that is
+/// [in order](crate::read::Merged::in_order).
 #[derive(Clone, Debug, Default)]
 pub struct Checker {
     machine: Machine,

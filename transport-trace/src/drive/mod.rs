@@ -108,7 +108,8 @@ impl Driver {
         self.drive_entries(recorded.in_time(), recorded.names(), transport)
     }
 
-    /// Makes the calls among entries that come one by one, in the order of time: of a trace larger than memory.
+    /// Makes the calls among entries that come one by one, in the order of time: of a trace larger than memory, as
+    /// [`Trace::merged`](crate::read::Trace::merged) has them where that is [in order](crate::read::Merged::in_order).
     pub fn drive_entries(
         &self,
         entries: impl IntoIterator<Item = impl std::borrow::Borrow<Entry>>,

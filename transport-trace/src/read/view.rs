@@ -136,9 +136,9 @@ pub struct PagesView<'r> {
     pub page: u32,
     /// At which point.
     pub when: When,
-    /// Which look of the program's found it: see [`PageChange::look`].
+    /// Which look of the program's found it: see [`PageChange::look`](crate::entry::PageChange::look).
     pub look: u64,
-    /// Whether it stands later than it came: see [`PageChange::late`].
+    /// Whether it stands later than it came: see [`PageChange::late`](crate::entry::PageChange::late).
     pub late: bool,
     /// How many runs.
     runs: usize,

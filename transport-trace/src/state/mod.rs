@@ -1,7 +1,8 @@
 //! What existed at a point of a trace: VMs with their memory, devices and buffers, derived from ACRN's calls alone.
 //!
-//! Entries are taken in the order of time ([`Trace::merged`](crate::read::Trace::merged),
-//! [`Recorded::in_time`](crate::replay::Recorded::in_time)). What a trace does not show is not known: a VM that was
+//! Entries are taken in the order of time ([`Recorded::in_time`](crate::replay::Recorded::in_time), or
+//! [`Trace::merged`](crate::read::Trace::merged) where that is [in order](crate::read::Merged::in_order): in another order, what
+//! comes out is wrong). What a trace does not show is not known: a VM that was
 //! created before the recording began has the state [`Unknown`](VmState::Unknown) until a call tells, and calls that are
 //! missing make every VM's state unknown again.
 //!
