@@ -846,3 +846,64 @@ fn a_writer_of_many_lanes_does_not_hold_a_block_of_each() {
     }
     writer.finish().unwrap();
 }
+
+/// However lanes are merged, each comes as it is alone: with what is damaged and what is missing in it.
+#[test]
+fn merging_many_lanes_leaves_each_as_it_is() {
+    let _alone = alone();
+    const LANES: u32 = 1100;
+    let mut bytes = header();
+    for number in 0..3_u32 {
+        for lane in 0..LANES {
+            let call = |index: u32| {
+                let mut body = vec![0; 40];
+                body[..8].copy_from_slice(&u64::from(1 + index * LANES + lane % 7).to_le_bytes());
+                body[32..34].copy_from_slice(&u16::MAX.to_le_bytes());
+                body[36..40].copy_from_slice(&6_u32.to_le_bytes());
+                record(1, &body)
+            };
+            let two = [call(2 * number), call(2 * number + 1)].concat();
+            // Some lanes lack two calls of which nobody tells.
+            let later = u32::from(lane % 5 == 0 && number == 2);
+            let start = bytes.len();
+            bytes.extend(data(
+                0,
+                lane,
+                (2 * (number + later)).into(),
+                2,
+                two.len(),
+                &two,
+            ));
+            match (lane % 11, number) {
+                // A record, a block, a header that is not one any more.
+                (1, 1) => bytes[start + 64 + 60] ^= 1,
+                (2, 0) => bytes[start + 64 + 20] ^= 1,
+                (3, 2) => bytes[start + 8..start + 40].fill(0x55),
+                _ => {}
+            }
+        }
+    }
+    let trace = Trace::from_bytes(bytes).unwrap();
+    let mut merged: Vec<Vec<Entry>> = vec![Vec::new(); LANES as usize];
+    let mut of_none = 0;
+    for entry in trace.merged() {
+        match entry.lane() {
+            Some(lane) => merged[lane as usize].push(entry),
+            None => of_none += 1,
+        }
+    }
+    for (lane, merged) in (0..).zip(merged) {
+        let alone: Vec<_> = trace
+            .lane_entries(lane)
+            .filter(|entry| entry.lane().is_some())
+            .collect();
+        assert!(!alone.is_empty());
+        assert_eq!(merged, alone, "lane {lane}");
+    }
+    let unknown = trace
+        .damage()
+        .filter(|damaged| damaged.is_unknown())
+        .count();
+    assert!(unknown > 90, "{unknown}");
+    assert_eq!(of_none, unknown);
+}
