@@ -100,7 +100,6 @@ fn where_there_is_no_order_of_time_it_is_said_and_nothing_is_judged() {
     let trace = write(&folder, (1 << 16) + 1);
     for arguments in [
         &["check", &trace][..],
-        &["check", &trace, "--json"],
         &["state", &trace],
         &["replay", &trace],
     ] {
@@ -113,8 +112,7 @@ fn where_there_is_no_order_of_time_it_is_said_and_nothing_is_judged() {
         );
     }
     for arguments in [
-        &["show", &trace, "--limit", "1"][..],
-        &["show", &trace, "--limit", "1", "--json"],
+        &["show", &trace, "--limit", "1", "--json"][..],
         &["export", &trace, "--to", "json"],
     ] {
         let (status, _, err) = run(arguments);
