@@ -119,8 +119,8 @@ impl Plotter for Firmware {
 /// Bytes are four long for this server.
 struct FourBytes;
 impl Rules for FourBytes {
-    fn extent(&self, _: &'static hypercall_core::call::CallInfo, _: [u64; 2]) -> usize {
-        4
+    fn extent(&self, _: &'static hypercall_core::call::CallInfo, _: [u64; 2]) -> Option<usize> {
+        Some(4)
     }
 }
 

@@ -4,10 +4,10 @@ use std::path::Path;
 
 use hypercall_trace::entry::{Damaged, Entry};
 use hypercall_trace::format::BlockKind;
-use hypercall_trace::read::{Lane, Trace};
+use hypercall_trace::read::{Lane, Merged, Trace};
 
 use crate::failure::Failure;
-use crate::format::{Context, damage};
+use crate::format::{Context, UNKNOWN_NUMBER, damage};
 
 /// Damaged stretches that are told one by one.
 const TOLD: usize = 10;
@@ -64,11 +64,15 @@ pub(crate) fn regular(path: &Path) -> Result<(), Failure> {
 /// Collects what could not be read of a trace, and what nobody recorded.
 #[derive(Debug, Default)]
 pub(crate) struct Losses {
-    /// Sentences about damaged descriptions.
+    /// Sentences about damaged descriptions, the first ones.
     descriptions: Vec<String>,
+    /// How many more there are.
+    more_descriptions: usize,
     damaged: Vec<Damaged>,
     more: u64,
     lost: u64,
+    /// Whether calls are noted as lost and nobody knows how many.
+    lost_unknown: bool,
     /// Records that were left out, because this version does not know what they are.
     unknown: u64,
 }
@@ -136,6 +140,32 @@ pub(crate) fn described(path: &Path, trace: &Trace) -> Result<(), Failure> {
     })
 }
 
+/// What is said of a trace whose entries cannot be put into the order of time.
+pub(crate) const NOT_IN_ORDER: &str =
+    "it has more lanes than can be put into the order of time, or larger blocks than that";
+
+/// The entries in the order of time, for those who judge calls by what was before them. A trace that cannot be put into that
+/// order is refused: what they would say of it would be wrong.
+pub(crate) fn in_time<'t>(path: &Path, trace: &'t Trace) -> Result<Merged<'t>, Failure> {
+    let merged = trace.merged();
+    if merged.in_order() {
+        return Ok(merged);
+    }
+    Err(Failure::input(
+        format!("{}: {NOT_IN_ORDER}: nothing can be judged", path.display()),
+        "`hcall show --lane` and `hcall show --file-order` have its calls",
+    ))
+}
+
+/// The entries, best in the order of time; where they cannot be, it is said on the error output.
+pub(crate) fn best_in_time(trace: &Trace) -> Merged<'_> {
+    let merged = trace.merged();
+    if !merged.in_order() {
+        crate::output::tell!("hcall: {NOT_IN_ORDER}: what follows is in the order of the file");
+    }
+    merged
+}
+
 impl Losses {
     /// With what opening saw. Damaged stretches between blocks come again among the entries, so only what is wrong with
     /// descriptions counts here.
@@ -150,10 +180,12 @@ impl Losses {
         for damaged in trace.damage().filter(|damaged| damaged.offset == 0) {
             self.push(damaged);
         }
-        let told = trace.damaged_descriptions();
+        let told = trace.damaged_descriptions().take(TOLD);
         self.descriptions = told
             .map(|(kind, damaged)| description(trace, kind, damaged))
             .collect();
+        let all = trace.damaged_descriptions().count();
+        self.more_descriptions = all.saturating_sub(TOLD);
         // Its block's header is damaged as well: the stretch comes among the entries, and does not say what it was.
         if self.descriptions.is_empty() {
             self.descriptions.extend(no_schema(trace));
@@ -172,7 +204,10 @@ impl Losses {
     pub(crate) fn note(&mut self, entry: &Entry) {
         match entry {
             Entry::Damaged(damaged) => self.push(damaged),
-            Entry::Lost(lost) => self.lost = self.lost.saturating_add(lost.count),
+            Entry::Lost(lost) => {
+                self.lost = self.lost.saturating_add(lost.count);
+                self.lost_unknown |= lost.how_many().is_none();
+            }
             _ => {}
         }
     }
@@ -192,10 +227,10 @@ impl Losses {
 
     /// Says it on the error output. Whether there was damage.
     pub(crate) fn report(&self, context: &Context) -> bool {
-        for text in self.descriptions.iter().take(TOLD) {
+        for text in &self.descriptions {
             crate::output::tell!("hcall: {text}");
         }
-        if let Some(more @ 1..) = self.descriptions.len().checked_sub(TOLD) {
+        if let more @ 1.. = self.more_descriptions {
             crate::output::tell!("hcall: and {more} more descriptions; see `hcall verify`");
         }
         for damaged in &self.damaged {
@@ -216,6 +251,9 @@ impl Losses {
         if self.lost != 0 {
             let (calls, are) = crate::commands::count_are(self.lost, "call");
             crate::output::tell!("hcall: {calls} {are} missing in the trace");
+        }
+        if self.lost_unknown {
+            crate::output::tell!("hcall: {UNKNOWN_NUMBER} is missing in the trace");
         }
         self.any_damage()
     }

@@ -230,16 +230,108 @@ fn in_a_joined_file_each_recording_lacks_its_own() {
     }
 }
 
-/// What nobody can know: the tool says that there is damage, and the trace that it writes cannot say how much.
+/// What nobody can know is said by every view of the trace, and of what is made of it.
 #[test]
-fn without_a_header_at_the_end_only_the_exit_status_tells() {
+fn without_a_header_at_the_end_an_unknown_number_is_told() {
+    const TOLD: &str = "an unknown number of calls";
     let folder = Folder::new();
     let mut bytes = without_index(&sample().bytes());
     let last = *blocks(&bytes, 0).last().unwrap();
     bytes[last.0 + 33] ^= 1;
+    // More than one bit: nobody knows what it was.
+    bytes[last.0 + 40] ^= 0xff;
+    bytes[last.0 + 20] ^= 0xff;
     let trace = folder.text("damaged.hct");
     std::fs::write(&trace, &bytes).unwrap();
+    let run = |arguments: &[&str]| {
+        let output = hcall().args(arguments).output().unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (text(&output.stdout), text(&output.stderr))
+    };
+    let whole = folder.text("whole.hct");
+    std::fs::write(&whole, sample().bytes()).unwrap();
+    for path in [trace.clone()]
+        .into_iter()
+        .chain(rewritten(&folder, &trace).into_iter().map(|(_, path)| path))
+    {
+        let path = path.as_str();
+        for arguments in [
+            &["show", path][..],
+            &["verify", path],
+            &["check", path],
+            &["state", path],
+            &["replay", path, "--all"],
+            &["diff", path, &whole],
+            &["check", path, "--json"],
+        ] {
+            let (out, _) = run(arguments);
+            assert!(out.contains(TOLD), "{arguments:?}: {out}");
+        }
+        for arguments in [
+            &["stat", path][..],
+            &["stat", path, "--json"],
+            &["show", path, "--json"],
+            &["state", path],
+            &["replay", path, "--all"],
+            &["export", path, "--to", "json"],
+            &["export", path, "--to", "pcapng", "-o", "/dev/null"],
+        ] {
+            let (_, err) = run(arguments);
+            assert!(err.contains(TOLD), "{arguments:?}: {err}");
+        }
+        for (arguments, keys) in [
+            (
+                &["state", path, "--json"][..],
+                &[r#""missing_unknown": true"#][..],
+            ),
+            (
+                &["replay", path, "--json", "--all"],
+                &[r#""missing_unknown": true"#],
+            ),
+            (&["diff", path, &whole, "--json"], &[r#""count":null"#]),
+            (
+                &["show", path, "--json"],
+                &[r#""count":null"#, r#""unknown":true"#],
+            ),
+            (
+                &["verify", path, "--json"],
+                &[r#""lost_unknown": 1"#, r#""unknown": true"#],
+            ),
+        ] {
+            let (out, _) = run(arguments);
+            assert!(
+                keys.iter().any(|key| out.contains(key)),
+                "{arguments:?}: {out}"
+            );
+        }
+    }
     for (command, path) in rewritten(&folder, &trace) {
         assert_eq!(verified(&path), (0, 2 * CALLS - last.2), "{command}");
+        let opened = Trace::open(&path).unwrap();
+        // Only the lane that did not go on lacks something, and only at its end.
+        let unknown = |lane| {
+            let entries: Vec<_> = opened.lane_entries(lane).collect();
+            let at =
+                |entry: &Entry| matches!(entry, Entry::Lost(lost) if lost.how_many().is_none());
+            (
+                entries.iter().filter(|entry| at(entry)).count(),
+                entries.last().is_some_and(at),
+            )
+        };
+        assert_eq!(unknown(0), (1, true), "{command}");
+        assert_eq!(unknown(1).0, 0, "{command}");
     }
+    // What was imported exports to the same lines, and they import again.
+    let (lines, again, twice) = (
+        folder.text("1.jsonl"),
+        folder.text("2.hct"),
+        folder.text("2.jsonl"),
+    );
+    run(&["export", &folder.text("imported.hct"), "-o", &lines]);
+    run(&["import", &lines, "-o", &again]);
+    run(&["export", &again, "-o", &twice]);
+    assert_eq!(
+        std::fs::read(&lines).unwrap(),
+        std::fs::read(&twice).unwrap()
+    );
 }

@@ -5,31 +5,21 @@ mod common;
 use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
 
-use common::{Folder, Sample, hcall, output};
-use hypercall_core::acrn::server::AcrnServer;
-use hypercall_core::acrn::{Hypervisor as _, HypervisorCalls};
-use hypercall_core::{Client, Gpa};
+use common::{Folder, Sample, hcall, loopback, output, recording};
+use hypercall_core::Client;
+use hypercall_core::acrn::Hypervisor as _;
 use hypercall_mock::fake::FakeAcrn;
-use hypercall_mock::loopback::Loopback;
 use hypercall_trace::entry::Entry;
 use hypercall_trace::read::Trace;
-use hypercall_trace::record::{Recorder, Recording};
+use hypercall_trace::record::Recorder;
 
 #[test]
 fn follow_shows_calls_as_they_come_and_ends_with_the_recording() {
     let folder = Folder::new();
     let path = folder.text("live.hct");
-    let recording = Recording::options(&[HypervisorCalls::INTERFACE])
-        .ring(1 << 20, 8)
-        .create(&path)
-        .unwrap();
+    let recording = recording().create(&path).unwrap();
     let machine = FakeAcrn::new();
-    let transport = Loopback::new(
-        AcrnServer::new(&machine),
-        &machine,
-        Gpa(0x100_0000),
-        0x1_0000,
-    );
+    let transport = loopback(&machine);
     let mut child = std::process::Command::new(assert_cmd::cargo::cargo_bin!("hcall"))
         .args(["show", &path, "--follow", "--json", "-l", "main"])
         .stdout(Stdio::piped())
@@ -100,8 +90,7 @@ impl hypercall_core::Transport for Hangs {
 fn follow_shows_an_announced_call_before_it_returns() {
     let folder = Folder::new();
     let path = folder.text("hang.hct");
-    let recording = Recording::options(&[HypervisorCalls::INTERFACE])
-        .ring(1 << 20, 8)
+    let recording = recording()
         .sync(hypercall_trace::record::SyncPolicy::EachCall)
         .create(&path)
         .unwrap();
@@ -145,18 +134,12 @@ fn child() {
         return;
     };
     let folder = std::path::Path::new(&folder);
-    let recording = Recording::options(&[HypervisorCalls::INTERFACE])
-        .ring(1 << 20, 8)
+    let recording = recording()
         .rings(folder.join("rings"))
         .create(folder.join("dead.hct"))
         .unwrap();
     let machine = FakeAcrn::new();
-    let transport = Loopback::new(
-        AcrnServer::new(&machine),
-        &machine,
-        Gpa(0x100_0000),
-        0x1_0000,
-    );
+    let transport = loopback(&machine);
     let acrn = Client::new(Recorder::new(transport, recording.lane("main").unwrap()));
     let mut returned = std::fs::File::create(folder.join("returned")).unwrap();
     loop {
@@ -255,9 +238,7 @@ fn rings_are_found(elsewhere: bool) {
         folder.text("copy.hct"),
         folder.text("whole.hct"),
     );
-    let options = Recording::options(&[HypervisorCalls::INTERFACE])
-        .ring(1 << 20, 8)
-        .sync(hypercall_trace::record::SyncPolicy::EachCall);
+    let options = recording().sync(hypercall_trace::record::SyncPolicy::EachCall);
     let recording = if elsewhere {
         options.rings(folder.path("elsewhere"))
     } else {
@@ -268,12 +249,7 @@ fn rings_are_found(elsewhere: bool) {
     let place = recording.rings().to_path_buf();
     assert_eq!(place == folder.path("elsewhere"), elsewhere);
     let machine = FakeAcrn::new();
-    let transport = Loopback::new(
-        AcrnServer::new(&machine),
-        &machine,
-        Gpa(0x100_0000),
-        0x1_0000,
-    );
+    let transport = loopback(&machine);
     let acrn = Client::new(Recorder::new(transport, recording.lane("main").unwrap()));
     for _ in 0..10 {
         acrn.get_api_version().unwrap();
@@ -338,18 +314,9 @@ fn a_recording_is_recovered_from_its_rings() {
         folder.text("rings"),
         folder.text("whole.hct"),
     );
-    let recording = Recording::options(&[HypervisorCalls::INTERFACE])
-        .ring(1 << 20, 8)
-        .rings(&rings)
-        .create(&path)
-        .unwrap();
+    let recording = recording().rings(&rings).create(&path).unwrap();
     let machine = FakeAcrn::new();
-    let transport = Loopback::new(
-        AcrnServer::new(&machine),
-        &machine,
-        Gpa(0x100_0000),
-        0x1_0000,
-    );
+    let transport = loopback(&machine);
     let acrn = Client::new(Recorder::new(transport, recording.lane("main").unwrap()));
     for _ in 0..10 {
         acrn.get_api_version().unwrap();

@@ -111,7 +111,7 @@ fn replay(path: &Path, options: Options) -> Counts {
         lane.watch(page);
     }
     let client = Client::new(lane.clone());
-    let note = || lane.note_pages();
+    let note = || lane.note_pages().expect("the trace goes on");
     let noting = Noting {
         inner: &Replayed,
         note: &note,

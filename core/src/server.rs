@@ -106,15 +106,23 @@ pub trait Rules {
     }
     /// A block was read and is about to be decoded: a hypervisor that does not believe a field of it replaces it here.
     fn correct(&self, _call: &'static CallInfo, _block: &mut [u8]) {}
-    /// How many bytes a call with an undescribed buffer reads and writes at most: the hypervisor knows by the
-    /// registers. [`BYTES_LIMIT`] is the most that is copied.
-    fn extent(&self, _call: &'static CallInfo, _args: [u64; 2]) -> usize {
-        0
+    /// How many bytes a call with an undescribed buffer (`&[u8]`, `&mut [u8]`) reads and writes, at most [`BYTES_LIMIT`]. What the
+    /// caller's slice has does not travel: only the address does. The hypervisor knows it by the registers, or by the call.
+    ///
+    /// `None`, which is the default, is that nobody knows. The method is not called then, and neither is it for more than
+    /// [`BYTES_LIMIT`]: the caller gets [`TransportError::Unsupported`], and never fewer bytes than it passed without a word.
+    fn extent(&self, _call: &'static CallInfo, _args: [u64; 2]) -> Option<usize> {
+        None
     }
 }
 
 /// The most that a server copies for an undescribed buffer.
 pub const BYTES_LIMIT: usize = 4096;
+
+const NO_EXTENT: &str = "the server does not know how many bytes stand behind the address of an argument `&[u8]`: \
+                         its rules have to say it, by `Rules::extent`";
+const LONG_EXTENT: &str =
+    "the server's rules say that an argument `&[u8]` has more than `BYTES_LIMIT` bytes";
 
 /// [`Rules`] without oddities.
 #[derive(Clone, Copy, Debug, Default)]
@@ -184,8 +192,12 @@ impl<R: Rules + ?Sized> Step<'_, R> {
         register: usize,
         buffer: &'b mut [u8; BYTES_LIMIT],
     ) -> Stepped<&'b mut [u8]> {
-        let extent = self.rules.extent(self.call, self.args).min(BYTES_LIMIT);
-        let part = buffer.get_mut(..extent).unwrap_or_default();
+        let unknown = |why| Stop::None(TransportError::Unsupported(why));
+        let extent = self.rules.extent(self.call, self.args);
+        let extent = extent.ok_or_else(|| unknown(NO_EXTENT))?;
+        let part = buffer
+            .get_mut(..extent)
+            .ok_or_else(|| unknown(LONG_EXTENT))?;
         self.memory
             .read(self.register(register), part)
             .map_err(|Unmapped| Stop::Answer(self.rules.unreadable(self.call)))?;

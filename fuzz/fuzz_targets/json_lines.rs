@@ -155,7 +155,10 @@ fuzz_target!(|edits: Vec<Edit>| {
     assert_eq!(again.schema(), trace.schema());
     assert_eq!(again.clock(), trace.clock());
     assert_eq!(again.lanes(), trace.lanes());
-    assert!(again.entries().eq(trace.entries()));
+    // In the order of their lanes: where calls are missing and nobody noted it, a block ends, and lanes interleave by blocks.
+    for lane in trace.lanes() {
+        assert!(again.lane_entries(lane.id).eq(trace.lane_entries(lane.id)));
+    }
     if edits.is_empty() {
         assert!(trace.entries().eq(original().entries()));
     }

@@ -219,7 +219,7 @@ impl Own for Moody {
 pub struct Extent(pub usize);
 
 impl Rules for Extent {
-    fn extent(&self, _: &'static CallInfo, _: [u64; 2]) -> usize {
-        self.0
+    fn extent(&self, _: &'static CallInfo, _: [u64; 2]) -> Option<usize> {
+        Some(self.0)
     }
 }

@@ -39,8 +39,12 @@ use proc_macro::TokenStream;
 /// | `x: T`, `T: Value` | the register's value |
 /// | `x: &T`, `T: Payload` | memory that the hypervisor reads |
 /// | `x: &mut T` | memory that it reads and writes |
-/// | `x: &[u8]`, `x: &mut [u8]` | the same, as bytes of any number |
+/// | `x: &[u8]`, `x: &mut [u8]` | the same, as bytes whose number only the two sides know |
 /// | named by `header(…)` | in a header struct; see below |
+///
+/// Of `&[u8]` the address travels, and not the length: a hypervisor knows it by the call, or by another argument, such as
+/// `fn load(&self, length: u32, image: &[u8])`. A generated server asks its rules, by `Rules::extent`; rules that do not say it
+/// make it refuse the call. Where the length is to travel by itself, use an array behind a header.
 ///
 /// What a success returns:
 ///

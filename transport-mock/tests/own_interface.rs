@@ -238,8 +238,8 @@ impl Plotter for Firmware {
 
 struct FirmwareRules;
 impl Rules for FirmwareRules {
-    fn extent(&self, _: &'static hypercall::call::CallInfo, _: [u64; 2]) -> usize {
-        4
+    fn extent(&self, _: &'static hypercall::call::CallInfo, _: [u64; 2]) -> Option<usize> {
+        Some(4)
     }
 }
 
@@ -290,6 +290,45 @@ fn blocks_are_changed_in_place() {
     let mut bytes = [1, 2, 3, 4, 5];
     client().firmware(3, &mut bytes).unwrap();
     assert_eq!(bytes, [4, 5, 6, 7, 5], "the server's rules say four bytes");
+}
+
+/// Only the address of bytes travels. A server that does not know how many there are does not call its method with none.
+#[test]
+fn bytes_of_unknown_number_are_refused_and_not_dropped() {
+    struct Says(Option<usize>);
+    impl Rules for Says {
+        fn extent(&self, call: &'static hypercall::call::CallInfo, _: [u64; 2]) -> Option<usize> {
+            assert_eq!(*call, *PlotterCalls::FIRMWARE);
+            self.0
+        }
+    }
+    fn refused(server: impl hypercall::server::Serve) -> String {
+        let client = Client::new(Loopback::new(server, Ram::new(32), Gpa(0x1000), 0x10000));
+        let mut bytes = [1, 2, 3];
+        let error = client.firmware(1, &mut bytes).unwrap_err();
+        assert_eq!(bytes, [1, 2, 3]);
+        assert!(!error.may_have_run(), "{error}");
+        error.to_string()
+    }
+    let why = refused(PlotterServer::new(Firmware::default()));
+    assert!(why.contains("`Rules::extent`"), "{why}");
+    let rules = |extent| PlotterServer {
+        implementation: Firmware::default(),
+        rules: Says(extent),
+    };
+    assert_eq!(refused(rules(None)), why);
+    let limit = hypercall::server::BYTES_LIMIT;
+    let why = refused(rules(Some(limit + 1)));
+    assert!(why.contains("`BYTES_LIMIT`"), "{why}");
+    let client = Client::new(Loopback::new(
+        rules(Some(limit)),
+        Ram::new(32),
+        Gpa(0x1000),
+        0x10000,
+    ));
+    let mut bytes = vec![1; limit];
+    client.firmware(1, &mut bytes).unwrap();
+    assert_eq!(bytes, vec![2; limit]);
 }
 
 #[test]

@@ -14,6 +14,14 @@ pub(crate) fn are(number: u64, what: &str) -> String {
     format!("{} {verb}", count(number, what))
 }
 
+/// `1 call is`, `2 calls are`, `an unknown number of calls is`.
+pub(crate) fn calls_are(number: Option<u64>) -> String {
+    number.map_or_else(
+        || "an unknown number of calls is".to_owned(),
+        |number| are(number, "call"),
+    )
+}
+
 /// `1 call was`, `2 calls were`.
 pub(crate) fn were(number: u64, what: &str) -> String {
     let verb = if number == 1 { "was" } else { "were" };

@@ -8,7 +8,8 @@ use hypercall_core::acrn::*;
 use hypercall_core::{Gpa, Hpa, PageAligned};
 use hypercall_mock::fake::Access;
 use hypercall_trace::check::{Checker, Finding, Rule, Severity, check};
-use hypercall_trace::entry::{Entry, Failure, LossCause, Lost, Outcome};
+use hypercall_trace::entry::{After, Argument, Entry, Failure, LossCause, Lost, Outcome};
+use hypercall_trace::gen_test::GenTest;
 use hypercall_trace::replay::Recorded;
 use hypercall_trace::state::{Device, Memory, VmState, state_at};
 use replay_support::*;
@@ -662,4 +663,93 @@ fn behind_missing_calls_only_what_is_certain_is_found() {
     let end = cut.entries.len() as u64;
     cut.entries.push(lost(0, end, u64::MAX));
     assert_eq!(rules(&cut), [Rule::CallsMissing]);
+}
+
+/// What a program acted on and no look had found stands in no trace: a replay could not show it.
+#[test]
+fn an_answer_to_a_request_that_no_look_found_is_told() {
+    use hypercall_core::acrn::ioreq::IoReqPage;
+    // Serves two requests, one after the other. Those for which it looks as the rule says.
+    let serve = |looks: &'static [u32]| {
+        with_vm(move |world, port, vm| {
+            let page = fresh();
+            port.watch(page);
+            port.hypervisor().set_ioreq_buffer(vm, page.into()).unwrap();
+            port.hypervisor().start_vm(vm).unwrap();
+            for request in 0..2 {
+                world.guest(|machine| {
+                    let access = Access::PortRead {
+                        port: 0x64,
+                        size: 1,
+                    };
+                    machine.guest_access(vm, VcpuId::BSP, access).unwrap();
+                });
+                if looks.contains(&request) {
+                    port.look();
+                }
+                let claimed = IoReqPage::new(page).claim().unwrap();
+                let completed = claimed.complete_read(1).unwrap();
+                // A call in between does not change what the program did.
+                port.hypervisor().get_api_version().unwrap();
+                port.hypervisor()
+                    .notify_request_finish(vm, completed.vcpu())
+                    .unwrap();
+            }
+            port.hypervisor().pause_vm(vm).unwrap();
+            port.hypervisor().destroy_vm(vm).unwrap();
+        })
+    };
+    assert_eq!(serve(&[0, 1]), []);
+    assert_eq!(serve(&[0]), [Rule::LookNotNoted]);
+    assert_eq!(serve(&[1]), [Rule::LookNotNoted]);
+    assert_eq!(serve(&[]), [Rule::LookNotNoted, Rule::LookNotNoted]);
+}
+
+/// 0 is the Service VM, and ids are below 16: an answer of another is an error by the interface's rules, and no VM.
+#[test]
+fn an_id_that_no_new_vm_can_have_is_no_vm() {
+    let create = |answered: u16| {
+        let mut recorded = record(&|world: &World| {
+            let port = world.lane("main");
+            port.hypervisor().create_vm(&mut creation("one")).unwrap();
+        });
+        for entry in &mut recorded.entries {
+            if let Entry::Call(call) = entry {
+                let Argument::Block(block) = &mut call.args[0] else {
+                    panic!("no block");
+                };
+                let mut after = block.after_bytes().unwrap().into_owned();
+                after[..2].copy_from_slice(&answered.to_le_bytes());
+                block.after = After::Changed(after);
+            }
+        }
+        recorded
+    };
+    for id in [0, 16, 0xfffe] {
+        let recorded = create(id);
+        let machine = state_at(&recorded, u64::MAX);
+        assert!(machine.vms.is_empty(), "{machine}");
+        assert_eq!(machine.impossible.keys().collect::<Vec<_>>(), [&id]);
+        assert!(machine.to_string().contains(&format!("no VM {id}:")));
+        let found = check(&recorded);
+        assert_eq!(rules(&recorded), [Rule::ImpossibleId]);
+        assert_eq!(
+            (found[0].vm, found[0].severity),
+            (Some(id), Severity::Error)
+        );
+        // A test of it holds what the typed call says: that it failed.
+        let test = GenTest::new("x", "x.hct").generate(&recorded).unwrap();
+        assert!(
+            test.source.contains("ErrorKind::Rejected"),
+            "{}",
+            test.source
+        );
+    }
+    for (id, there) in [(1, true), (15, true), (0xffff, false)] {
+        let machine = state_at(&create(id), u64::MAX);
+        assert_eq!(
+            (machine.vms.contains_key(&id), machine.impossible.len()),
+            (there, 0)
+        );
+    }
 }

@@ -245,7 +245,7 @@ fn losses_are_told() {
             difference,
             Difference::Missing {
                 left: false,
-                count: 1,
+                count: Some(1),
                 ..
             }
         )),

@@ -113,7 +113,7 @@ fn generated_tests_are_those_of_this_folder() {
         "main.create_vm(&mut creation)",
         "name: text(\"demo\")",
         "// main#2: start_vm(vm=VmId(2)) = -1 EPERM",
-        "main_lane.note_pages();",
+        "main_lane.note_pages()?;",
     ] {
         assert!(life.source.contains(part), "{part} in {}", life.source);
     }
@@ -121,7 +121,7 @@ fn generated_tests_are_those_of_this_folder() {
     let lanes = is_up_to_date("two_lanes", &two_lanes);
     for part in [
         "let device_model = Client::new(&device_model_lane);",
-        "(0..3).for_each(|_| device_model_lane.note_pages());",
+        "for _ in 0..3 {\n        device_model_lane.note_pages()?;\n    }",
         "main_lane",
     ] {
         assert_eq!(lanes.source.contains(part), part != "main_lane", "{part}");
@@ -138,6 +138,22 @@ fn generated_tests_are_those_of_this_folder() {
             call.name
         );
     }
+}
+
+/// As `hcall gen-test` does: one dependency is enough.
+#[test]
+fn without_other_names_a_test_depends_on_the_facade_alone() {
+    let made = GenTest::new("x", "x.hct")
+        .generate(&record(&vm_life))
+        .unwrap();
+    let used = |line: &&str| line.starts_with("use ");
+    for path in made.source.lines().filter(used) {
+        assert!(path.starts_with("use hypercall::"), "{path}");
+    }
+    assert!(
+        made.source
+            .contains("use hypercall::trace::replay::Replayer;")
+    );
 }
 
 #[test]

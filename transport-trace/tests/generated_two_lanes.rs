@@ -43,14 +43,16 @@ fn two_lanes() -> Result<(), Box<dyn std::error::Error>> {
 
     // boot#2: start_vm(vm=VmId(2)) = 0
     boot.start_vm(vm_2)?;
-    (0..3).for_each(|_| device_model_lane.note_pages());
+    for _ in 0..3 {
+        device_model_lane.note_pages()?;
+    }
 
     // device-model#1: notify_request_finish(vm=VmId(2), vcpu=VcpuId(0)) = 0
     device_model.notify_request_finish(vm_2, VcpuId(0))?;
 
     // boot#3: set_irqline(vm=VmId(2), line.gsi=Gsi(3), line.op=LOW) = 0
     boot.set_irqline(vm_2, arg(0x100000003 /* {gsi=Gsi(3), op=LOW} */))?;
-    device_model_lane.note_pages();
+    device_model_lane.note_pages()?;
 
     // device-model#2: notify_request_finish(vm=VmId(2), vcpu=VcpuId(0)) = 0
     device_model.notify_request_finish(vm_2, VcpuId(0))?;

@@ -58,23 +58,23 @@ fn vm_life() -> Result<(), Box<dyn std::error::Error>> {
 
     // main#5: start_vm(vm=VmId(2)) = 0
     main.start_vm(vm_2)?;
-    main_lane.note_pages();
+    main_lane.note_pages()?;
 
     // main#6: notify_request_finish(vm=VmId(2), vcpu=VcpuId(0)) = 0
     main.notify_request_finish(vm_2, VcpuId(0))?;
-    main_lane.note_pages();
+    main_lane.note_pages()?;
 
     // main#7: notify_request_finish(vm=VmId(2), vcpu=VcpuId(0)) = 0
     main.notify_request_finish(vm_2, VcpuId(0))?;
-    main_lane.note_pages();
+    main_lane.note_pages()?;
 
     // main#8: notify_request_finish(vm=VmId(2), vcpu=VcpuId(0)) = 0
     main.notify_request_finish(vm_2, VcpuId(0))?;
-    main_lane.note_pages();
+    main_lane.note_pages()?;
 
     // main#9: notify_request_finish(vm=VmId(2), vcpu=VcpuId(0)) = 0
     main.notify_request_finish(vm_2, VcpuId(0))?;
-    main_lane.note_pages();
+    main_lane.note_pages()?;
 
     // main#10: notify_request_finish(vm=VmId(2), vcpu=VcpuId(0)) = 0
     main.notify_request_finish(vm_2, VcpuId(0))?;

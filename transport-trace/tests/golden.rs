@@ -17,6 +17,7 @@ extern crate hypercall_core as hypercall;
 
 mod common;
 
+use common::in_memory::{InMemory, ticking};
 use common::*;
 use hypercall_core::Client;
 use hypercall_trace::clock::{ClockFn, ClockInfo, ClockPoint};
@@ -24,9 +25,7 @@ use hypercall_trace::entry::{
     Argument, Call, Entry, LossCause, Lost, Outcome, PageChange, Run, When,
 };
 use hypercall_trace::read::Trace;
-use hypercall_trace::record::{
-    Recorder, Redaction, Sink, SinkFailed, SinkLane, SinkLaneOptions, write_preamble,
-};
+use hypercall_trace::record::{Recorder, Redaction, SinkLane, SinkLaneOptions, write_preamble};
 use hypercall_trace::schema::Schema;
 use hypercall_trace::write::{Compression, Options, Writer};
 use std::fmt::Write as _;
@@ -198,19 +197,6 @@ fn shared_pages_that_are_written_today_read_like_those_of_version_1() {
 
 #[test]
 fn what_is_written_today_reads_like_the_files_of_version_1() {
-    #[derive(Default)]
-    struct Bytes(Vec<u8>);
-    impl Sink for Bytes {
-        fn write(&mut self, bytes: &[u8]) -> Result<(), SinkFailed> {
-            self.0.extend_from_slice(bytes);
-            Ok(())
-        }
-    }
-    fn ticking() -> u64 {
-        use std::sync::atomic::{AtomicU64, Ordering};
-        static TICKS: AtomicU64 = AtomicU64::new(1000);
-        TICKS.fetch_add(10, Ordering::Relaxed)
-    }
     let first = ClockPoint {
         frequency: 1_000_000,
         ticks: 1000,
@@ -221,7 +207,7 @@ fn what_is_written_today_reads_like_the_files_of_version_1() {
         ticks: 9000,
         unix_nanoseconds: 1_795_000_000_008_000_000,
     };
-    let mut sink = Bytes::default();
+    let mut sink = InMemory::default();
     write_preamble(&mut sink, 1, INTERFACES, &first, &["boot"]).unwrap();
     let mut memory = vec![0; 4096];
     let options = SinkLaneOptions {

@@ -114,7 +114,7 @@ fn one_look_shows_all_pages() {
     }
     client.get_api_version().unwrap();
     for value in [1, 2] {
-        lane.note_pages();
+        lane.note_pages().unwrap();
         assert_eq!((word(pages[0], 5), word(pages[1], 6)), (value, value));
     }
     client.get_api_version().unwrap();
@@ -156,10 +156,10 @@ fn a_large_change_is_several_records_of_one_look() {
         lane.watch(page);
         client.get_api_version().unwrap();
         // The first look found nothing, and is recorded as that.
-        lane.note_pages();
+        lane.note_pages().unwrap();
         assert_eq!(word(page, 7), 0);
         for with in [1000, 5000] {
-            lane.note_pages();
+            lane.note_pages().unwrap();
             assert!(
                 page.words()
                     .iter()
@@ -272,7 +272,7 @@ fn a_missing_change_is_found() {
         .set_memory_regions(vm, &[replay_support::ram(0, 0x10_0000)])
         .unwrap();
     client.start_vm(vm).unwrap();
-    lane.note_pages();
+    lane.note_pages().unwrap();
     let completed = ioreq::IoReqPage::new(page)
         .claim()
         .unwrap()
@@ -393,7 +393,7 @@ fn what_is_written_between_a_note_and_a_look_is_replayed() {
     let lane = replayer.lane("main");
     let page = fresh();
     lane.watch(page);
-    let looks = poll(page, || lane.note_pages(), |_| {});
+    let looks = poll(page, || lane.note_pages().unwrap(), |_| {});
     assert_eq!(
         (looks, word(page, 9)),
         (5, 7),

@@ -14,6 +14,7 @@ extern crate hypercall_core as hypercall;
 
 mod common;
 
+use common::in_memory::{recorded_without_std, ticking};
 use common::*;
 use hypercall_core::Client;
 use hypercall_trace::clock::{ClockFn, ClockInfo, ClockPoint};
@@ -30,46 +31,14 @@ use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-/// A clock that counts how often it was asked.
-fn ticking() -> u64 {
-    static TICKS: AtomicU64 = AtomicU64::new(1000);
-    TICKS.fetch_add(10, Ordering::Relaxed)
-}
-
-#[derive(Default)]
-struct Bytes(Vec<u8>);
-impl Sink for Bytes {
-    fn write(&mut self, bytes: &[u8]) -> Result<(), SinkFailed> {
-        self.0.extend_from_slice(bytes);
-        Ok(())
-    }
-}
-
 /// Records by the core that needs neither std nor an allocator.
-fn recorded_without_std(rounds: u32) -> Vec<u8> {
-    let mut memory = vec![0_u64; 600];
-    let mut sink = Bytes::default();
+fn without_std(rounds: u32) -> Vec<u8> {
     let point = ClockPoint {
         frequency: 1_000_000,
         ticks: 1000,
         unix_nanoseconds: 5,
     };
-    write_preamble(&mut sink, 77, INTERFACES, &point, &["boot"]).unwrap();
-    let options = SinkLaneOptions {
-        lane: 0,
-        interfaces: INTERFACES,
-        clock: ClockFn(ticking),
-        redaction: Redaction::Zero,
-        watched: [],
-        announce: false,
-    };
-    let lane = SinkLane::new(&mut memory, sink, options).unwrap();
-    let client = Client::new(Recorder::new(Device::default(), lane));
-    for round in 0..rounds {
-        program(&client, round);
-    }
-    client.transport().lane().flush().unwrap();
-    client.into_inner().into_parts().1.into_sink().0
+    recorded_without_std(77, &point, 0..rounds)
 }
 
 /// A small trace: a schema of three calls, some blocks.
@@ -78,7 +47,7 @@ fn small(compression: Compression, index: bool) -> (Vec<u8>, Vec<Entry>) {
 }
 
 fn trace_of(count: usize, compression: Compression, index: bool) -> (Vec<u8>, Vec<Entry>) {
-    let whole = Trace::from_bytes(recorded_without_std(2)).unwrap();
+    let whole = Trace::from_bytes(without_std(2)).unwrap();
     let mut schema = Schema::from_interfaces(INTERFACES);
     schema.interfaces[0]
         .calls
@@ -120,7 +89,7 @@ const CODECS: [Compression; 3] = [Compression::None, Compression::Lz4, Compressi
 
 #[test]
 fn the_core_without_std_records_the_same() {
-    let trace = Trace::from_bytes(recorded_without_std(5)).unwrap();
+    let trace = Trace::from_bytes(without_std(5)).unwrap();
     let report = trace.verify().unwrap();
     assert!(report.is_clean(), "{report:?}");
     assert_eq!(report.calls, 5 * CALLS);
@@ -710,7 +679,7 @@ fn what_was_overwritten_before_the_ring_is_a_loss() {
     assert!(first > 20);
     assert_eq!((done.calls, done.lost), (0, first), "{done:?}");
     // The same calls as a file that ends before the ring starts, of the same recording.
-    let all = Trace::from_bytes(recorded_without_std(200)).unwrap();
+    let all = Trace::from_bytes(without_std(200)).unwrap();
     for reached in [0, 5, first - 1, first] {
         let options = Options {
             id: ring.id,

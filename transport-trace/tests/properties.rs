@@ -12,199 +12,35 @@
 extern crate hypercall_core as hypercall;
 
 mod common;
+mod strategies;
 
+use common::in_memory::InMemory;
 use common::*;
 use hypercall_core::arg::{Arg, Linked, Target as ArgTarget};
 use hypercall_core::call::{CallInfo, Direction};
 use hypercall_core::{Gpa, SharedRef, Transport, TransportError};
 use hypercall_trace::clock::{ClockInfo, NoClock};
-use hypercall_trace::entry::{
-    After, Argument, Block, Call, Entry, Failure, Link, LossCause, Lost, Outcome, PageChange, Run,
-    Target, When, capture,
-};
+use hypercall_trace::entry::{After, Argument, Block, Entry, Link, Target, capture};
 use hypercall_trace::read::Trace;
-use hypercall_trace::record::{
-    Recorder, Redaction, Sink, SinkFailed, SinkLane, SinkLaneOptions, write_preamble,
-};
+use hypercall_trace::record::{Recorder, Redaction, SinkLane, SinkLaneOptions, write_preamble};
 use hypercall_trace::schema::Schema;
 use hypercall_trace::write::{Compression, Options, Writer};
 use proptest::prelude::*;
+use std::sync::Arc;
+use strategies::{bytes, entry, placed};
 
-fn bytes() -> impl Strategy<Value = Vec<u8>> {
-    prop_oneof![
-        4 => proptest::collection::vec(prop_oneof![Just(0_u8), any::<u8>()], 0..70),
-        1 => proptest::collection::vec(any::<u8>(), 0..1500),
-    ]
-}
-
-fn after(length: usize) -> impl Strategy<Value = After> {
-    prop_oneof![
-        Just(After::Unchanged),
-        proptest::collection::vec(any::<u8>(), length).prop_map(After::Changed),
-    ]
-}
-
-fn block(direction: Direction) -> impl Strategy<Value = Block> {
-    bytes().prop_flat_map(move |before| {
-        let length = before.len();
-        let after = match direction {
-            Direction::Read => Just(After::Unchanged).boxed(),
-            _ => after(length).boxed(),
-        };
-        after.prop_map(move |after| Block {
-            direction,
-            before: if direction == Direction::Write {
-                Vec::new()
-            } else {
-                before.clone()
-            },
-            after,
-            length,
-            link: None,
-        })
-    })
-}
-
-fn target() -> impl Strategy<Value = Target> {
-    prop_oneof![
-        block(Direction::Read).prop_map(|block| Target::Block(Box::new(block))),
-        block(Direction::ReadWrite).prop_map(|block| Target::Block(Box::new(block))),
-        (any::<u32>(), proptest::option::of(0..u32::MAX - 1))
-            .prop_map(|(count, page)| Target::Pages { count, page }),
-        any::<u64>().prop_map(Target::Address),
-    ]
-}
-
-fn argument() -> impl Strategy<Value = Argument> {
-    prop_oneof![
-        Just(Argument::Unused),
-        any::<u64>().prop_map(Argument::Value),
-        prop_oneof![
-            Just(Direction::Read),
-            Just(Direction::Write),
-            Just(Direction::ReadWrite)
-        ]
-        .prop_flat_map(block)
-        .prop_map(Argument::Block),
-        (block(Direction::Read), 0..100_usize, target()).prop_map(|(mut block, offset, target)| {
-            block.link = Some(Link { offset, target });
-            Argument::Block(block)
-        }),
-    ]
-}
-
-fn outcome() -> impl Strategy<Value = Outcome> {
-    let text = "[a-zé ]{0,40}";
-    prop_oneof![
-        4 => any::<i64>().prop_map(Outcome::Returned),
-        1 => (text, text).prop_map(|(layer, reason)| Outcome::Failed(Failure::Layer { layer, reason })),
-        1 => text.prop_map(|why| Outcome::Failed(Failure::Lost(why))),
-        1 => any::<u8>().prop_map(|vector| Outcome::Failed(Failure::Fault(vector))),
-        1 => (9..200_u8, any::<u8>(), text, text).prop_map(|(code, detail, text, more)| {
-            Outcome::Failed(Failure::Other { code, detail, text, more })
-        }),
-    ]
-}
-
-fn entry() -> impl Strategy<Value = Entry> {
-    let call = (
-        0..15_u16,
-        any::<u64>(),
-        [argument(), argument()],
-        any::<u64>(),
-        any::<u64>(),
-        outcome(),
-    )
-        .prop_map(|(id, number, args, enter, duration, outcome)| {
-            Entry::Call(Call {
-                lane: 0,
-                index: 0,
-                schema: Schema::from_interfaces(INTERFACES).call_by_id(id).cloned(),
-                number,
-                args,
-                enter,
-                duration: Some(duration),
-                outcome,
-            })
-        });
-    let lost = (1..1000_u64, 1..9_u8, any::<u64>(), any::<u64>()).prop_map(
-        |(count, cause, first, last)| {
-            let causes = [
-                LossCause::RingFull,
-                LossCause::Overwritten,
-                LossCause::TooLarge,
-                LossCause::Busy,
-                LossCause::Sink,
-            ];
-            let cause = causes
-                .get(usize::from(cause))
-                .copied()
-                .unwrap_or(LossCause::Other(77));
-            Entry::Lost(Lost {
-                lane: 0,
-                index: 0,
-                count,
-                cause,
-                first,
-                last,
-            })
-        },
-    );
-    let pages = (
-        0..4_u32,
-        any::<u64>(),
-        proptest::collection::vec((0..1000_u32, 1..20_usize, any::<u8>()), 0..5),
-        prop_oneof![0..4_u64, 250..260_u64, any::<u64>()],
-        any::<bool>(),
-    )
-        .prop_map(|(page, ticks, runs, look, late)| {
-            let runs = runs
-                .into_iter()
-                .map(|(word, words, fill)| Run {
-                    offset: word * 4,
-                    before: vec![0; words * 4],
-                    after: vec![fill; words * 4],
-                })
-                .collect();
-            Entry::Pages(PageChange {
-                lane: 0,
-                index: 0,
-                when: When::Enter,
-                page,
-                ticks,
-                look,
-                late,
-                runs,
-            })
-        });
-    prop_oneof![6 => call, 1 => lost, 1 => pages]
-}
-
-/// Gives entries the indices that they have in a lane.
-fn number(entries: &mut [Entry]) {
-    let mut next = 0;
-    for entry in entries {
-        match entry {
-            Entry::Call(call) => {
-                call.index = next;
-                next += 1;
-            }
-            Entry::Lost(lost) => {
-                lost.index = next;
-                next += lost.count;
-            }
-            Entry::Pages(change) => change.index = next,
-            _ => {}
-        }
-    }
+/// An entry of the calls of [`INTERFACES`].
+fn any_entry() -> impl Strategy<Value = Entry> {
+    let schema = Schema::from_interfaces(INTERFACES);
+    entry(schema.calls().map(Arc::clone).collect())
 }
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
 
     #[test]
-    fn what_is_written_is_read(mut entries in proptest::collection::vec(entry(), 0..40), codec in 0..3_usize, size in 100..10_000_usize) {
-        number(&mut entries);
+    fn what_is_written_is_read(entries in proptest::collection::vec((Just(0), any_entry()), 0..40), codec in 0..3_usize, size in 100..10_000_usize) {
+        let entries = placed(entries, 1, crc32c::crc32c);
         let compression = [Compression::None, Compression::Lz4, Compression::Zstd(1)][codec];
         let options = Options { compression, block: size, id: 7 };
         let schema = Schema::from_interfaces(INTERFACES);
@@ -224,14 +60,6 @@ proptest! {
 
     #[test]
     fn what_is_recorded_is_what_capture_says(calls in proptest::collection::vec((0..8_usize, bytes(), bytes(), any::<u64>()), 1..30)) {
-        #[derive(Default)]
-        struct Bytes(Vec<u8>);
-        impl Sink for Bytes {
-            fn write(&mut self, bytes: &[u8]) -> Result<(), SinkFailed> {
-                self.0.extend_from_slice(bytes);
-                Ok(())
-            }
-        }
         /// Turns every byte that may be written over.
         struct Turns;
         impl Transport for Turns {
@@ -244,7 +72,7 @@ proptest! {
                 Ok(5)
             }
         }
-        let mut sink = Bytes::default();
+        let mut sink = InMemory::default();
         write_preamble(&mut sink, 1, INTERFACES, &Default::default(), &["main"]).unwrap();
         let mut memory = vec![0; 4000];
         let options = SinkLaneOptions {

@@ -28,7 +28,7 @@ pub(crate) fn run(args: &Check, out: &mut Output) -> Result<Status, Failure> {
         }
         Ok(())
     };
-    for (position, entry) in (0..).zip(trace.merged()) {
+    for (position, entry) in (0..).zip(input::in_time(&args.trace, &trace)?) {
         progress.at(position);
         losses.note_all(&entry);
         let lane = entry

@@ -181,8 +181,7 @@ struct NoGuest(ReplayLane);
 
 impl World for NoGuest {
     fn guest(&self, _: VmId) -> Result<(), String> {
-        self.0.note_pages();
-        Ok(())
+        self.0.note_pages().map_err(|error| error.to_string())
     }
 }
 

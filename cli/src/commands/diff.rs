@@ -45,7 +45,10 @@ pub(crate) fn run(args: &Diff, out: &mut Output) -> Result<Status, Failure> {
     }
     let same = compared.same;
     if args.json {
-        out.line(&format!("\n],\"same\":{same},\"more\":{}}}", told.more))?;
+        let (more, untied) = (told.more, compared.untied);
+        out.line(&format!(
+            "\n],\"same\":{same},\"more\":{more},\"untied\":{untied}}}"
+        ))?;
     } else {
         let others = super::count(told.count, "difference");
         let more = if told.more {
@@ -59,7 +62,13 @@ pub(crate) fn run(args: &Diff, out: &mut Output) -> Result<Status, Failure> {
         ))?;
     }
     out.flush()?;
-    let mut damaged = false;
+    let mut damaged = compared.untied != 0;
+    if compared.untied != 0 {
+        crate::output::tell!(
+            "hcall: {} of names or addresses not compared: there are too many",
+            super::count(compared.untied, "pair")
+        );
+    }
     for trace in [&left, &right] {
         damaged |= Losses::of(trace).report(&Context::of(trace));
     }

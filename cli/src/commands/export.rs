@@ -35,7 +35,7 @@ fn write(
     let mut losses = Losses::of(trace);
     let mut all = |exporter: &mut dyn Exporter| -> Result<(), Failure> {
         exporter.start(trace).map_err(failed)?;
-        for (position, entry) in (0..).zip(trace.merged()) {
+        for (position, entry) in (0..).zip(input::best_in_time(trace)) {
             progress.at(position);
             losses.note(&entry);
             exporter.entry(&entry).map_err(failed)?;

@@ -40,6 +40,7 @@ fn import(
     })?;
     let header: Header = serde_json::from_slice(first).map_err(|error| lines.wrong(&error))?;
     let starts = header.starts().to_vec();
+    let ends = header.ends().to_vec();
     let (schema, clock, lanes, id) = header.into_parts().map_err(|why| lines.wrong(&why))?;
     let path = &args.target.output;
     let size = std::fs::metadata(&args.file).map_or(0, |data| data.len());
@@ -66,6 +67,11 @@ fn import(
         let of_lane = |(of, _): &&(u32, u64)| *of == number;
         let start = starts.iter().find(of_lane).map_or(0, |(_, start)| *start);
         writer.lane_from(&lane.name, start).map_err(&failed)?;
+    }
+    for lane in ends {
+        writer
+            .end_is_unknown(lane)
+            .map_err(|error| lines.wrong(&error))?;
     }
     let (mut entries, mut holes) = (0_u64, 0_u64);
     let progress = Progress::new("importing", size);
@@ -96,7 +102,7 @@ fn import(
     ))?;
     if holes != 0 {
         crate::output::tell!(
-            "hcall: {} of the original could not be read; calls that are known to have been there are noted as lost",
+            "hcall: {} of the original could not be read; calls that were there are noted as lost, where nobody knows how many, with an unknown number",
             super::count(holes, "damaged stretch").replace("stretchs", "stretches")
         );
     }

@@ -9,7 +9,7 @@ use hypercall_trace::drive::Driver;
 
 use crate::args::Replay;
 use crate::failure::Failure;
-use crate::format::{Context, Part, plain_lines};
+use crate::format::{Context, Part, UNKNOWN_NUMBER, plain_lines};
 use crate::input::{self, Losses};
 use crate::output::{Output, Progress};
 use crate::status::Status;
@@ -26,7 +26,8 @@ pub(crate) fn run(args: &Replay, out: &mut Output) -> Result<Status, Failure> {
         driver = driver.all();
     }
     let progress = Progress::new("replaying", trace.len());
-    let entries = (0..).zip(trace.merged()).map(|(position, entry)| {
+    let in_time = input::in_time(&args.trace, &trace)?;
+    let entries = (0..).zip(in_time).map(|(position, entry)| {
         progress.at(position);
         losses.note_all(&entry);
         entry
@@ -57,8 +58,13 @@ pub(crate) fn run(args: &Replay, out: &mut Output) -> Result<Status, Failure> {
     out.flush()?;
     let complete = driven.is_complete();
     if !complete {
-        let not_made = super::count(driven.not_made.len(), "call");
-        let missing = super::count(driven.missing, "call");
+        let listed = u64::try_from(driven.not_made.len()).unwrap_or(u64::MAX);
+        let not_made = super::count(listed.saturating_add(driven.more_not_made), "call");
+        let missing = match (driven.missing, driven.missing_unknown) {
+            (0, true) => UNKNOWN_NUMBER.to_owned(),
+            (known, true) => format!("{} and {UNKNOWN_NUMBER}", super::count(known, "call")),
+            (known, false) => super::count(known, "call"),
+        };
         let unknown = super::count(driven.unknown, "call");
         crate::output::tell!(
             "hcall: not all was made again: {not_made} not made, {missing} missing, {unknown} without a recorded answer"

@@ -55,7 +55,7 @@ fn all(
     // Too many lanes come in the order of the file: behind a late call there may be early ones.
     let mut by_time = !args.file_order;
     let mut merged = || {
-        let merged = trace.merged();
+        let merged = input::best_in_time(trace);
         by_time &= merged.in_order();
         merged
     };

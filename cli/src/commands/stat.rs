@@ -20,6 +20,8 @@ use crate::status::Status;
 const MAX_CALLS: usize = 512;
 /// Different errors of a call that are counted on their own.
 const MAX_ERRORS: usize = 64;
+/// Letters of an error's name that are shown.
+const MAX_NAME: usize = 64;
 /// Digits of a latency that are kept.
 const DIGITS: u8 = 3;
 /// Where the calls beyond [`MAX_CALLS`] are counted.
@@ -243,6 +245,15 @@ impl Row {
 
 /// What an unsuccessful call's end is called.
 fn kind_of(call: &Call) -> String {
+    let mut kind = full_kind_of(call);
+    // Names of codes may have any length.
+    if let Some((end, _)) = kind.char_indices().nth(MAX_NAME) {
+        kind.truncate(end);
+    }
+    kind
+}
+
+fn full_kind_of(call: &Call) -> String {
     match &call.outcome {
         Outcome::Unfinished => "never returned".to_owned(),
         Outcome::Failed(_) => "no answer".to_owned(),

@@ -31,7 +31,7 @@ pub(crate) fn run(args: &State, out: &mut Output) -> Result<Status, Failure> {
     let mut last = None;
     let mut reached = false;
     let progress = Progress::new("reading", trace.len());
-    for (position, entry) in (0..).zip(trace.merged()) {
+    for (position, entry) in (0..).zip(input::in_time(&args.trace, &trace)?) {
         progress.at(position);
         losses.note_all(&entry);
         let name = entry

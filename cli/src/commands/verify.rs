@@ -7,7 +7,7 @@ use serde_json::json;
 use super::count;
 use crate::args::Verify;
 use crate::failure::Failure;
-use crate::format::{Context, Part, damage};
+use crate::format::{Context, Part, UNKNOWN_NUMBER, damage};
 use crate::input;
 use crate::output::{Output, Progress};
 use crate::status::Status;
@@ -47,6 +47,7 @@ fn as_text(report: &Report, trace: &Trace, out: &mut Output) -> Result<(), Failu
         unfinished,
         lost,
         lost_to_damage,
+        lost_unknown,
         gaps,
         damaged,
         finished,
@@ -73,6 +74,12 @@ fn as_text(report: &Report, trace: &Trace, out: &mut Output) -> Result<(), Failu
         out.line(&format!(
             "{} lost with damaged parts of the trace that this one was made from",
             count(*lost_to_damage, "call")
+        ))?;
+    }
+    if *lost_unknown != 0 {
+        let places = count(*lost_unknown, "place");
+        out.line(&format!(
+            "{UNKNOWN_NUMBER} lost in {places}, with damaged parts of the trace that this one was made from"
         ))?;
     }
     if !finished {
@@ -115,10 +122,15 @@ fn as_text(report: &Report, trace: &Trace, out: &mut Output) -> Result<(), Failu
             .filter_map(|hole| hole.entries)
             .map(u64::from)
             .sum();
+        let unknown = if damaged.iter().any(Damaged::is_unknown) {
+            format!(" and {UNKNOWN_NUMBER}")
+        } else {
+            String::new()
+        };
         out.line(&paint.string(
             Part::Bad,
             &format!(
-                "damaged: {} with at least {}, and {}; the rest can be used",
+                "damaged: {} with at least {}{unknown}, and {}; the rest can be used",
                 count(damaged.len(), "stretch").replace("stretchs", "stretches"),
                 count(entries, "record"),
                 count(gaps.len(), "gap"),
@@ -147,6 +159,7 @@ fn as_json(report: &Report, trace: &Trace) -> serde_json::Value {
             "records": hole.entries,
             "index": hole.index,
             "calls": hole.calls,
+            "unknown": hole.is_unknown(),
         })
     };
     let gap = |gap: &Lost| json!({ "lane_id": gap.lane, "index": gap.index, "count": gap.count });
@@ -161,6 +174,7 @@ fn as_json(report: &Report, trace: &Trace) -> serde_json::Value {
         "unfinished": report.unfinished,
         "lost": report.lost,
         "lost_to_damage": report.lost_to_damage,
+        "lost_unknown": report.lost_unknown,
         "damaged": report.damaged.iter().map(hole).collect::<Vec<_>>(),
         "missing": report.gaps.iter().map(gap).collect::<Vec<_>>(),
     })

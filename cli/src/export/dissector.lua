@@ -184,9 +184,14 @@ function proto.dissector(buffer, info, root)
   if kind == 0 and buffer:len() >= 48 then
     call_into(buffer, tree, info)
   elseif kind == 1 and buffer:len() >= 24 then
-    tree:add_le(f_count, buffer(16, 8))
     if buffer:len() > 24 then tree:add(f_reason, buffer(24)) end
-    info.cols.info = tostring(buffer(16, 8):le_uint64()) .. " calls are missing"
+    local count = buffer(16, 8):le_uint64()
+    if count == UInt64(0xffffffff, 0xffffffff) then
+      info.cols.info = "an unknown number of calls is missing"
+    else
+      tree:add_le(f_count, buffer(16, 8))
+      info.cols.info = tostring(count) .. " calls are missing"
+    end
   elseif kind == 2 and buffer:len() >= 32 then
     tree:add_le(f_page, buffer(16, 4))
     tree:add(f_point, buffer(20, 1))

@@ -1,5 +1,6 @@
 //! JSON lines: a line about the trace, then one for each entry. `hcall import` reads them back to the same trace.
 
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 
 use hypercall_trace::clock::{ClockInfo, ClockPoint};
@@ -31,6 +32,9 @@ struct About {
     /// The indices of the first calls of lanes that do not start at 0, as in a slice.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     starts: Vec<(u32, u64)>,
+    /// Lanes that nothing follows of behind a damaged stretch without a header: nobody knows how many calls they lack.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    ends: Vec<u32>,
     schema: Schema,
 }
 
@@ -64,6 +68,7 @@ impl Header {
                 id: trace.header().id,
                 clock: [point(first), point(last)],
                 starts: starts.filter(|(_, start)| *start != 0).collect(),
+                ends: unknown_ends(trace, &lanes),
                 lanes: lanes.into_iter().map(|lane| (lane.id, lane.name)).collect(),
                 schema: Schema::of(trace.schema()),
             },
@@ -74,6 +79,12 @@ impl Header {
     #[must_use]
     pub fn starts(&self) -> &[(u32, u64)] {
         &self.trace.starts
+    }
+
+    /// The lanes of which nobody knows how many calls they lack at their end.
+    #[must_use]
+    pub fn ends(&self) -> &[u32] {
+        &self.trace.ends
     }
 
     /// What it says: the schema, the clock, the lanes, the trace's number.
@@ -89,6 +100,7 @@ impl Header {
             lanes,
             schema,
             starts: _,
+            ends: _,
         } = self.trace;
         if form != FORM || version != VERSION {
             return Err(format!(
@@ -114,6 +126,19 @@ impl Header {
             id,
         ))
     }
+}
+
+/// The lanes that do not go on behind the last stretch of which nobody knows what it held. In the order of time, such a stretch
+/// stands in front of everything, so that the entries do not tell.
+fn unknown_ends(trace: &Trace, lanes: &[Lane]) -> Vec<u32> {
+    let unknown = trace.damage().filter(|damaged| damaged.is_unknown());
+    let Some(last) = unknown.map(|damaged| damaged.offset).max() else {
+        return Vec::new();
+    };
+    let behind = trace.data().filter(|block| block.offset > last);
+    let go_on: BTreeSet<u32> = behind.map(|block| block.header.lane).collect();
+    let ends = lanes.iter().map(|lane| lane.id);
+    ends.filter(|lane| !go_on.contains(lane)).collect()
 }
 
 /// Any line behind the first. Keys that are for people are not read.

@@ -21,7 +21,7 @@
 //! | 40 | 8 | duration in nanoseconds, all ones: not known |
 //! | 48 | | the reason, then parts to the end: place (0 RDI, 1 RSI, 2 what RDI's block points at, 3 RSI's), what (0 value, 1 before, 2 after, 3 pages, 4 address), two zeros, 4 bytes of length, the bytes |
 //!
-//! Lost: count (8), then the cause as text. A page's change: page (4), point (1: 0 enter, 1 exit, 2 note), whether it is late
+//! Lost: count (8; all ones: not known), then the cause as text. A page's change: page (4), point (1: 0 enter, 1 exit, 2 note), whether it is late
 //! (1: a look before saw it, and there was no room for it), two zeros, which look found it (8; 0: a call's, or that of the
 //! change before), then for each run offset (4), length (4), the new bytes. Damaged: offset (8), length (8), then the reason as text. Unknown: the
 //! record's bytes.
@@ -29,7 +29,7 @@
 use hypercall_trace::entry::{Argument, Block, Call, Entry, Outcome, Target, When};
 use hypercall_trace::schema::Schema;
 
-use crate::format::Context;
+use crate::format::{Context, UNKNOWN_NUMBER};
 
 /// The call's place in the schema where it has none.
 const NO_ID: u16 = u16::MAX;
@@ -49,7 +49,7 @@ pub(super) fn packet(entry: &Entry, schema: &Schema, context: &Context) -> Vec<u
     match entry {
         Entry::Call(call) => put_call(call, schema, context, &mut out),
         Entry::Lost(lost) => {
-            out.extend(lost.count.to_le_bytes());
+            out.extend(lost.how_many().unwrap_or(u64::MAX).to_le_bytes());
             out.extend(lost.cause.to_string().as_bytes());
         }
         Entry::Pages(change) => {
@@ -70,6 +70,9 @@ pub(super) fn packet(entry: &Entry, schema: &Schema, context: &Context) -> Vec<u
             out.extend(damaged.offset.to_le_bytes());
             out.extend(damaged.length.to_le_bytes());
             out.extend(damaged.defect.to_string().as_bytes());
+            if damaged.is_unknown() {
+                out.extend(format!("; {UNKNOWN_NUMBER}").as_bytes());
+            }
         }
         Entry::Unknown(unknown) => out.extend(&unknown.bytes),
     }

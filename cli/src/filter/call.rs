@@ -3,11 +3,12 @@
 use hypercall_core::schema::Role;
 use hypercall_trace::entry::{Argument, Block, Call, Outcome, Target};
 use hypercall_trace::schema::{Kind, LinkTarget, Register, ResultKind};
+use hypercall_trace::state::impossible_id;
 
 use crate::format::{part, unsigned, yielded};
 
 /// Whether a call succeeded: as RAX says, and where the result stands in memory, as that says. There, all ones stand for
-/// no result.
+/// no result; nor is it one where ACRN's rules say that it cannot be.
 pub(crate) fn succeeded(call: &Call) -> bool {
     let Outcome::Returned(rax) = &call.outcome else {
         return false;
@@ -32,7 +33,7 @@ pub(crate) fn succeeded(call: &Call) -> bool {
                     .is_some_and(|bytes| bytes.iter().all(|byte| *byte == 0xff)),
                 _ => false,
             };
-            *rax == 0 && !rejected
+            *rax == 0 && !rejected && impossible_id(call).is_none()
         }
         _ => *rax == 0,
     }

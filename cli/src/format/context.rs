@@ -17,7 +17,7 @@ pub struct Context {
     pub clock: ClockInfo,
     /// The clock's ticks a second; 0: not known.
     frequency: u64,
-    /// The lanes' names, without letters that a terminal obeys.
+    /// The lanes' names, without letters that a terminal obeys, in the order of the lanes' numbers.
     lanes: Vec<Lane>,
     /// The calls of ACRN's interface whose description is the one that this program was compiled with. Their values are
     /// shown by the program's own types.
@@ -61,10 +61,12 @@ impl Context {
             id: lane.id,
             name: plain(&lane.name),
         };
+        let mut lanes: Vec<Lane> = lanes.into_iter().map(plain).collect();
+        lanes.sort_by_key(|lane| lane.id);
         Self {
             frequency: clock.frequency(),
             clock,
-            lanes: lanes.into_iter().map(plain).collect(),
+            lanes,
             compiled: compiled.unwrap_or_default(),
             hostile,
         }
@@ -73,7 +75,8 @@ impl Context {
     /// A lane's name.
     #[must_use]
     pub fn lane(&self, id: u32) -> Cow<'_, str> {
-        match self.lanes.iter().find(|lane| lane.id == id) {
+        let place = self.lanes.binary_search_by_key(&id, |lane| lane.id);
+        match place.ok().and_then(|place| self.lanes.get(place)) {
             Some(lane) => Cow::Borrowed(&lane.name),
             None => Cow::Owned(format!("lane {id}")),
         }
@@ -133,6 +136,9 @@ pub(crate) fn plain_lines(text: &str) -> String {
         .collect()
 }
 
+/// What is missing where nobody knows how much: no header is left that says it.
+pub(crate) const UNKNOWN_NUMBER: &str = "an unknown number of calls";
+
 /// A damaged stretch as a sentence.
 #[must_use]
 pub(crate) fn damage(damaged: &Damaged, context: &Context) -> String {
@@ -148,6 +154,9 @@ pub(crate) fn damage(damaged: &Damaged, context: &Context) -> String {
     }
     if let Some(lane) = damaged.lane {
         let _ = write!(text, " of {}", context.lane(lane));
+    }
+    if damaged.is_unknown() {
+        let _ = write!(text, "; {UNKNOWN_NUMBER}");
     }
     text
 }

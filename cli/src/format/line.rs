@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 
 use hypercall_trace::entry::{After, Call, Damaged, Entry, Lost, PageChange, When};
 
-use super::context::{Context, damage, plain_lines};
+use super::context::{Context, UNKNOWN_NUMBER, damage, plain_lines};
 use super::paint::{Paint, Part};
 use super::requests::RequestPages;
 use super::secret::has_secret;
@@ -211,6 +211,7 @@ impl Lines {
         } = lost;
         let last = index.saturating_add(count.saturating_sub(1));
         let text = match count {
+            0 => format!("{UNKNOWN_NUMBER} of {lane} is missing, from #{index} on: {cause}"),
             1 => format!("1 call of {lane} is missing, #{index}: {cause}"),
             _ => format!("{count} calls of {lane} are missing, #{index} to #{last}: {cause}"),
         };

@@ -20,7 +20,7 @@ mod time;
 mod value;
 
 pub use context::Context;
-pub(crate) use context::{damage, plain, plain_lines};
+pub(crate) use context::{UNKNOWN_NUMBER, damage, plain, plain_lines};
 pub use hex::{dump, parse as parse_hex, text as hex_text};
 pub use json::JsonEntry;
 pub use json_value::JsonFields;

@@ -22,10 +22,21 @@ use hypercall_trace::clock::{ClockInfo, ClockPoint};
 use hypercall_trace::entry::{
     After, Argument, Call, Entry, Failure, LossCause, Lost, Outcome, PageChange, Run, When, capture,
 };
+use hypercall_trace::record::{Recording, RecordingOptions};
 use hypercall_trace::schema::Schema;
 use hypercall_trace::write::{Options, Writer};
 
 static REQUESTS: SharedPage = SharedPage::new();
+
+/// What carries calls to a fake ACRN.
+pub fn loopback(machine: &FakeAcrn) -> Loopback<AcrnServer<&FakeAcrn>, &FakeAcrn> {
+    Loopback::new(AcrnServer::new(machine), machine, Gpa(0x100_0000), 0x1_0000)
+}
+
+/// A recording of ACRN's calls, in rings that have room for all of a test's.
+pub fn recording() -> RecordingOptions {
+    Recording::options(&[HypervisorCalls::INTERFACE]).ring(1 << 20, 8)
+}
 
 /// `hcall`, without colours and without what the environment says about them.
 pub fn hcall() -> Command {
@@ -183,12 +194,7 @@ impl Sample {
     /// What a device model does with one VM, mistakes included, all answered by a fake ACRN.
     pub fn life() -> Self {
         let machine = FakeAcrn::new();
-        let transport = Loopback::new(
-            AcrnServer::new(&machine),
-            &machine,
-            Gpa(0x100_0000),
-            0x1_0000,
-        );
+        let transport = loopback(&machine);
         let tape = Tape::new(transport, 0);
         let acrn = Client::new(&tape);
         acrn.get_api_version().unwrap();

@@ -363,7 +363,7 @@ impl Rules for AcrnRules {
         }
     }
 
-    fn extent(&self, _: &'static CallInfo, _: [u64; 2]) -> usize {
-        self.extent
+    fn extent(&self, _: &'static CallInfo, _: [u64; 2]) -> Option<usize> {
+        Some(self.extent)
     }
 }

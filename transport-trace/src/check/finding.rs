@@ -54,6 +54,8 @@ pub enum Rule {
     PageGivenTwice,
     /// A notification for a request that is not complete, or that nobody made.
     NotifyWithoutRequest,
+    /// A program answered a request that none of its looks had found: a replay of the trace cannot show it, and the program waits.
+    LookNotNoted,
     /// A call that pauses or stops its caller.
     StopsCaller,
     /// A call that crashes the hypervisor.
@@ -70,6 +72,8 @@ pub enum Rule {
     UnmapsNothing,
     /// A refused creation took the name away from a VM that lives.
     NameLost,
+    /// A creation answered an id that no new VM can have.
+    ImpossibleId,
     /// A VM without vCPUs was started.
     NoVcpu,
     /// A call that never returned.
@@ -90,6 +94,7 @@ impl Rule {
             | Self::WrongState
             | Self::UnmapsNothing
             | Self::MappedTwice
+            | Self::LookNotNoted
             | Self::CallsMissing => Severity::Warning,
             _ => Severity::Error,
         }
@@ -115,6 +120,9 @@ impl Rule {
             Self::NotifyWithoutRequest => {
                 "notify once for each request, after its state was set to COMPLETE; record the page with watch so that it is seen"
             }
+            Self::LookNotNoted => {
+                "record with note_pages before each look at the page, and once more before acting on what it shows: else a replay waits for ever, or until its looks are used up"
+            }
             Self::StopsCaller => {
                 "never name the Service VM, or the processor that makes the call, here: the call does not return"
             }
@@ -132,6 +140,9 @@ impl Rule {
             Self::UnmapsNothing => "unmap exactly what was mapped: otherwise nothing is unmapped",
             Self::NameLost => {
                 "do not create a VM under the name of one that lives: the name then means another slot"
+            }
+            Self::ImpossibleId => {
+                "do not use the id: 0 is the Service VM, which calls about it would change; look at what answers in ACRN's place"
             }
             Self::NoVcpu => {
                 "give the VM an affinity when it is created: starting a VM without vCPUs crashes the hypervisor"

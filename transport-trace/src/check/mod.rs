@@ -23,14 +23,15 @@ mod rules;
 use serde::Serialize;
 
 use crate::entry::{Call, Entry, Outcome};
-use crate::plural::are;
+use crate::plural::calls_are;
 use crate::replay::Recorded;
 use crate::state::{At, Machine};
 pub use finding::{Finding, Rule, Severity};
 use losses::Losses;
 use pages::Shadows;
 
-/// Checks a trace entry by entry, in the order of time.
+/// Checks a trace entry by entry, in the order of time: as [`Trace::merged`](crate::read::Trace::merged) has them where that is
+/// [in order](crate::read::Merged::in_order).
 #[derive(Clone, Debug, Default)]
 pub struct Checker {
     machine: Machine,
@@ -58,7 +59,7 @@ impl Checker {
     /// Takes the next entry.
     pub fn take(&mut self, position: u64, lane: &str, entry: &Entry) {
         if matches!(entry, Entry::Call(_)) && self.losses.end(position, lane) {
-            self.machine.lose(0);
+            self.machine.forget();
         }
         match entry {
             Entry::Call(call) => {
@@ -76,7 +77,7 @@ impl Checker {
                     lane: lane.to_owned(),
                     index: lost.index,
                 };
-                let why = format!("{} missing ({})", are(lost.count, "call"), lost.cause);
+                let why = format!("{} missing ({})", calls_are(lost.how_many()), lost.cause);
                 self.findings.push(Rule::CallsMissing.found(&at, None, why));
             }
             Entry::Damaged(damaged) => {
@@ -85,7 +86,15 @@ impl Checker {
                     lane: lane.to_owned(),
                     index: 0,
                 };
-                let why = format!("a part of the trace cannot be read ({})", damaged.defect);
+                let what = if damaged.is_unknown() {
+                    ", with an unknown number of calls"
+                } else {
+                    ""
+                };
+                let why = format!(
+                    "a part of the trace cannot be read{what} ({})",
+                    damaged.defect
+                );
                 self.findings.push(Rule::CallsMissing.found(&at, None, why));
             }
             Entry::Unknown(_) => {}
@@ -93,7 +102,7 @@ impl Checker {
         self.machine.take(position, lane, entry);
         self.losses.take(lane, entry);
         if self.losses.open() {
-            self.machine.lose(0);
+            self.machine.forget();
         }
     }
 

@@ -3,18 +3,16 @@
 use super::calls::accepted;
 use super::finding::{Finding, Rule};
 use super::losses::Losses;
-use super::pages::Shadows;
+use super::pages::{COMPLETE, FREE, PENDING, PROCESSING, Shadows};
 use crate::entry::{Call, Outcome, Place};
 use crate::state::field::{after, before, elements, text, value};
 use crate::state::memory::{self, Change};
-use crate::state::{At, Machine, Memory, Vm, VmState, handed, target};
+use crate::state::{At, Machine, Memory, Vm, VmState, handed, impossible_id, target};
 
 /// The flag of a VM whose requests are polled for.
 const POLLING: u64 = 1 << 2;
 /// The id of the ring of asynchronous I/Os.
 const ASYNCIO: u32 = 64;
-/// The state of a request that a vCPU waits for no longer.
-const COMPLETE: u32 = 1;
 
 struct Work<'w> {
     at: &'w At,
@@ -76,6 +74,10 @@ pub(super) fn call(
 
 impl Work<'_> {
     fn create(&mut self) {
+        if let Some(id) = impossible_id(self.call) {
+            let why = format!("create_vm answered VM id {id}, which no new VM can have");
+            self.found(Rule::ImpossibleId, Some(id), why);
+        }
         let refused = matches!(self.call.outcome, Outcome::Returned(rax) if rax != 0)
             || after(self.call, Place::Rdi, "vmid") == Some(0xffff);
         let Some(name) = text(self.call, Place::Rdi, "name").filter(|name| !name.is_empty()) else {
@@ -155,7 +157,11 @@ impl Work<'_> {
                 }
             }
             // Behind missing calls nobody knows what the page holds.
-            "notify_request_finish" if vm.flags & POLLING == 0 && self.machine.missing == 0 => {
+            "notify_request_finish"
+                if vm.flags & POLLING == 0
+                    && self.machine.missing == 0
+                    && !self.machine.missing_unknown =>
+            {
                 self.notify(id, vm, shadows);
             }
             "asyncio_assign" => {
@@ -188,14 +194,20 @@ impl Work<'_> {
         };
         if state != COMPLETE {
             let state = match state {
-                0 => "PENDING",
-                2 => "PROCESSING",
-                3 => "FREE: there is no request",
+                PENDING => "PENDING",
+                PROCESSING => "PROCESSING",
+                FREE => "FREE: there is no request",
                 _ => "unknown",
             };
             let why =
                 format!("notify_request_finish for vCPU {vcpu} of VM {id}, whose slot is {state}");
             self.found(Rule::NotifyWithoutRequest, Some(id), why);
+        } else if shadows.unseen(&self.at.lane, page, vcpu) {
+            let why = format!(
+                "the request of vCPU {vcpu} of VM {id} was answered, and no look at the page had found it: what the program \
+                 acted on is not in the trace"
+            );
+            self.found(Rule::LookNotNoted, Some(id), why);
         }
     }
 

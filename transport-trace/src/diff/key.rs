@@ -8,7 +8,7 @@ use hypercall_core::schema::Role;
 
 use super::units::Unit;
 use crate::entry::{Argument, Call, Link, Target};
-use crate::replay::bind::{Space, is_fixed};
+use crate::replay::bind::{MAX_TIES, Space, is_fixed};
 use crate::replay::leaf::{block_leaves, place_of, register_leaves, unsigned};
 use crate::schema::{Kind, ResultKind};
 
@@ -91,8 +91,11 @@ impl Keys {
         }
     }
 
-    /// Notes the names that a call gave out.
+    /// Notes the names that a call gave out. Beyond as many as are tied, a name is known by its value.
     fn learn(&mut self, call: &Call, key: u64) {
+        if self.births.len().max(self.given.len()) >= MAX_TIES {
+            return;
+        }
         let result = call.schema.as_deref().map(|schema| &schema.result);
         if let Some(ResultKind::Rax(Kind::Id(name))) = result
             && let Some(value) = call.rax().and_then(|rax| u64::try_from(rax).ok())

@@ -49,7 +49,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::entry::Entry;
-use crate::plural::{are, count};
+use crate::plural::{are, calls_are, count, were};
 use crate::read::Trace;
 use crate::replay::{FieldDifference, LaneEntries, Line, Recorded};
 use crate::schema::Schema;
@@ -102,8 +102,8 @@ pub enum Difference {
         left: bool,
         /// The index of the first of them, where it is known.
         index: u64,
-        /// How many.
-        count: u64,
+        /// How many; `None` where nobody knows.
+        count: Option<u64>,
         /// Why.
         why: String,
     },
@@ -126,6 +126,8 @@ pub struct Diff {
     pub same: u64,
     /// In what the traces differ, lane by lane, in the order of the calls.
     pub differences: Vec<Difference>,
+    /// Pairs of names and addresses that were not tied to each other, since 1,048,576 are: where they differ is not found.
+    pub untied: u64,
 }
 
 impl Diff {
@@ -140,7 +142,7 @@ impl Diff {
 #[must_use]
 pub fn diff(left: &Recorded, right: &Recorded, options: Options) -> Diff {
     let schema = &left.schema;
-    let (left, right) = (left.by_lane(false), right.by_lane(false));
+    let (left, right) = (left.by_lane(true), right.by_lane(true));
     let names = |lanes: &[LaneEntries<'_>]| -> Vec<(u32, String)> {
         lanes
             .iter()
@@ -170,16 +172,9 @@ fn by_id(lanes: Vec<LaneEntries<'_>>) -> BTreeMap<u32, Vec<&Entry>> {
 /// Compares two opened traces, a window of calls at a time.
 #[must_use]
 pub fn diff_traces(left: &Trace, right: &Trace, options: Options) -> Diff {
-    let lanes = |trace: &Trace| -> Vec<(u32, String)> {
-        trace
-            .lanes()
-            .iter()
-            .map(|lane| (lane.id, lane.name.clone()))
-            .collect()
-    };
     compare(
-        &lanes(left),
-        &lanes(right),
+        &lanes_of(left),
+        &lanes_of(right),
         |id| left.lane_entries(id),
         |id| right.lane_entries(id),
         (options, left.schema()),
@@ -195,18 +190,20 @@ pub fn diff_traces_to(
     options: Options,
     found: &mut dyn FnMut(Vec<Difference>, u64) -> bool,
 ) -> Diff {
-    let lanes = |trace: &Trace| -> Vec<(u32, String)> {
-        let lanes = trace.used_lanes().into_iter();
-        lanes.map(|lane| (lane.id, lane.name)).collect()
-    };
     compare_to(
-        &lanes(left),
-        &lanes(right),
+        &lanes_of(left),
+        &lanes_of(right),
         |id| left.lane_entries(id),
         |id| right.lane_entries(id),
         (options, left.schema()),
         found,
     )
+}
+
+/// The lanes, those included that have calls and no name.
+fn lanes_of(trace: &Trace) -> Vec<(u32, String)> {
+    let lanes = trace.used_lanes().into_iter();
+    lanes.map(|lane| (lane.id, lane.name)).collect()
 }
 
 fn compare<L: Iterator<Item = Entry>, R: Iterator<Item = Entry>>(
@@ -255,7 +252,7 @@ fn compare_to<L: Iterator<Item = Entry>, R: Iterator<Item = Entry>>(
             Some(other) => {
                 let (ours, theirs) = (entries_left(*id), entries_right(*other));
                 if !work.lanes(name, Units::new(ours), Units::new(theirs)) {
-                    return work.out;
+                    return work.finish();
                 }
             }
             None => work
@@ -272,7 +269,7 @@ fn compare_to<L: Iterator<Item = Entry>, R: Iterator<Item = Entry>>(
         }
     }
     work.hand_out();
-    work.out
+    work.finish()
 }
 
 impl fmt::Display for Difference {
@@ -304,13 +301,13 @@ impl fmt::Display for Difference {
                 why,
             } => {
                 let side = if *left { "first" } else { "second" };
-                if *count == 0 {
+                if *count == Some(0) {
                     return write!(
                         f,
                         "? {lane}#{index}  not compared in the {side} trace: {why}"
                     );
                 }
-                let missing = are(*count, "call");
+                let missing = calls_are(*count);
                 write!(
                     f,
                     "? {lane}#{index}  {missing} missing from the {side} trace ({why})"
@@ -333,6 +330,14 @@ impl fmt::Display for Diff {
             "{} the same, {}",
             are(self.same, "call"),
             count(differences, "difference")
-        )
+        )?;
+        if self.untied != 0 {
+            let pairs = were(self.untied, "pair");
+            writeln!(
+                f,
+                "{pairs} of names or addresses not compared: there are too many"
+            )?;
+        }
+        Ok(())
     }
 }

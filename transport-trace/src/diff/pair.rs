@@ -1,5 +1,7 @@
 //! Compares two calls that were aligned.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::units::Around;
 use crate::entry::{Call, Outcome, PageChange};
 use crate::replay::bind::{Bindings, Seen, Trial};
@@ -99,13 +101,11 @@ pub(super) fn pages(left: &Around, right: &Around) -> Vec<FieldDifference> {
         ("after", &left.exit, &right.exit),
     ] {
         let (ours, theirs) = (words(ours), words(theirs));
-        let mut all: Vec<_> = ours.iter().chain(&theirs).map(|(at, _)| *at).collect();
-        all.sort_unstable();
-        all.dedup();
+        let all: BTreeSet<_> = ours.keys().chain(theirs.keys()).copied().collect();
         for (page, offset) in all {
-            let find = |list: &[((u32, u32), u32)]| {
-                let found = list.iter().rfind(|(at, _)| *at == (page, offset));
-                found.map_or_else(|| "unchanged".to_owned(), |(_, word)| format!("{word:#x}"))
+            let find = |words: &Words| {
+                let found = words.get(&(page, offset));
+                found.map_or_else(|| "unchanged".to_owned(), |word| format!("{word:#x}"))
             };
             let (expected, found) = (find(&ours), find(&theirs));
             if expected != found {
@@ -122,12 +122,16 @@ pub(super) fn pages(left: &Around, right: &Around) -> Vec<FieldDifference> {
     out
 }
 
-fn words(changes: &[PageChange]) -> Vec<((u32, u32), u32)> {
-    let mut words = Vec::new();
+/// What words of pages hold, by page and offset.
+type Words = BTreeMap<(u32, u32), u32>;
+
+/// The words that changed, as they were last.
+fn words(changes: &[PageChange]) -> Words {
+    let mut words = Words::new();
     for change in changes {
         for run in &change.runs {
             for (offset, word) in (run.offset..).step_by(4).zip(run.after.as_chunks::<4>().0) {
-                words.push(((change.page, offset), u32::from_le_bytes(*word)));
+                words.insert((change.page, offset), u32::from_le_bytes(*word));
             }
         }
     }

@@ -9,7 +9,11 @@ use crate::format::record::kind::OTHERS;
 #[derive(Clone, Debug)]
 pub(super) enum Unit {
     Call(Box<Around>),
-    Missing { index: u64, count: u64, why: String },
+    Missing {
+        index: u64,
+        count: Option<u64>,
+        why: String,
+    },
 }
 
 /// A call with the changes of pages around it.
@@ -20,12 +24,22 @@ pub(super) struct Around {
     pub(super) enter: Vec<PageChange>,
     /// At its return.
     pub(super) exit: Vec<PageChange>,
+    /// Bytes of memory that all of it takes.
+    pub(super) memory: u64,
 }
+
+/// Bytes that the changes of pages around a call may take: many more than a program makes. What is beyond is not compared.
+const MAX_CHANGES: u64 = 1 << 20;
+const MANY_CHANGES: &str = "more changes of shared pages around a call than are compared";
 
 /// Makes units of entries.
 pub(super) struct Units<I: Iterator<Item = Entry>> {
     entries: Peekable<I>,
     enter: Vec<PageChange>,
+    /// Bytes that they take, and those of the call that is made of them.
+    memory: u64,
+    /// Where there were more changes than are kept.
+    dropped: Option<u64>,
 }
 
 impl<I: Iterator<Item = Entry>> Units<I> {
@@ -33,7 +47,23 @@ impl<I: Iterator<Item = Entry>> Units<I> {
         Self {
             entries: entries.peekable(),
             enter: Vec::new(),
+            memory: 0,
+            dropped: None,
         }
+    }
+
+    /// Keeps a change, if there is room.
+    fn keep(&mut self, change: PageChange, exit: Option<&mut Vec<PageChange>>) {
+        let index = change.index;
+        let entry = Entry::Pages(change);
+        let memory = self.memory.saturating_add(entry.memory());
+        let Entry::Pages(change) = entry else { return };
+        if memory > MAX_CHANGES {
+            self.dropped.get_or_insert(index);
+            return;
+        }
+        self.memory = memory;
+        exit.unwrap_or(&mut self.enter).push(change);
     }
 }
 
@@ -42,28 +72,50 @@ impl<I: Iterator<Item = Entry>> Iterator for Units<I> {
 
     fn next(&mut self) -> Option<Unit> {
         loop {
+            // It is told once, before the call that they belong to.
+            let told = self
+                .entries
+                .peek()
+                .is_none_or(|next| matches!(next, Entry::Call(_)));
+            if told && let Some(index) = self.dropped.take() {
+                return Some(Unit::Missing {
+                    index,
+                    count: Some(0),
+                    why: MANY_CHANGES.to_owned(),
+                });
+            }
             match self.entries.next()? {
-                Entry::Call(call) => {
+                entry @ Entry::Call(_) => {
+                    let of_call = entry.memory();
+                    let Entry::Call(call) = entry else { continue };
                     let mut exit = Vec::new();
                     while let Some(Entry::Pages(change)) = self.entries.next_if(
                         |next| matches!(next, Entry::Pages(change) if change.when == When::Exit),
                     ) {
-                        exit.push(change);
+                        self.keep(change, Some(&mut exit));
                     }
                     let enter = std::mem::take(&mut self.enter);
-                    return Some(Unit::Call(Box::new(Around { call, enter, exit })));
+                    let memory = std::mem::take(&mut self.memory).saturating_add(of_call);
+                    return Some(Unit::Call(Box::new(Around {
+                        call,
+                        enter,
+                        exit,
+                        memory,
+                    })));
                 }
-                Entry::Pages(change) => self.enter.push(change),
+                Entry::Pages(change) => self.keep(change, None),
                 Entry::Lost(lost) => {
                     let why = lost.cause.to_string();
                     return Some(Unit::Missing {
                         index: lost.index,
-                        count: lost.count,
+                        count: lost.how_many(),
                         why,
                     });
                 }
+                // The file's own header held no calls.
+                Entry::Damaged(damaged) if damaged.offset == 0 => {}
                 Entry::Damaged(damaged) => {
-                    let count = damaged.entries.map_or(1, u64::from);
+                    let count = damaged.entries.map(u64::from);
                     return Some(Unit::Missing {
                         index: 0,
                         count,
@@ -74,7 +126,7 @@ impl<I: Iterator<Item = Entry>> Iterator for Units<I> {
                     let kind = unknown.kind;
                     return Some(Unit::Missing {
                         index: unknown.index,
-                        count: u64::from(kind < OTHERS),
+                        count: Some(u64::from(kind < OTHERS)),
                         why: format!("a record of kind {kind}, which this version does not know"),
                     });
                 }

@@ -33,14 +33,30 @@ pub(super) struct Work<'s> {
 struct Window {
     keys: Vec<u64>,
     units: Vec<Unit>,
+    /// Bytes of memory that they take.
+    memory: u64,
     ended: bool,
+}
+
+/// Bytes of memory that a window may take; a call alone may take more. It has fewer calls then.
+const WINDOW_MEMORY: u64 = 64 << 20;
+
+fn memory(unit: &Unit) -> u64 {
+    match unit {
+        Unit::Call(around) => around.memory,
+        Unit::Missing { .. } => 0,
+    }
 }
 
 impl Window {
     fn fill(&mut self, from: &mut impl Iterator<Item = Unit>, keys: &mut Keys, length: usize) {
         while !self.ended && self.units.len() < length {
+            if self.memory > WINDOW_MEMORY {
+                break;
+            }
             match from.next() {
                 Some(unit) => {
+                    self.memory = self.memory.saturating_add(memory(&unit));
                     self.keys.push(keys.next(&unit));
                     self.units.push(unit);
                 }
@@ -62,7 +78,10 @@ impl Window {
     fn take(&mut self, count: usize) -> Vec<Unit> {
         let count = count.min(self.units.len());
         self.keys.drain(..count.min(self.keys.len()));
-        self.units.drain(..count).collect()
+        let taken: Vec<_> = self.units.drain(..count).collect();
+        let gone = taken.iter().map(memory).fold(0, u64::saturating_add);
+        self.memory = self.memory.saturating_sub(gone);
+        taken
     }
 }
 
@@ -86,6 +105,14 @@ impl<'s> Work<'s> {
     /// Hands out what was found. Whether to go on.
     pub(super) fn hand_out(&mut self) -> bool {
         (self.sink)(std::mem::take(&mut self.out.differences), self.seen)
+    }
+
+    /// What came of it.
+    pub(super) fn finish(self) -> Diff {
+        Diff {
+            untied: self.bindings.untied(),
+            ..self.out
+        }
     }
 
     /// Counts calls of the first trace as looked at.

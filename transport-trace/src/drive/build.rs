@@ -17,7 +17,12 @@ type Map<'m> = &'m dyn Fn(u64) -> u64;
 /// The live pages that stand for recorded ones.
 pub(super) struct Build {
     pages: BTreeMap<(String, u32), &'static SharedPage>,
+    /// Pages that were allocated. They are never freed.
+    allocated: usize,
 }
+
+/// Pages that are allocated at most, 256 MiB: the hypervisor keeps them, nobody says for how long.
+const MAX_PAGES: usize = 1 << 16;
 
 /// The live memory of one argument.
 enum Live {
@@ -85,18 +90,36 @@ impl Live {
 
 impl Build {
     pub(super) const fn new(pages: BTreeMap<(String, u32), &'static SharedPage>) -> Self {
-        Self { pages }
+        Self {
+            pages,
+            allocated: 0,
+        }
     }
 
-    /// The live page that stands for a watched one.
-    pub(super) fn page(&mut self, lane: &str, number: u32) -> &'static SharedPage {
-        self.pages
-            .entry((lane.to_owned(), number))
-            // The hypervisor keeps it, nobody says for how long.
-            .or_insert_with(|| Box::leak(Box::new(SharedPage::new())))
+    /// The live page that stands for a watched one. `None` where there are too many.
+    pub(super) fn page(&mut self, lane: &str, number: u32) -> Option<&'static SharedPage> {
+        let key = (lane.to_owned(), number);
+        if let Some(page) = self.pages.get(&key) {
+            return Some(page);
+        }
+        let page = self.several(1)?.first()?;
+        self.pages.insert(key, page);
+        Some(page)
     }
 
-    /// Makes a call as it was recorded, with live names and addresses. Returns it with its live answer.
+    /// Pages that follow each other, for a hypervisor to keep. At most as many as a buffer of ACRN's may have.
+    fn several(&mut self, count: u32) -> Option<&'static [SharedPage]> {
+        let count = usize::try_from(count).unwrap_or(0).min(1024);
+        let all = self.allocated.saturating_add(count);
+        if all > MAX_PAGES {
+            return None;
+        }
+        self.allocated = all;
+        Some(Box::leak((0..count).map(|_| SharedPage::new()).collect()))
+    }
+
+    /// Makes a call as it was recorded, with live names and addresses. Returns it with its live answer. `None` where it hands
+    /// over a page, and there are too many.
     pub(super) fn make(
         &mut self,
         lane: &str,
@@ -105,11 +128,11 @@ impl Build {
         bindings: &Bindings,
         map: Option<Map<'_>>,
         transport: &(impl Transport + ?Sized),
-    ) -> Call {
+    ) -> Option<Call> {
         let mut renamed = call.clone();
         rename(&mut renamed, bindings, map);
         let [first, second] = &renamed.args;
-        let (mut rdi, mut rsi) = (self.live(lane, first), self.live(lane, second));
+        let (mut rdi, mut rsi) = (self.live(lane, first)?, self.live(lane, second)?);
         let before = capture(&[rdi.arg(), rsi.arg()]);
         let answer = transport.call(info, [rdi.arg(), rsi.arg()]);
         let after = capture(&[rdi.arg(), rsi.arg()]);
@@ -124,45 +147,42 @@ impl Build {
         for ((before, after), memory) in live.args.iter_mut().zip(after).zip([&rdi, &rsi]) {
             finish(before, after, memory);
         }
-        live
+        Some(live)
     }
 
-    fn live(&mut self, lane: &str, argument: &Argument) -> Live {
+    fn live(&mut self, lane: &str, argument: &Argument) -> Option<Live> {
         let block = match argument {
-            Argument::Unused => return Live::None,
-            Argument::Value(value) => return Live::Value(*value),
+            Argument::Unused => return Some(Live::None),
+            Argument::Value(value) => return Some(Live::Value(*value)),
             Argument::Block(block) => block,
         };
         let bytes = |block: &Block| block.before_bytes().into_owned();
-        let link = block.link.as_ref().map(|Link { offset, target }| LiveLink {
-            offset: *offset,
-            target: match target {
-                Target::Block(nested) => LiveTarget::Block {
-                    direction: nested.direction,
-                    bytes: bytes(nested),
+        let link = match &block.link {
+            None => None,
+            Some(Link { offset, target }) => Some(LiveLink {
+                offset: *offset,
+                target: match target {
+                    Target::Block(nested) => LiveTarget::Block {
+                        direction: nested.direction,
+                        bytes: bytes(nested),
+                    },
+                    Target::Address(gpa) => LiveTarget::Shared(SharedRef::Address(Gpa(*gpa))),
+                    Target::Pages {
+                        count: 1,
+                        page: Some(page),
+                    } => LiveTarget::Shared(self.page(lane, *page)?.into()),
+                    Target::Pages { count, .. } => {
+                        LiveTarget::Shared(SharedRef::Pages(self.several(*count)?))
+                    }
                 },
-                Target::Address(gpa) => LiveTarget::Shared(SharedRef::Address(Gpa(*gpa))),
-                Target::Pages {
-                    count: 1,
-                    page: Some(page),
-                } => LiveTarget::Shared(self.page(lane, *page).into()),
-                Target::Pages { count, .. } => {
-                    LiveTarget::Shared(SharedRef::Pages(several(*count)))
-                }
-            },
-        });
-        Live::Block {
+            }),
+        };
+        Some(Live::Block {
             direction: block.direction,
             bytes: bytes(block),
             link,
-        }
+        })
     }
-}
-
-/// Pages that follow each other, for a hypervisor to keep. At most as many as a buffer of ACRN's may have.
-fn several(count: u32) -> &'static [SharedPage] {
-    let count = usize::try_from(count).unwrap_or(0).min(1024);
-    Box::leak((0..count).map(|_| SharedPage::new()).collect())
 }
 
 /// Puts the live names and addresses in place of the recorded ones.

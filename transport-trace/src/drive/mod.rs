@@ -38,6 +38,7 @@ use crate::replay::interface::difference;
 use crate::replay::{Line, OfLane, Recorded, text};
 use crate::schema::Schema;
 use build::Build;
+use report::MAX_LISTED;
 pub use report::{Driven, NotMade, OtherAnswer, WhyNotMade};
 
 /// A way of an address: from the recorded one to the one that goes out.
@@ -107,7 +108,8 @@ impl Driver {
         self.drive_entries(recorded.in_time(), recorded.names(), transport)
     }
 
-    /// Makes the calls among entries that come one by one, in the order of time: of a trace larger than memory.
+    /// Makes the calls among entries that come one by one, in the order of time: of a trace larger than memory, as
+    /// [`Trace::merged`](crate::read::Trace::merged) has them where that is [in order](crate::read::Merged::in_order).
     pub fn drive_entries(
         &self,
         entries: impl IntoIterator<Item = impl std::borrow::Borrow<Entry>>,
@@ -132,12 +134,13 @@ impl Driver {
                     true
                 }
                 Entry::Lost(lost) => {
-                    run.out.missing = run.out.missing.saturating_add(lost.count);
+                    run.out.miss(lost.how_many());
                     true
                 }
                 Entry::Damaged(damaged) => {
-                    let count = damaged.entries.map_or(1, u64::from);
-                    run.out.missing = run.out.missing.saturating_add(count);
+                    if damaged.offset != 0 {
+                        run.out.miss(damaged.entries.map(u64::from));
+                    }
                     true
                 }
                 Entry::Unknown(_) => true,
@@ -146,6 +149,7 @@ impl Driver {
                 break;
             }
         }
+        run.out.untied = run.bindings.untied();
         run.out
     }
 }
@@ -170,7 +174,7 @@ impl<T: Transport + ?Sized> Run<'_, T> {
             },
         };
         if let Some(why) = self.refuse(call) {
-            self.out.not_made.push(NotMade { call: this(), why });
+            self.out.leave_out(this, why);
             return true;
         }
         let info = self.driver.interface.call(call.name());
@@ -182,15 +186,11 @@ impl<T: Transport + ?Sized> Run<'_, T> {
                 .is_some_and(|(ours, theirs)| difference(theirs, ours).is_none())
         });
         let Some(info) = info else {
-            self.out.not_made.push(NotMade {
-                call: this(),
-                why: WhyNotMade::OtherInterface,
-            });
+            self.out.leave_out(this, WhyNotMade::OtherInterface);
             return true;
         };
         if crate::replay::has_secret(call) {
-            let why = WhyNotMade::Secret;
-            self.out.not_made.push(NotMade { call: this(), why });
+            self.out.leave_out(this, WhyNotMade::Secret);
             return true;
         }
         let map = self
@@ -201,6 +201,10 @@ impl<T: Transport + ?Sized> Run<'_, T> {
         let live = self
             .build
             .make(lane, call, info, &self.bindings, map, self.transport);
+        let Some(live) = live else {
+            self.out.leave_out(this, WhyNotMade::TooManyPages);
+            return true;
+        };
         self.out.made = self.out.made.saturating_add(1);
         if let Outcome::Failed(Failure::Lost(_) | Failure::Other { .. }) = &call.outcome {
             self.out.unknown = self.out.unknown.saturating_add(1);
@@ -224,11 +228,15 @@ impl<T: Transport + ?Sized> Run<'_, T> {
             return true;
         }
         let answer = text::answer(&live);
-        self.out.differences.push(OtherAnswer {
-            call: this(),
-            answer,
-            differences: found,
-        });
+        if self.out.differences.len() < MAX_LISTED {
+            self.out.differences.push(OtherAnswer {
+                call: this(),
+                answer,
+                differences: found,
+            });
+        } else {
+            self.out.more_differences = self.out.more_differences.saturating_add(1);
+        }
         // A machine that is down answers nothing more.
         self.driver.all
             && !matches!(
@@ -262,7 +270,9 @@ impl<T: Transport + ?Sized> Run<'_, T> {
         if change.when == crate::entry::When::Exit {
             return;
         }
-        let page = self.build.page(lane, change.page);
+        let Some(page) = self.build.page(lane, change.page) else {
+            return;
+        };
         for run in &change.runs {
             if let Ok(offset) = usize::try_from(run.offset) {
                 // A run lies within its page, or the trace is not well formed and there is nothing to write.

@@ -4,8 +4,11 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::plural::{are, count, were};
+use crate::plural::{calls_are, count, were};
 use crate::replay::{FieldDifference, Line, OfLane};
+
+/// Calls of each list that are told one by one.
+pub(super) const MAX_LISTED: usize = 10_000;
 
 /// What came of driving a trace.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -16,15 +19,36 @@ pub struct Driven {
     pub same: u64,
     /// Calls that were made and not compared: their answers were lost when they were recorded.
     pub unknown: u64,
-    /// Calls that were answered otherwise: the first one, unless all were asked for.
+    /// Calls that were answered otherwise: the first one, unless all were asked for; at most 10,000.
     pub differences: Vec<OtherAnswer>,
-    /// Calls that were not made.
+    /// How many more were.
+    pub more_differences: u64,
+    /// Calls that were not made, at most 10,000.
     pub not_made: Vec<NotMade>,
-    /// Calls that are missing from the trace.
+    /// How many more were not.
+    pub more_not_made: u64,
+    /// Pairs of recorded and live names that were not tied to each other, since 1,048,576 are: later calls had the recorded ones.
+    pub untied: u64,
+    /// Calls that are missing from the trace, of those whose number is known.
     pub missing: u64,
+    /// Whether there are others, of which nobody knows how many.
+    pub missing_unknown: bool,
 }
 
 impl Driven {
+    pub(super) fn leave_out(&mut self, call: impl Fn() -> OfLane, why: WhyNotMade) {
+        if self.not_made.len() < MAX_LISTED {
+            self.not_made.push(NotMade { call: call(), why });
+        } else {
+            self.more_not_made = self.more_not_made.saturating_add(1);
+        }
+    }
+
+    pub(super) fn miss(&mut self, count: Option<u64>) {
+        self.missing = self.missing.saturating_add(count.unwrap_or(0));
+        self.missing_unknown |= count.is_none();
+    }
+
     /// Whether every recorded call that had reached the hypervisor was made and compared, and there was one.
     #[must_use]
     pub fn is_complete(&self) -> bool {
@@ -32,6 +56,9 @@ impl Driven {
         self.made != 0
             && self.unknown == 0
             && self.missing == 0
+            && !self.missing_unknown
+            && self.more_not_made == 0
+            && self.untied == 0
             && !self.not_made.iter().any(left_out)
     }
 }
@@ -71,6 +98,8 @@ pub enum WhyNotMade {
     NeverIssued,
     /// The program's interface has no such call, or it carries other things there.
     OtherInterface,
+    /// It hands over pages, and the calls before it handed over more than are allocated, 65,536: nobody gives them back.
+    TooManyPages,
 }
 
 impl fmt::Display for WhyNotMade {
@@ -80,6 +109,7 @@ impl fmt::Display for WhyNotMade {
             Self::Unfinished => "it never returned when it was recorded",
             Self::Secret => "it holds a secret, of which the trace has no more than a hash",
             Self::NeverIssued => "it never reached the hypervisor when it was recorded",
+            Self::TooManyPages => "the calls before it handed over more pages than are allocated",
             Self::OtherInterface => {
                 "this program's interface has no such call, or it carries other things there"
             }
@@ -121,6 +151,18 @@ impl fmt::Display for Driven {
         {
             writeln!(f, "{lane}#{index}  {text}\n  was not made: {why}")?;
         }
+        for (more, what) in [
+            (self.more_differences, "answered otherwise"),
+            (self.more_not_made, "not made"),
+        ] {
+            if more != 0 {
+                writeln!(f, "and {more} more {what}")?;
+            }
+        }
+        if self.untied != 0 {
+            let names = were(self.untied, "name");
+            writeln!(f, "{names} not tied to a live one: there are too many")?;
+        }
         if self.unknown != 0 {
             writeln!(
                 f,
@@ -128,8 +170,10 @@ impl fmt::Display for Driven {
                 were(self.unknown, "call")
             )?;
         }
-        if self.missing != 0 {
-            writeln!(f, "{} missing from the trace", are(self.missing, "call"))?;
+        let known = (self.missing != 0).then_some(self.missing);
+        let unknown = self.missing_unknown.then_some(None);
+        for count in known.map(Some).into_iter().chain(unknown) {
+            writeln!(f, "{} missing from the trace", calls_are(count))?;
         }
         Ok(())
     }

@@ -6,11 +6,15 @@ use hypercall_core::call::Direction;
 use hypercall_core::schema::Role;
 
 use super::calls::{Calls, variable};
-use super::literal::{id, in_a_page, number, payload};
-use crate::entry::{Block, Call, Outcome};
+use super::literal::{array, id, in_a_page, number, payload};
+use crate::entry::{After, Block, Call, Outcome, Place};
 use crate::replay::bind::is_fixed;
 use crate::replay::leaf::{block_leaves, place_of, unsigned};
-use crate::schema::{Kind, Register, ResultKind};
+use crate::schema::{Kind, Link, LinkTarget, Register, ResultKind};
+use crate::state::impossible_id;
+
+/// The most bytes without a description that a test has as an expected value.
+const BYTES: usize = 256;
 
 impl Calls {
     /// The call and what is asserted of its answer.
@@ -105,7 +109,7 @@ impl Calls {
             return;
         };
         let raw = unsigned(bytes);
-        let invalid = bytes.iter().all(|byte| *byte == 0xff);
+        let invalid = bytes.iter().all(|byte| *byte == 0xff) || impossible_id(call).is_some();
         match leaf.kind {
             _ if invalid => {
                 let _ = writeln!(line, "    let error = {method}.unwrap_err();");
@@ -128,45 +132,84 @@ impl Calls {
         }
     }
 
-    /// Asserts of plain numbers that the hypervisor wrote into an argument.
+    /// Asserts of what the hypervisor wrote into an argument: plain numbers of a struct, or of the elements of an array; bytes.
     fn changed_fields(&mut self, call: &Call, line: &mut String) {
         let Some(schema) = call.schema.as_deref() else {
             return;
         };
         for (number_of, register) in schema.registers.iter().enumerate() {
-            let Register::Block {
-                name,
-                direction: Direction::Write | Direction::ReadWrite,
-                kind: Kind::Struct(info),
-                ..
-            } = register
-            else {
-                continue;
-            };
-            let inside = if in_a_page(info) { ".0" } else { "" };
-            let place = place_of(number_of, false);
-            let Some(block) = call.block(place).filter(|_| !name.is_empty()) else {
-                continue;
-            };
-            let (before, Some(after)) = (block.before_bytes(), block.after_bytes()) else {
-                continue;
-            };
-            for leaf in block_leaves(Some(schema), place, block.length) {
-                let (Some(old), Some(new)) = (leaf.of(&before), leaf.of(&after)) else {
-                    continue;
-                };
-                let plain = matches!(leaf.kind, Kind::Unsigned)
-                    && leaf.role == Role::Plain
-                    && leaf.size <= 8;
-                if plain && old != new && !leaf.path.contains('[') && !leaf.path.contains('.') {
-                    let _ = writeln!(
-                        line,
-                        "    assert_eq!({name}{inside}.{}, {});",
-                        leaf.path,
-                        number(unsigned(new))
-                    );
+            match register {
+                Register::Block {
+                    name,
+                    direction: Direction::Write | Direction::ReadWrite,
+                    kind: Kind::Struct(info),
+                    ..
+                } if !name.is_empty() => {
+                    let inside = if in_a_page(info) { ".0" } else { "" };
+                    let place = place_of(number_of, false);
+                    changed(call, place, line, |path| {
+                        let alone = !path.contains('[') && !path.contains('.');
+                        alone.then(|| format!("{name}{inside}.{path}"))
+                    });
                 }
+                Register::Block {
+                    link:
+                        Some(Link {
+                            target:
+                                LinkTarget::Array {
+                                    direction: Direction::Write | Direction::ReadWrite,
+                                    ..
+                                },
+                            ..
+                        }),
+                    ..
+                } => changed(call, place_of(number_of, true), line, |path| {
+                    // `points[0].x`
+                    let (_, field) = path.split_once("].")?;
+                    (!field.contains('[') && !field.contains('.')).then(|| path.to_owned())
+                }),
+                Register::Bytes {
+                    name,
+                    direction: Direction::Write | Direction::ReadWrite,
+                } => {
+                    let block = call.block(place_of(number_of, false));
+                    if let Some(After::Changed(after)) = block.map(|block| &block.after)
+                        && after.len() <= BYTES
+                    {
+                        let _ = writeln!(line, "    assert_eq!({name}, {});", array(after));
+                    }
+                }
+                _ => {}
             }
+        }
+    }
+}
+
+/// Asserts of the plain numbers of a block that changed, those that the test has an expression for.
+fn changed(
+    call: &Call,
+    place: Place,
+    line: &mut String,
+    expression: impl Fn(&str) -> Option<String>,
+) {
+    let Some(block) = call.block(place) else {
+        return;
+    };
+    let (before, Some(after)) = (block.before_bytes(), block.after_bytes()) else {
+        return;
+    };
+    for leaf in block_leaves(call.schema.as_deref(), place, block.length) {
+        let (Some(old), Some(new)) = (leaf.of(&before), leaf.of(&after)) else {
+            continue;
+        };
+        let plain =
+            matches!(leaf.kind, Kind::Unsigned) && leaf.role == Role::Plain && leaf.size <= 8;
+        if plain
+            && old != new
+            && let Some(expression) = expression(&leaf.path)
+        {
+            let value = number(unsigned(new));
+            let _ = writeln!(line, "    assert_eq!({expression}, {value});");
         }
     }
 }

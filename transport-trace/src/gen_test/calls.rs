@@ -53,8 +53,10 @@ impl Calls {
         if !same {
             let lane = self.lane(lane);
             self.lines.push(match change.look {
-                0 | 1 => format!("    {lane}_lane.note_pages();\n"),
-                looks => format!("    (0..{looks}).for_each(|_| {lane}_lane.note_pages());\n"),
+                0 | 1 => format!("    {lane}_lane.note_pages()?;\n"),
+                looks => format!(
+                    "    for _ in 0..{looks} {{\n        {lane}_lane.note_pages()?;\n    }}\n"
+                ),
             });
         }
         self.noted = Some(now);
@@ -195,7 +197,7 @@ impl Calls {
                     },
                     Argument::Block(block),
                 ) => {
-                    self.header(lane, call, number, link, block, &mut out);
+                    self.header((lane, call, number), link, block, (&mut *line, &mut out));
                 }
                 // A result without an argument.
                 (Register::Block { name, .. }, _) if name.is_empty() => {}
@@ -245,12 +247,10 @@ impl Calls {
 
     fn header(
         &mut self,
-        lane: &str,
-        call: &Call,
-        number: usize,
+        (lane, call, number): (&str, &Call, usize),
         link: &crate::schema::Link,
         block: &Block,
-        out: &mut Vec<String>,
+        (line, out): (&mut String, &mut Vec<String>),
     ) {
         let count = match &link.target {
             LinkTarget::Array { count_offset, .. } => Some(*count_offset),
@@ -274,13 +274,33 @@ impl Calls {
             return;
         };
         out.push(match (target, &link.target) {
-            (Target::Block(nested), LinkTarget::Array { kind, size, .. }) => {
+            (
+                Target::Block(nested),
+                LinkTarget::Array {
+                    kind,
+                    size,
+                    direction,
+                    ..
+                },
+            ) => {
                 self.names_in(call, place_of(number, true), nested);
                 let bytes = nested.before_bytes();
                 let parts = bytes
                     .chunks((*size).max(1))
                     .map(|part| payload(kind, part, &|_, _| None));
-                format!("&[{}]", parts.collect::<Vec<_>>().join(", "))
+                let array = format!("[{}]", parts.collect::<Vec<_>>().join(", "));
+                if *direction == Direction::Read || bytes.is_empty() {
+                    let mutable = if *direction == Direction::Read {
+                        ""
+                    } else {
+                        "mut "
+                    };
+                    format!("&{mutable}{array}")
+                } else {
+                    let name = &link.name;
+                    let _ = writeln!(line, "    let mut {name} = {array};");
+                    format!("&mut {name}")
+                }
             }
             (Target::Pages { count, page }, _) => {
                 let number = page.map_or_else(

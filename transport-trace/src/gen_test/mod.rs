@@ -123,7 +123,7 @@ impl GenTest {
             name: literal::identifier(name),
             trace_file: trace_file.to_owned(),
             core: "hypercall".to_owned(),
-            trace: "hypercall_trace".to_owned(),
+            trace: "hypercall::trace".to_owned(),
             types: vec!["hypercall::acrn::*".to_owned()],
             lanes: None,
             first: 0,
@@ -131,7 +131,8 @@ impl GenTest {
         }
     }
 
-    /// The crates' names: of the call model (`hypercall`, or `hypercall_core`) and of this library.
+    /// The crates' names: of the call model (`hypercall`, or `hypercall_core`) and of this library (`hypercall::trace`, or
+    /// `hypercall_trace`). The defaults are those of a program that depends on `hypercall` with its feature `trace`.
     #[must_use]
     pub fn crates(mut self, core: &str, trace: &str) -> Self {
         core.clone_into(&mut self.core);

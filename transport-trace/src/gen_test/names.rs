@@ -15,10 +15,17 @@ pub(super) fn lanes<'l>(
     let mut taken: BTreeSet<String> = schema
         .calls()
         .flat_map(|call| &call.registers)
-        .filter_map(|register| match register {
-            Register::Block { name, .. } | Register::Bytes { name, .. } => Some(name.clone()),
-            Register::Unused | Register::Value { .. } => None,
+        .flat_map(|register| match register {
+            Register::Block { name, link, .. } => {
+                vec![
+                    Some(name.clone()),
+                    link.as_ref().map(|link| link.name.clone()),
+                ]
+            }
+            Register::Bytes { name, .. } => vec![Some(name.clone())],
+            Register::Unused | Register::Value { .. } => Vec::new(),
         })
+        .flatten()
         .chain(["error", "expected", "replayer"].map(str::to_owned))
         .collect();
     let mut names = BTreeMap::new();

@@ -22,6 +22,8 @@ pub struct Entries<'t> {
     /// The block that is being read.
     current: Option<Current<'t>>,
     buffer: Buffer,
+    /// Whether the block that is being read is not in the buffer any more.
+    unloaded: bool,
     order: Order,
     /// Records to pass over.
     skip: u64,
@@ -63,6 +65,15 @@ struct Current<'t> {
     sure: bool,
 }
 
+/// A place among the entries of a lane.
+#[derive(Debug)]
+pub(crate) struct Mark<'t> {
+    next_block: usize,
+    next_gap: usize,
+    current: Option<Current<'t>>,
+    order: Order,
+}
+
 /// There is nothing more.
 struct End;
 
@@ -76,6 +87,7 @@ impl<'t> Entries<'t> {
             next_gap: 0,
             current: None,
             buffer: Buffer::default(),
+            unloaded: false,
             order: Order::from_the_start(),
             skip: 0,
             from_index: None,
@@ -101,6 +113,31 @@ impl<'t> Entries<'t> {
             gap: self.next_gap,
             order: self.order,
         }
+    }
+
+    /// Gives the buffer away for another. The block that is being read is read again when its next record is wanted.
+    pub(crate) fn exchange(&mut self, buffer: &mut Buffer) {
+        core::mem::swap(&mut self.buffer, buffer);
+        self.unloaded = true;
+    }
+
+    /// Where it is now.
+    pub(crate) fn mark(&self) -> Mark<'t> {
+        Mark {
+            next_block: self.next_block,
+            next_gap: self.next_gap,
+            current: self.current,
+            order: self.order.clone(),
+        }
+    }
+
+    /// Goes back to where it was.
+    pub(crate) fn return_to(&mut self, mark: Mark<'t>) {
+        self.next_block = mark.next_block;
+        self.next_gap = mark.next_gap;
+        self.current = mark.current;
+        self.order = mark.order;
+        self.unloaded = true;
     }
 
     fn gaps(&self) -> &'t [Damaged] {
@@ -201,6 +238,7 @@ impl<'t> Entries<'t> {
             return Ok(None);
         };
         let lane = block.header.lane;
+        self.unloaded = false;
         if let Err(damaged) = self.trace.load(block, &mut self.buffer) {
             // A block in a wrong place takes no index away from those that are in the right one.
             if block.misplaced.is_none() {
@@ -242,6 +280,20 @@ impl<'t> Entries<'t> {
     /// The next record of the open block.
     fn record(&mut self) -> Option<Entry> {
         let mut current = self.current.take()?;
+        if core::mem::take(&mut self.unloaded)
+            && let Err(damaged) = self.trace.load(current.block, &mut self.buffer)
+        {
+            // It could be read before: the storage fails, or the file changes.
+            let left = current.block.header.entries.saturating_sub(current.seen);
+            self.order.forget(Some(current.block.header.lane));
+            self.pass_over(left);
+            return Some(Entry::Damaged(Damaged {
+                entries: Some(left),
+                index: Some(current.index),
+                calls: Some(current.calls),
+                ..damaged
+            }));
+        }
         let bytes = self
             .buffer
             .bytes(self.trace.source())
@@ -303,7 +355,7 @@ impl<'t> Entries<'t> {
         };
         match entry {
             Entry::Call(call) => call.index >= from,
-            Entry::Lost(lost) => lost.index.saturating_add(lost.count) > from,
+            Entry::Lost(lost) => lost.index.saturating_add(lost.count.max(1)) > from,
             Entry::Pages(pages) => pages.index >= from,
             Entry::Unknown(unknown) => unknown.index >= from,
             Entry::Damaged(_) => true,

@@ -1,30 +1,48 @@
 //! The entries of all lanes by time.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::{BinaryHeap, HashMap, VecDeque};
 
+use super::block::Buffer;
 use super::entries::Entries;
 use super::trace::Trace;
 use crate::entry::Entry;
 
-/// Memory that the blocks of all lanes may take when lanes are merged.
-const MERGE_BUDGET: u64 = 256 << 20;
-/// The most lanes that are merged: each has a block in memory, and what unpacks it.
-const MERGE_LANES: usize = 1024;
+/// Memory that the lanes' blocks, or what is held of them, may take when lanes are merged.
+const BUDGET: u64 = 256 << 20;
+/// The most lanes that have a block in memory each, and what unpacks it.
+const OPEN_LANES: usize = 1024;
+/// The most lanes that are merged at all: a program has a lane for each thread.
+const MERGE_LANES: usize = 1 << 16;
+/// How many times a block is unpacked at most, where not all lanes can have theirs in memory.
+const UNPACKED: u64 = 16;
 
-/// The entries of all lanes by time. One block of each lane is in memory.
+/// The entries of all lanes by time.
 ///
-/// Where there are more than 1024 lanes, or their blocks would take more than 256 MiB, the order is the file's:
-/// [`in_order`](Self::in_order) tells.
+/// One block of each lane is in memory. Where there are more than 1024 lanes, or their blocks would take more than 256 MiB, a
+/// part of each block is, and a block is read again for its next part: up to 65,536 lanes, and 4 GiB of blocks. What is beyond
+/// that comes in the order of the file: [`in_order`](Self::in_order) tells.
 #[derive(Debug)]
 pub struct Merged<'t> {
     /// Damage that belongs to no lane.
     lost: std::vec::IntoIter<Entry>,
-    /// The next entry of each lane, and those that follow it.
-    lanes: Vec<(Option<Entry>, Entries<'t>)>,
+    lanes: Vec<Turns<'t>>,
     /// When the next entry of which lane was.
     turns: BinaryHeap<Reverse<(u64, usize)>>,
+    /// What the lanes share that have no block of their own in memory.
+    buffer: Option<Buffer>,
     fallback: Option<Entries<'t>>,
+}
+
+/// The entries of one lane that are still to come.
+#[derive(Debug)]
+struct Turns<'t> {
+    /// Those that are in memory.
+    next: VecDeque<Entry>,
+    /// Those that follow.
+    entries: Entries<'t>,
+    /// Bytes that those in memory may take.
+    window: u64,
 }
 
 impl<'t> Merged<'t> {
@@ -42,11 +60,15 @@ impl<'t> Merged<'t> {
             lost: Vec::new().into_iter(),
             lanes: Vec::new(),
             turns: BinaryHeap::new(),
+            buffer: None,
             fallback: None,
         };
-        if total > MERGE_BUDGET || largest.len() > MERGE_LANES {
+        if total > BUDGET.saturating_mul(UNPACKED) || largest.len() > MERGE_LANES {
             merged.fallback = Some(Entries::all(trace));
             return merged;
+        }
+        if total > BUDGET || largest.len() > OPEN_LANES {
+            merged.buffer = Some(Buffer::default());
         }
         let lost: Vec<_> = trace
             .gaps()
@@ -55,15 +77,22 @@ impl<'t> Merged<'t> {
             .map(|gap| Entry::Damaged(gap.clone()))
             .collect();
         merged.lost = lost.into_iter();
-        let mut ids: Vec<_> = largest.into_keys().collect();
-        ids.sort_unstable();
-        for (place, lane) in ids.into_iter().enumerate() {
-            let mut entries = Entries::of_lane(trace, lane);
-            let first = next_of(&mut entries);
-            if let Some(first) = &first {
-                merged.turns.push(Reverse((first.ticks(), place)));
+        let mut lanes: Vec<_> = largest.into_iter().collect();
+        lanes.sort_unstable();
+        for (place, (lane, raw)) in lanes.into_iter().enumerate() {
+            let share = u128::from(raw)
+                .saturating_mul(BUDGET.into())
+                .checked_div(total.max(BUDGET).into())
+                .unwrap_or(0);
+            let mut turns = Turns {
+                next: VecDeque::new(),
+                entries: Entries::of_lane(trace, lane),
+                window: u64::try_from(share).unwrap_or(BUDGET),
+            };
+            if let Some(ticks) = turns.look(merged.buffer.as_mut()) {
+                merged.turns.push(Reverse((ticks, place)));
             }
-            merged.lanes.push((first, entries));
+            merged.lanes.push(turns);
         }
         merged
     }
@@ -83,6 +112,52 @@ fn next_of(entries: &mut Entries<'_>) -> Option<Entry> {
     entries.find(|entry| entry.lane().is_some())
 }
 
+impl Turns<'_> {
+    /// When the next entry was. Takes as many into memory as may be there; with a buffer of its own, one.
+    fn look(&mut self, shared: Option<&mut Buffer>) -> Option<u64> {
+        if let Some(next) = self.next.front() {
+            return Some(next.ticks());
+        }
+        let Some(buffer) = shared else {
+            self.next.extend(next_of(&mut self.entries));
+            return self.next.front().map(Entry::ticks);
+        };
+        self.entries.exchange(buffer);
+        let mut left = self.window;
+        let mut first = None;
+        loop {
+            let before = self.entries.mark();
+            let Some(entry) = next_of(&mut self.entries) else {
+                break;
+            };
+            first = first.or(Some(entry.ticks()));
+            let Some(rest) = left.checked_sub(entry.memory()) else {
+                // It is read again when its turn comes.
+                self.entries.return_to(before);
+                break;
+            };
+            left = rest;
+            self.next.push_back(entry);
+        }
+        self.entries.exchange(buffer);
+        first
+    }
+
+    /// Takes the next entry.
+    fn take(&mut self, shared: Option<&mut Buffer>) -> Option<Entry> {
+        if let Some(next) = self.next.pop_front() {
+            return Some(next);
+        }
+        let Some(buffer) = shared else {
+            return next_of(&mut self.entries);
+        };
+        self.entries.exchange(buffer);
+        let entry = next_of(&mut self.entries);
+        self.entries.exchange(buffer);
+        entry
+    }
+}
+
 impl Iterator for Merged<'_> {
     type Item = Entry;
 
@@ -94,11 +169,11 @@ impl Iterator for Merged<'_> {
             return Some(lost);
         }
         let Reverse((_, place)) = self.turns.pop()?;
-        let (entry, entries) = self.lanes.get_mut(place)?;
-        let next = next_of(entries);
-        if let Some(next) = &next {
-            self.turns.push(Reverse((next.ticks(), place)));
+        let lane = self.lanes.get_mut(place)?;
+        let entry = lane.take(self.buffer.as_mut());
+        if let Some(ticks) = lane.look(self.buffer.as_mut()) {
+            self.turns.push(Reverse((ticks, place)));
         }
-        std::mem::replace(entry, next)
+        entry
     }
 }

@@ -54,9 +54,13 @@
 //! ```
 
 mod block;
+mod describe;
 mod entries;
 mod merged;
+mod missing;
+mod open;
 mod order;
+mod owned;
 pub mod recover;
 mod scan;
 mod source;
@@ -67,9 +71,10 @@ mod view;
 pub use block::{BlockEntry, Buffer, Malformed, RecordRef, RecordRefs, Views};
 pub use entries::{Entries, Reached};
 pub use merged::Merged;
+pub use open::OpenError;
 pub(crate) use scan::encode_index;
 pub use source::Source;
-pub use trace::{Lane, OpenError, Trace};
+pub use trace::{Lane, Trace};
 pub use verify::Report;
 pub(crate) use view::split;
 pub use view::{

@@ -1,38 +1,38 @@
 //! An opened trace.
 
-use std::collections::{HashMap, hash_map};
+use std::collections::HashMap;
 use std::fmt;
 use std::fs::File;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use super::block::{BlockEntry, Buffer, Views};
 use super::entries::{Entries, Reached};
 use super::merged::Merged;
+use super::open::{OpenError, read_header};
 use super::order::Starts;
 use super::scan::{Found, from_index, has_entries, scan};
-use super::source::{Source, read_full};
-use crate::clock::{ClockInfo, ClockPoint};
+use super::source::Source;
+use crate::clock::ClockInfo;
 use crate::entry::{Call, Damaged, Defect, Entry};
-use crate::format::{
-    BLOCK_MAGIC, BlockKind, FILE_HEADER, FileHeader, MAGIC, MAJOR, MAX_SCHEMA, MINOR,
-};
-use crate::get::Get;
+use crate::format::{BlockKind, FileHeader};
 use crate::schema::Schema;
 
 /// A trace that was opened.
 pub struct Trace {
-    source: Box<dyn Source>,
-    header: FileHeader,
-    found: Found,
+    pub(super) source: Box<dyn Source>,
+    pub(super) header: FileHeader,
+    pub(super) found: Found,
     /// Damage in descriptions, which opening reads.
-    descriptions: Vec<Damaged>,
-    schema: Arc<Schema>,
-    clock: ClockInfo,
-    lanes: Vec<Lane>,
+    pub(super) descriptions: Vec<Damaged>,
+    pub(super) schema: Arc<Schema>,
+    pub(super) clock: ClockInfo,
+    pub(super) lanes: Vec<Lane>,
     /// Where each lane is in `lanes`.
-    lane_places: HashMap<u32, usize>,
+    pub(super) lane_places: HashMap<u32, usize>,
+    /// Bytes of the lanes' names.
+    pub(super) named: usize,
 }
 
 /// A lane of a trace.
@@ -42,39 +42,6 @@ pub struct Lane {
     pub id: u32,
     /// Its name; `lane 3` where the description is missing.
     pub name: String,
-}
-
-/// Why a trace cannot be opened.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum OpenError {
-    /// There is no such file.
-    #[error("there is no trace {}", .0.display())]
-    NotFound(PathBuf),
-    /// The storage failed.
-    #[error("the trace cannot be read: {0}")]
-    Io(#[from] io::Error),
-    /// The file has no bytes.
-    #[error("the file is empty: nothing was recorded, or nothing reached the disk")]
-    Empty,
-    /// The file ends inside its header.
-    #[error("the file ends inside its header, after {0} bytes: it holds no record")]
-    CutHeader(u64),
-    /// The file is something else.
-    #[error(
-        "this is not a trace: it does not start with a trace's header, and no block follows one"
-    )]
-    NotATrace,
-    /// The file's format is of a later major version.
-    #[error(
-        "the trace has format version {found}, and this program reads version {supported}: use a newer one"
-    )]
-    NewerMajor {
-        /// The file's major version.
-        found: u16,
-        /// The major version that this library reads.
-        supported: u16,
-    },
 }
 
 impl fmt::Debug for Trace {
@@ -136,66 +103,10 @@ impl Trace {
             clock: ClockInfo::default(),
             lanes: Vec::new(),
             lane_places: HashMap::new(),
+            named: 0,
         };
         trace.describe(0, &mut buffer);
         Ok(trace)
-    }
-
-    /// Reads the descriptions among the blocks from this one on.
-    fn describe(&mut self, from: usize, buffer: &mut Buffer) {
-        let blocks = self.found.blocks.get(from..).unwrap_or_default();
-        let mut have_schema = !self.schema.interfaces.is_empty();
-        let last_clock = blocks
-            .iter()
-            .rposition(|block| block.header.kind == BlockKind::Clock);
-        let mut have_clock = from != 0;
-        for (place, block) in blocks.iter().enumerate() {
-            let wanted = match block.header.kind {
-                BlockKind::Schema => !have_schema,
-                BlockKind::Lane => true,
-                BlockKind::Clock => !have_clock || Some(place) == last_clock,
-                _ => false,
-            };
-            if !wanted {
-                continue;
-            }
-            let body = match block.misplaced {
-                Some(defect) => Err(defect),
-                None if block.header.kind == BlockKind::Schema
-                    && usize::try_from(block.header.raw).is_ok_and(|raw| raw > MAX_SCHEMA) =>
-                {
-                    Err(Defect::TooLarge)
-                }
-                None => buffer.load(&*self.source, block.offset, &block.header),
-            };
-            let understood = match body {
-                Err(defect) => Err(defect),
-                Ok(body) => match block.header.kind {
-                    BlockKind::Schema => crate::schema::decode(body).map(|schema| {
-                        have_schema = true;
-                        self.schema = Arc::new(schema);
-                    }),
-                    BlockKind::Lane => Get::new(body).text().map(|name| {
-                        let id = block.header.lane;
-                        if let hash_map::Entry::Vacant(place) = self.lane_places.entry(id) {
-                            place.insert(self.lanes.len());
-                            self.lanes.push(Lane { id, name });
-                        }
-                    }),
-                    _ => clock_point(body).map(|point| {
-                        if !have_clock {
-                            self.clock.first = point;
-                            have_clock = true;
-                        }
-                        self.clock.last = point;
-                    }),
-                }
-                .ok_or(Defect::Description),
-            };
-            if let Err(defect) = understood {
-                self.descriptions.push(block.damaged(defect));
-            }
-        }
     }
 
     /// Looks for blocks that were appended since. Whether there were any.
@@ -317,16 +228,6 @@ impl Trace {
     /// at everything.
     pub fn damage(&self) -> impl Iterator<Item = &Damaged> {
         self.found.damage.iter().chain(&self.descriptions)
-    }
-
-    /// What of [`damage`](Self::damage) is in blocks that describe: the schema, a lane's name, the clock. Each with the kind
-    /// of its block.
-    pub fn damaged_descriptions(&self) -> impl Iterator<Item = (BlockKind, &Damaged)> {
-        self.descriptions.iter().filter_map(|damaged| {
-            let blocks = self.blocks();
-            let place = blocks.binary_search_by_key(&damaged.offset, |block| block.offset);
-            Some((blocks.get(place.ok()?)?.header.kind, damaged))
-        })
     }
 
     /// The places in [`blocks`](Self::blocks) of a lane's blocks of records.
@@ -457,7 +358,7 @@ impl Trace {
     }
 
     /// Every entry, in the order of time over all lanes. Damaged stretches come where their lane's turn is, those
-    /// without a lane first. Of more than 1024 lanes, or of blocks that are too large, in the order of the file:
+    /// without a lane first. Of more than 65,536 lanes, or of blocks that are too large, in the order of the file:
     /// [`Merged::in_order`].
     #[must_use]
     pub fn merged(&self) -> Merged<'_> {
@@ -468,60 +369,4 @@ impl Trace {
     pub fn data(&self) -> impl DoubleEndedIterator<Item = &BlockEntry> {
         self.found.blocks.iter().filter(|block| has_entries(block))
     }
-}
-
-fn read_header(source: &dyn Source, damage: &mut Vec<Damaged>) -> Result<FileHeader, OpenError> {
-    let mut bytes = [0; FILE_HEADER + 8];
-    let count = read_full(source, 0, &mut bytes)?;
-    let (head, behind) = bytes.split_at(FILE_HEADER);
-    let Some(head) = head.first_chunk::<FILE_HEADER>() else {
-        return Err(OpenError::NotATrace);
-    };
-    if count == 0 {
-        return Err(OpenError::Empty);
-    }
-    if count < FILE_HEADER {
-        let start = count.min(MAGIC.len());
-        return Err(if head.get(..start) == MAGIC.get(..start) {
-            OpenError::CutHeader(u64::try_from(count).unwrap_or(0))
-        } else {
-            OpenError::NotATrace
-        });
-    }
-    if let Some(header) = FileHeader::decode(head) {
-        if header.major == MAJOR {
-            return Ok(header);
-        }
-        return Err(OpenError::NewerMajor {
-            found: header.major,
-            supported: MAJOR,
-        });
-    }
-    // The header is damaged. The blocks that follow it decide what this is.
-    if head.starts_with(&MAGIC) || behind.starts_with(&BLOCK_MAGIC) {
-        damage.push(Damaged {
-            offset: 0,
-            length: FILE_HEADER as u64,
-            defect: Defect::Header,
-            lane: None,
-            entries: None,
-            index: None,
-            calls: None,
-        });
-        return Ok(FileHeader {
-            major: MAJOR,
-            minor: MINOR,
-            id: 0,
-        });
-    }
-    Err(OpenError::NotATrace)
-}
-
-fn clock_point(body: &[u8]) -> Option<ClockPoint> {
-    let mut from = Get::new(body);
-    Some(ClockPoint {
-        frequency: from.u64()?,
-        ticks: from.u64()?,
-        unix_nanoseconds: from.i64()?,
-    })
 }

@@ -29,6 +29,8 @@ pub struct Report {
     pub lost: u64,
     /// Those among them that no recorder lost: they were in damaged parts of a trace that this one was made from.
     pub lost_to_damage: u64,
+    /// Places where calls are noted as lost and nobody knows how many: see [`Lost::how_many`].
+    pub lost_unknown: u64,
     /// Calls whose indices are missing although nobody noted them as lost.
     pub gaps: Vec<Lost>,
     /// What could not be read.
@@ -164,6 +166,8 @@ impl Report {
                 }
                 View::Lost(lost) => {
                     self.lost = self.lost.saturating_add(lost.count);
+                    self.lost_unknown =
+                        self.lost_unknown.saturating_add(u64::from(lost.count == 0));
                     if lost.cause == LossCause::Damaged {
                         self.lost_to_damage = self.lost_to_damage.saturating_add(lost.count);
                     }

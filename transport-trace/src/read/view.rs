@@ -1,19 +1,13 @@
 //! Records without copies: what stands in a block's bytes, checked against its bounds.
 
-use std::sync::Arc;
-
 use hypercall_core::call::Direction;
 
-use crate::entry::{
-    After, Argument, Block, Call, Entry, Failure, Link, LossCause, Lost, Outcome, PageChange, Run,
-    Target, Unknown, When,
-};
+use crate::entry::{LossCause, When};
 use crate::format::record::{
-    CALL_HEAD, LOST_LENGTH, PAGE, PAGES_HEAD, PAGES_LATE, PAGES_MANY_LOOKS, failure, kind, padded,
+    CALL_HEAD, LOST_LENGTH, PAGE, PAGES_HEAD, PAGES_LATE, PAGES_MANY_LOOKS, kind, padded,
     parse_word, shape,
 };
 use crate::format::{MAX_BLOCK, u16_at, u32_at, u64_at};
-use crate::schema::Schema;
 
 /// One record of a block.
 #[expect(clippy::large_enum_variant, reason = "nearly every record is a call")]
@@ -142,9 +136,9 @@ pub struct PagesView<'r> {
     pub page: u32,
     /// At which point.
     pub when: When,
-    /// Which look of the program's found it: see [`PageChange::look`].
+    /// Which look of the program's found it: see [`PageChange::look`](crate::entry::PageChange::look).
     pub look: u64,
-    /// Whether it stands later than it came: see [`PageChange::late`].
+    /// Whether it stands later than it came: see [`PageChange::late`](crate::entry::PageChange::late).
     pub late: bool,
     /// How many runs.
     runs: usize,
@@ -238,49 +232,6 @@ impl<'r> View<'r> {
             Self::Pages(_) => 0,
         }
     }
-
-    /// The same with its own bytes.
-    #[must_use]
-    pub fn to_entry(&self, lane: u32, index: u64, schema: &Schema) -> Entry {
-        match self {
-            Self::Call(call) => Entry::Call(call.to_call(lane, index, schema)),
-            Self::Lost(lost) => Entry::Lost(Lost {
-                lane,
-                index,
-                count: lost.count,
-                cause: lost.cause,
-                first: lost.first,
-                last: lost.last,
-            }),
-            Self::Pages(pages) => Entry::Pages(PageChange {
-                lane,
-                index: match pages.when {
-                    // It stands behind the call that it belongs to.
-                    When::Exit => index.saturating_sub(1),
-                    When::Enter | When::Note => index,
-                },
-                when: pages.when,
-                page: pages.page,
-                ticks: pages.ticks,
-                look: pages.look,
-                late: pages.late,
-                runs: pages
-                    .runs()
-                    .map(|(offset, before, after)| Run {
-                        offset,
-                        before: before.to_vec(),
-                        after: after.to_vec(),
-                    })
-                    .collect(),
-            }),
-            Self::Unknown(kind, bytes) => Entry::Unknown(Unknown {
-                lane,
-                index,
-                kind: *kind,
-                bytes: bytes.to_vec(),
-            }),
-        }
-    }
 }
 
 impl<'r> PagesView<'r> {
@@ -344,26 +295,6 @@ impl<'r> CallView<'r> {
             (*first, *second) = both.split_at_checked(texts[0])?;
         }
         Some(view)
-    }
-
-    fn to_call(self, lane: u32, index: u64, schema: &Schema) -> Call {
-        let [first, second] = self.args;
-        Call {
-            lane,
-            index,
-            schema: schema.call_by_id(self.id).map(Arc::clone),
-            number: self.number,
-            args: [first.to_argument(), second.to_argument()],
-            enter: self.enter,
-            duration: self.duration,
-            outcome: match self.outcome {
-                OutcomeView::Returned(rax) => Outcome::Returned(rax),
-                OutcomeView::Failed(code, detail, first, second) => {
-                    Outcome::Failed(to_failure(code, detail, first, second))
-                }
-                OutcomeView::Unfinished => Outcome::Unfinished,
-            },
-        }
     }
 }
 
@@ -429,68 +360,4 @@ fn argument_view<'r>(
         }
         _ => return None,
     })
-}
-
-impl MemoryView<'_> {
-    fn to_block(self) -> Block {
-        Block {
-            direction: self.direction,
-            before: self.before.to_vec(),
-            after: match self.after {
-                AfterView::Unfinished => After::Unfinished,
-                AfterView::Unchanged => After::Unchanged,
-                AfterView::Changed(bytes) => After::Changed(bytes.to_vec()),
-            },
-            length: self.length,
-            link: None,
-        }
-    }
-}
-
-impl ArgumentView<'_> {
-    fn to_argument(self) -> Argument {
-        match self {
-            Self::Unused => Argument::Unused,
-            Self::Value(value) => Argument::Value(value),
-            Self::Block(memory) => Argument::Block(memory.to_block()),
-            Self::Linked(memory, link) => {
-                let mut block = memory.to_block();
-                block.link = Some(Link {
-                    offset: link.offset,
-                    target: match link.target {
-                        TargetView::Memory(memory) => Target::Block(Box::new(memory.to_block())),
-                        TargetView::Pages { count, page } => Target::Pages { count, page },
-                        TargetView::Address(address) => Target::Address(address),
-                    },
-                });
-                Argument::Block(block)
-            }
-        }
-    }
-}
-
-fn to_failure(code: u8, detail: u8, first: &[u8], second: &[u8]) -> Failure {
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    match code {
-        failure::UNTRANSLATABLE => Failure::Untranslatable {
-            register: detail & 1,
-            nested: detail & 2 != 0,
-        },
-        failure::LAYER => Failure::Layer {
-            layer: text(first),
-            reason: text(second),
-        },
-        failure::CRASHED => Failure::Crashed(text(first)),
-        failure::HUNG => Failure::Hung(text(first)),
-        failure::FAULT => Failure::Fault(detail),
-        failure::UNSUPPORTED => Failure::Unsupported(text(first)),
-        failure::UNEXPECTED => Failure::Unexpected(text(first)),
-        failure::LOST => Failure::Lost(text(first)),
-        code => Failure::Other {
-            code,
-            detail,
-            text: text(first),
-            more: text(second),
-        },
-    }
 }

@@ -12,7 +12,7 @@ use super::choose::{Chosen, Nothing, choose};
 use super::diverge::{line, report};
 use super::failure;
 use super::handed::{handed_over, name_pages};
-use super::notes::{Found, Notes};
+use super::notes::Notes;
 use super::options::{FAULTS, Mode, Options};
 use super::output;
 use super::pages::Wrong;
@@ -112,6 +112,7 @@ impl Shared {
             Some(tape) => {
                 live.index = tape.made;
                 tape.made = tape.made.saturating_add(1);
+                tape.idle = 0;
                 name_pages(&mut live, &args, tape);
                 choose(&self.options, &state.bindings, tape, &live)
             }
@@ -146,21 +147,7 @@ impl Shared {
         }
     }
 
-    /// The program looks: it finds what the recorded one found at its look of the same number.
-    pub(super) fn look(&self, tape: &mut Tape) {
-        if self.options.first_look {
-            self.note(tape);
-            return;
-        }
-        match tape.next_notes().and_then(Notes::look) {
-            Some(Found::Changes(changes)) => self.show(tape, &changes),
-            // What the pages hold is known here as well.
-            Some(Found::Nothing) => self.show(tape, &[]),
-            None => {}
-        }
-    }
-
-    fn show(&self, tape: &mut Tape, changes: &[PageChange]) {
+    pub(super) fn show(&self, tape: &mut Tape, changes: &[PageChange]) {
         if self.checks_pages(tape) {
             tape.pages.show(changes);
         } else {
@@ -203,6 +190,11 @@ impl Shared {
         } = state;
         let mut divergence = report(&self.options, bindings, tapes, at_lane, live, nothing);
         lane.clone_into(&mut divergence.lane);
+        Self::poison(state, divergence)
+    }
+
+    /// From here on every call, and every look, is answered with this.
+    pub(super) fn poison(state: &mut State, divergence: Divergence) -> TransportError {
         let error = match divergence.cause {
             Cause::Unfinished => TransportError::Dead(Hazard::Hung(
                 "the recording ends inside this call: it never returned",

@@ -113,7 +113,14 @@ pub(crate) struct Bindings {
     handles: BTreeSet<String>,
     forward: BTreeMap<Space, BTreeMap<u64, Tied>>,
     backward: BTreeMap<Space, BTreeMap<u64, Tied>>,
+    /// How many pairs are tied.
+    ties: usize,
+    /// How many were not, since too many are.
+    untied: u64,
 }
+
+/// Pairs that are tied at most: they would take more memory than there is, in a trace that is larger than that.
+pub(crate) const MAX_TIES: usize = 1 << 20;
 
 impl Bindings {
     /// No pair yet, between runs of these interfaces.
@@ -173,6 +180,11 @@ impl Bindings {
         }
         let forward = self.forward.entry(tie.space.clone()).or_default();
         let backward = self.backward.entry(tie.space.clone()).or_default();
+        let known = forward.contains_key(&tie.expected) || backward.contains_key(&tie.found);
+        if !known && self.ties >= MAX_TIES {
+            self.untied = self.untied.saturating_add(1);
+            return;
+        }
         let there = forward.insert(
             tie.expected,
             Tied {
@@ -187,12 +199,22 @@ impl Bindings {
                 since: since.clone(),
             },
         );
+        if there.is_none() {
+            self.ties = self.ties.saturating_add(1);
+        }
         if let Some(old) = there.filter(|old| old.other != tie.found) {
             backward.remove(&old.other);
         }
-        if let Some(old) = back.filter(|old| old.other != tie.expected) {
-            forward.remove(&old.other);
+        if let Some(old) = back.filter(|old| old.other != tie.expected)
+            && forward.remove(&old.other).is_some()
+        {
+            self.ties = self.ties.saturating_sub(1);
         }
+    }
+
+    /// How many pairs were not tied, since [`MAX_TIES`] are.
+    pub(crate) const fn untied(&self) -> u64 {
+        self.untied
     }
 
     /// The value that stands for an expected one that is handed out now: itself, unless that is taken.
@@ -295,5 +317,43 @@ impl<'b> Trial<'b> {
             found,
         });
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Bindings, MAX_TIES, Seen, Space, Tie};
+
+    #[test]
+    fn pairs_are_bounded_and_those_beyond_are_counted() {
+        let mut bindings = Bindings::default();
+        let seen = Seen {
+            lane: String::new(),
+            index: 0,
+        };
+        let space = Space::gpa();
+        let mut tie = |expected, found| {
+            let space = space.clone();
+            let tie = Tie {
+                space,
+                expected,
+                found,
+            };
+            bindings.tie(&tie, &seen);
+            (bindings.ties, bindings.untied())
+        };
+        // Values that stand for themselves are none of them.
+        let first = 0x1_0000_0000;
+        for value in first.. {
+            if tie(value, value) == (MAX_TIES, 1) {
+                break;
+            }
+        }
+        // A name that is given out anew is tied anew.
+        assert_eq!(tie(first, first + 1), (MAX_TIES - 1, 1));
+        assert_eq!(tie(1, 2), (MAX_TIES, 1));
+        assert_eq!(tie(2, 3), (MAX_TIES, 2));
+        assert_eq!(bindings.found(&space, first), Some(first + 1));
+        assert_eq!(bindings.found(&space, 2), None);
     }
 }

@@ -129,9 +129,10 @@ pub(crate) fn choose(
             None => continue,
             // What fits may be among those that are missing.
             Some(Item::Missing { count, why, .. }) => {
-                due = Some(Nothing::because(Cause::Missing {
-                    count: *count,
-                    why: why.clone(),
+                let why = why.clone();
+                due = Some(Nothing::because(match count {
+                    Some(count) => Cause::Missing { count: *count, why },
+                    None => Cause::MissingUnknown { why },
                 }));
                 break;
             }

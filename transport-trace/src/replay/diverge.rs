@@ -3,7 +3,7 @@
 use super::bind::Bindings;
 use super::choose::{Nothing, try_record};
 use super::options::Options;
-use super::report::{Candidate, Divergence, Line, WhyNot};
+use super::report::{Candidate, Cause, Divergence, Line, WhyNot};
 use super::tape::{Record, Tape};
 use super::text;
 use crate::entry::Call;
@@ -38,16 +38,40 @@ pub(crate) fn report(
     };
     if let Some(tape) = tape {
         report.lane.clone_from(&tape.name);
-        let used = tape.used.iter().rev().take(AROUND).rev();
-        report.before = used.filter_map(|at| tape.record(*at)).map(line).collect();
-        report.next = tape
-            .open()
-            .take(AROUND)
-            .map(|(_, record)| line(record))
-            .collect();
-        report.index = report.next.first().map(|line| line.index);
+        around(tape, &mut report);
     }
     report
+}
+
+/// The report of a program that left the trace between two calls.
+pub(crate) fn at_a_look(tape: Option<&Tape>, lane: &str, cause: Cause) -> Divergence {
+    let mut report = Divergence {
+        lane: lane.to_owned(),
+        call: tape.map_or(0, |tape| tape.made),
+        index: None,
+        live: "note_pages()".to_owned(),
+        cause,
+        differences: Vec::new(),
+        before: Vec::new(),
+        next: Vec::new(),
+        candidates: Vec::new(),
+    };
+    if let Some(tape) = tape {
+        around(tape, &mut report);
+    }
+    report
+}
+
+/// What stands around the place.
+fn around(tape: &Tape, report: &mut Divergence) {
+    let used = tape.used.iter().rev().take(AROUND).rev();
+    report.before = used.filter_map(|at| tape.record(*at)).map(line).collect();
+    report.next = tape
+        .open()
+        .take(AROUND)
+        .map(|(_, record)| line(record))
+        .collect();
+    report.index = report.next.first().map(|line| line.index);
 }
 
 /// A record as text.

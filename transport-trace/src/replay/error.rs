@@ -53,6 +53,9 @@ impl fmt::Display for ReplayError {
                         first.length, first.offset, first.defect
                     )?;
                 }
+                if stretches.iter().any(Damaged::is_unknown) {
+                    f.write_str(", and an unknown number of calls with them")?;
+                }
                 f.write_str(". What is whole can be replayed with accept_damage")
             }
             Self::OtherInterface {

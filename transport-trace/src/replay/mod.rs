@@ -23,9 +23,13 @@
 //! the exit of calls, and where the program [looked](ReplayLane::note_pages). A program that polls finds a change at the
 //! same look as when it was recorded. What the program itself wrote is compared.
 //!
+//! A program that waits for a change which the trace does not have is [told so](Cause::Waits) after a million looks. It does not
+//! have it where the program polled without looks when it was recorded, or acted on what it saw without another one:
+//! [the rule](crate::record#pages-that-the-hypervisor-writes). A replay that polls without looks cannot be seen, and not be ended.
+//!
 //! # When a program leaves the trace
 //! The call is answered with [`Unexpected`](hypercall_core::TransportError::Unexpected) and a summary, and so is every
-//! later call of any lane. [`Replayer::divergence`] has the whole report, for people and as data (serde). A place where calls are
+//! later call and look of any lane. [`Replayer::divergence`] has the whole report, for people and as data (serde). A place where calls are
 //! missing is such an end too, unless the [options](Options::cross_losses) say otherwise, and so is a call that never
 //! returned. Recorded failures are answers, not divergences: they fail as they did.
 //!
@@ -78,6 +82,7 @@ pub(crate) mod failure;
 mod handed;
 pub(crate) mod interface;
 pub(crate) mod leaf;
+mod look;
 mod notes;
 mod options;
 mod output;

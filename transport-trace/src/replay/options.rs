@@ -40,6 +40,7 @@ pub struct Options {
     pub(crate) unchecked_pages: bool,
     pub(crate) pages_ahead: bool,
     pub(crate) first_look: bool,
+    pub(crate) empty_looks: Option<u64>,
     pub(crate) secret_key: Option<[u8; 16]>,
     pub(crate) interface: Option<&'static InterfaceInfo>,
     pub(crate) faults: Option<Plan<FAULTS>>,
@@ -137,6 +138,15 @@ impl Options {
     #[must_use]
     pub const fn at_first_look(mut self) -> Self {
         self.first_look = true;
+        self
+    }
+
+    /// How many looks at shared pages in a row may find nothing where the trace has nothing more to show before the next call:
+    /// 1,048,576 without this. The look after these [ends the replay](super::Cause::Waits). For programs that give up by a clock,
+    /// and look more often until then.
+    #[must_use]
+    pub const fn empty_looks(mut self, most: u64) -> Self {
+        self.empty_looks = Some(most);
         self
     }
 

@@ -222,25 +222,15 @@ impl ReplayLane {
     /// found at its third look between two calls is written into the pages at the third look; until then they stay as they
     /// were.
     ///
-    /// A program that polls a page has to look by this, or what it waits for never comes: a recorder cannot see a program
-    /// read memory.
-    pub fn note_pages(&self) {
-        let mut state = self.shared.lock();
-        if state.poison.is_some() {
-            return;
-        }
-        let Some(tape) = state
-            .find(&self.name)
-            .and_then(|lane| state.tapes.get_mut(lane))
-        else {
-            return;
-        };
-        tape.advance();
-        // The first look finds what was written ahead.
-        if tape.ahead.take() == Some(tape.head) {
-            return;
-        }
-        self.shared.look(tape);
+    /// A program that polls a page has to look by this, or what it waits for never comes: neither a recorder nor a replayer can see
+    /// a program read memory. One that looks, and waits for what the trace does not have, is told so after
+    /// [many looks](Options::empty_looks) that found nothing. One that waits without looking waits for ever: nothing but the test's
+    /// own limit ends that. `hcall check` tells of recordings whose program acted on what no look had found.
+    ///
+    /// # Errors
+    /// As of a [call](Transport::call), where a program left the trace, this one or another: a loop that polls has to end with it.
+    pub fn note_pages(&self) -> Result<(), TransportError> {
+        self.shared.note_pages(&self.name)
     }
 }
 

@@ -5,9 +5,9 @@ use std::fmt;
 use serde::Serialize;
 
 use super::difference::FieldDifference;
-use crate::plural::are;
+use crate::plural::{are, calls_are};
 
-/// The first call that a trace has no answer for: where, what was expected, why nothing fits.
+/// The first call, or look, that a trace has no answer for: where, what was expected, why nothing fits.
 ///
 /// [`Display`](fmt::Display) is for people, several lines. It is also data: `serde_json::to_string` gives one object.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -18,7 +18,7 @@ pub struct Divergence {
     pub call: u64,
     /// The index of the record that was due, where there was one.
     pub index: Option<u64>,
-    /// The live call, as text.
+    /// The live call, as text; `note_pages()` where the program looked at its shared pages.
     pub live: String,
     /// What happened.
     pub cause: Cause,
@@ -57,12 +57,23 @@ pub enum Cause {
         /// Why.
         why: String,
     },
+    /// Calls are missing from the trace here, and nobody knows how many.
+    MissingUnknown {
+        /// Why.
+        why: String,
+    },
     /// The recorded call never returned: the recording ends inside it.
     Unfinished,
     /// A shared page does not hold what it held when the call was recorded.
     Page {
         /// The page's number in the lane.
         page: u32,
+    },
+    /// The program looks at its shared pages again and again, and the trace has nothing more to show before the next call: the
+    /// recorded program saw what this one waits for without a look, or gave up.
+    Waits {
+        /// Looks in a row that found nothing.
+        looks: u64,
     },
     /// The program's description of the call is not the trace's: they are of different versions of the interface.
     OtherInterface {
@@ -156,6 +167,10 @@ impl fmt::Display for Cause {
                 let missing = are(*count, "call");
                 write!(f, "{missing} missing from the trace here ({why})")
             }
+            Self::MissingUnknown { why } => {
+                let missing = calls_are(None);
+                write!(f, "{missing} missing from the trace here ({why})")
+            }
             Self::Unfinished => {
                 f.write_str("the recorded call never returned: the recording ends inside it")
             }
@@ -165,6 +180,12 @@ impl fmt::Display for Cause {
                     "shared page {page} does not hold what it held when this was recorded"
                 )
             }
+            Self::Waits { looks } => write!(
+                f,
+                "the program waits: {looks} looks at its shared pages found nothing, and the trace has nothing more to show before \
+                 the next call. The recorded program acted on what it saw without another look (note_pages), or gave up; \
+                 `hcall check` tells where, `empty_looks` allows more"
+            ),
             Self::OtherInterface { what } => write!(
                 f,
                 "the trace was recorded with another version of the interface: {what}"

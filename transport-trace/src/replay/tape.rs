@@ -30,6 +30,8 @@ pub(crate) struct Tape {
     pub(crate) left: BTreeSet<usize>,
     /// How many calls the live program made.
     pub(crate) made: u64,
+    /// Looks in a row that found nothing, where the trace has nothing more to show before the next call.
+    pub(crate) idle: u64,
     /// The items that were used, in the order of their use.
     pub(crate) used: Vec<usize>,
     /// The lane's shared pages.
@@ -83,7 +85,8 @@ pub(crate) fn tapes(recorded: &Recorded, options: &Options) -> Vec<Tape> {
 pub(crate) enum Item {
     Record(Box<Record>),
     Missing {
-        count: u64,
+        /// `None` where nobody knows; 0 where what a page held on the way is missing.
+        count: Option<u64>,
         why: String,
         crossed: bool,
     },
@@ -142,7 +145,7 @@ impl Tape {
         let (mut notes, mut enter) = (Notes::default(), Vec::new());
         let mut expected: Option<u64> = None;
         let mut continuity = Continuity::default();
-        let mut damaged: Option<u32> = None;
+        let mut damaged: Option<Option<u32>> = None;
         for entry in entries {
             match entry {
                 Entry::Call(call) => {
@@ -151,9 +154,9 @@ impl Tape {
                     let due = expected.or(damaged.then_some(0));
                     let missing = due.and_then(|due| call.index.checked_sub(due));
                     match missing {
-                        Some(count @ 1..) => tape.missing(count, DAMAGED.to_owned()),
+                        Some(count @ 1..) => tape.missing(Some(count), DAMAGED.to_owned()),
                         // Changes of pages, at the least.
-                        _ if damaged => tape.missing(0, DAMAGED.to_owned()),
+                        _ if damaged => tape.missing(Some(0), DAMAGED.to_owned()),
                         _ => {}
                     }
                     expected = Some(call.index.saturating_add(1));
@@ -165,17 +168,17 @@ impl Tape {
                 Entry::Lost(lost) => {
                     let due = expected.unwrap_or(lost.index);
                     if let Some(count @ 1..) = lost.index.checked_sub(due) {
-                        tape.missing(count, DAMAGED.to_owned());
+                        tape.missing(Some(count), DAMAGED.to_owned());
                     }
                     expected = Some(lost.index.saturating_add(lost.count).max(due));
-                    tape.missing(lost.count, lost.cause.to_string());
+                    tape.missing(lost.how_many(), lost.cause.to_string());
                 }
                 Entry::Pages(change) => {
                     let follows = continuity.follows(&change);
                     if change.late {
-                        tape.missing(0, LATE.to_owned());
+                        tape.missing(Some(0), LATE.to_owned());
                     } else if !follows && !matches!(tape.items.last(), Some(Item::Missing { .. })) {
-                        tape.missing(0, GAP.to_owned());
+                        tape.missing(Some(0), GAP.to_owned());
                     }
                     if change.when != When::Enter {
                         tape.pages.learn(&change);
@@ -187,19 +190,22 @@ impl Tape {
                     }
                 }
                 // The gap in the indices tells how many calls it had.
-                Entry::Damaged(stretch) => damaged = Some(stretch.entries.unwrap_or(1)),
+                Entry::Damaged(stretch) => damaged = Some(stretch.entries),
                 Entry::Unknown(_) => {}
             }
         }
         if let Some(count) = damaged {
-            tape.missing(u64::from(count.max(1)), DAMAGED.to_owned());
+            tape.missing(
+                count.map(|count| u64::from(count.max(1))),
+                DAMAGED.to_owned(),
+            );
         }
         tape.tail = notes;
         tape.group(groups);
         tape
     }
 
-    fn missing(&mut self, count: u64, why: String) {
+    fn missing(&mut self, count: Option<u64>, why: String) {
         self.items.push(Item::Missing {
             count,
             why,

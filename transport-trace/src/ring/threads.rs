@@ -1,7 +1,7 @@
 //! The ring over borrowed memory, with a thread at each end: for Miri, which sees a race or an access out of bounds in the
 //! real thing, where loom checks a model of it.
 //!
-//! `cargo +nightly miri test -p hypercall-trace --lib ring::threads`
+//! `cargo +nightly miri test -p hypercall-trace --lib ring::`
 
 use super::{Consumer, Full, Producer, Taken, borrowed};
 use crate::format::record::{checks, kind, parse_word};

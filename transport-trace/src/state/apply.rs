@@ -1,11 +1,16 @@
 //! What each of ACRN's calls does to the machine, where it succeeded.
 
+use hypercall_core::Yields as _;
+use hypercall_core::acrn::{VmCreation, VmId};
+
 use super::devices;
 use super::field::{after, before, elements, text, value};
 use super::memory::{self, Change};
 use super::{AsyncIo, At, Machine, Memory, Vm, VmState};
 use crate::entry::{Argument, Block, Call, Link, Outcome, Place, Target};
 
+/// Processors that are remembered as given away; more no machine has.
+const MAX_OFFLINE: usize = 4096;
 /// No VM.
 const INVALID: u64 = 0xffff;
 /// A processor of the VM did not come back; the VM changed its state all the same.
@@ -30,6 +35,22 @@ pub(crate) fn target(call: &Call) -> Option<u16> {
         },
     };
     u16::try_from(raw).ok()
+}
+
+/// The id that a `create_vm` answered with 0 in RAX, where it is one that no new VM can have: 0, which is the Service VM, or one
+/// from 16 on. That is an error by the interface's rules
+/// ([`VmCreation`](hypercall_core::acrn::VmCreation)), and no VM.
+#[must_use]
+pub fn impossible_id(call: &Call) -> Option<u16> {
+    if call.interface() != "Hypervisor" || call.name() != "create_vm" || call.rax() != Some(0) {
+        return None;
+    }
+    let id = u16::try_from(after(call, Place::Rdi, "vmid")?).ok()?;
+    let answer = VmCreation {
+        vmid: VmId(id),
+        ..VmCreation::default()
+    };
+    (u64::from(id) != INVALID && answer.yielded().is_err()).then_some(id)
 }
 
 /// The memory that a call hands over.
@@ -73,6 +94,13 @@ impl Machine {
             }
             return;
         };
+        self.apply_to(id, at, call, rax);
+        if let Some(vm) = self.vms.get_mut(&id) {
+            vm.bound(id);
+        }
+    }
+
+    fn apply_to(&mut self, id: u16, at: &At, call: &Call, rax: i64) {
         match (call.name(), rax) {
             ("destroy_vm", 0 | TIMED_OUT) => {
                 self.vms.remove(&id);
@@ -130,6 +158,10 @@ impl Machine {
     }
 
     fn create(&mut self, at: &At, call: &Call, rax: i64) {
+        if let Some(id) = impossible_id(call) {
+            self.impossible.insert(id, at.clone());
+            return;
+        }
         let id = after(call, Place::Rdi, "vmid").filter(|id| rax == 0 && *id != INVALID);
         let Some(id) = id.and_then(|id| u16::try_from(id).ok()) else {
             return;
@@ -151,8 +183,10 @@ impl Machine {
         match call.name() {
             "set_callback_vector" => self.upcall_vector = value(call, 0),
             "service_vm_offline_cpu" => {
-                if let Some(lapic) = value(call, 0).filter(|lapic| !self.offline.contains(lapic)) {
+                let new = |lapic: &u64| !self.offline.contains(lapic);
+                if let Some(lapic) = value(call, 0).filter(new) {
                     self.offline.push(lapic);
+                    self.offline.truncate(MAX_OFFLINE);
                 }
             }
             _ => {}

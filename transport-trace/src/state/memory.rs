@@ -2,6 +2,8 @@
 
 use super::Region;
 
+/// Ranges that are kept of a VM: as many as 128 GiB have in pages of 2 MiB that do not follow each other.
+pub(super) const MAX_REGIONS: usize = 1 << 16;
 const PAGE: u64 = 4096;
 /// A page without any of these rights counts as not mapped.
 const RIGHTS: u64 = 7;
@@ -54,7 +56,7 @@ pub(crate) fn change(regions: &mut Vec<Region>, change: &Change) {
     if change.kind != 0 {
         return unmap(regions, gpa, end);
     }
-    if change.prot & RIGHTS == 0 {
+    if change.prot & RIGHTS == 0 || regions.len() >= MAX_REGIONS {
         return;
     }
     let mut gaps = vec![(gpa, end)];
@@ -124,6 +126,8 @@ fn unmap(regions: &mut Vec<Region>, gpa: u64, end: u64) {
             }
         }
     }
+    // A range that is cut in two may be one too many.
+    kept.truncate(MAX_REGIONS);
     *regions = kept;
 }
 
@@ -138,4 +142,39 @@ fn join(regions: &mut Vec<Region>) {
         }
         goes_on
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Change, MAX_REGIONS, PAGE, change};
+    use crate::state::Region;
+
+    #[test]
+    fn ranges_are_bounded() {
+        // Every other page, so that no two join.
+        let region = |at: u64| Region {
+            gpa: 2 * PAGE * at,
+            from: 0,
+            size: PAGE,
+            prot: 7,
+        };
+        let most = u64::try_from(MAX_REGIONS).unwrap_or(0);
+        let mut regions: Vec<_> = (0..most - 1).map(region).collect();
+        let mut make = |kind, gpa, size| {
+            let one = Change {
+                kind,
+                gpa,
+                from: 0,
+                size,
+                prot: 7,
+            };
+            change(&mut regions, &one);
+            regions.len()
+        };
+        let behind = 2 * PAGE * most;
+        assert_eq!(make(0, behind, 3 * PAGE), MAX_REGIONS);
+        assert_eq!(make(0, behind + 8 * PAGE, PAGE), MAX_REGIONS, "no more");
+        assert_eq!(make(2, behind + PAGE, PAGE), MAX_REGIONS, "cut in two");
+        assert_eq!(make(2, behind, 3 * PAGE), MAX_REGIONS - 1);
+    }
 }

@@ -1,7 +1,8 @@
 //! What existed at a point of a trace: VMs with their memory, devices and buffers, derived from ACRN's calls alone.
 //!
-//! Entries are taken in the order of time ([`Trace::merged`](crate::read::Trace::merged),
-//! [`Recorded::in_time`](crate::replay::Recorded::in_time)). What a trace does not show is not known: a VM that was
+//! Entries are taken in the order of time ([`Recorded::in_time`](crate::replay::Recorded::in_time), or
+//! [`Trace::merged`](crate::read::Trace::merged) where that is [in order](crate::read::Merged::in_order): in another order, what
+//! comes out is wrong). What a trace does not show is not known: a VM that was
 //! created before the recording began has the state [`Unknown`](VmState::Unknown) until a call tells, and calls that are
 //! missing make every VM's state unknown again.
 //!
@@ -21,6 +22,7 @@ pub(crate) mod field;
 pub(crate) mod memory;
 mod show;
 
+pub use apply::impossible_id;
 pub(crate) use apply::{handed, target};
 
 use std::collections::BTreeMap;
@@ -29,6 +31,11 @@ use serde::Serialize;
 
 use crate::entry::Entry;
 use crate::replay::Recorded;
+
+/// VMs that ACRN can have.
+const MAX_VMS: u16 = 16;
+/// What is listed of a VM of each kind, but for memory.
+const MAX_LISTED: usize = 4096;
 
 /// A place in a trace.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -54,6 +61,8 @@ pub struct Machine {
     pub vms: BTreeMap<u16, Vm>,
     /// VMs that were destroyed, by id: where. None that were destroyed before calls that are missing: the id may be another VM's.
     pub destroyed: BTreeMap<u16, At>,
+    /// Ids that `create_vm` answered and that no new VM can have: where last. There is no such VM.
+    pub impossible: BTreeMap<u16, At>,
     /// Buffers of processors, by processor and buffer id.
     #[serde(serialize_with = "as_list")]
     pub buffers: BTreeMap<(u16, u32), Memory>,
@@ -61,8 +70,10 @@ pub struct Machine {
     pub upcall_vector: Option<u64>,
     /// Processors that the Service VM gave away, by APIC id.
     pub offline: Vec<u64>,
-    /// Calls that are missing from the trace until here.
+    /// Calls that are missing from the trace until here, of those whose number is known.
     pub missing: u64,
+    /// Whether there are others, of which nobody knows how many.
+    pub missing_unknown: bool,
 }
 
 fn as_list<S: serde::Serializer>(
@@ -112,6 +123,33 @@ pub struct Vm {
     pub asyncio: Vec<AsyncIo>,
     /// Pages that it may not write.
     pub protected: Vec<u64>,
+    /// There are more of something than is listed here: of memory, 65,536 ranges are; of all else, 4096. An id that no VM of ACRN
+    /// can have has none.
+    pub more: bool,
+}
+
+impl Vm {
+    /// Keeps the lists within bounds: a trace may be hostile, and larger than memory.
+    fn bound(&mut self, id: u16) {
+        let possible = id < MAX_VMS;
+        let most = if possible { MAX_LISTED } else { 0 };
+        let ranges = if possible { memory::MAX_REGIONS } else { 0 };
+        let mut more = self.regions.len() >= ranges.max(1);
+        self.regions.truncate(ranges);
+        more |= self.devices.len() > most
+            || self.lines.len() > most
+            || self.asyncio.len() > most
+            || self.protected.len() > most
+            || self.buffers.len() > most;
+        self.devices.truncate(most);
+        self.lines.truncate(most);
+        self.asyncio.truncate(most);
+        self.protected.truncate(most);
+        while self.buffers.len() > most {
+            self.buffers.pop_last();
+        }
+        self.more |= more;
+    }
 }
 
 /// A VM's state.
@@ -234,15 +272,23 @@ impl Machine {
                 };
                 self.apply(&at, call);
             }
-            Entry::Lost(lost) => self.lose(lost.count),
-            Entry::Damaged(damaged) => self.lose(damaged.entries.map_or(1, u64::from)),
+            Entry::Lost(lost) => self.lose(lost.how_many()),
+            // The file's own header held no calls.
+            Entry::Damaged(damaged) if damaged.offset == 0 => {}
+            Entry::Damaged(damaged) => self.lose(damaged.entries.map(u64::from)),
             Entry::Pages(_) | Entry::Unknown(_) => {}
         }
     }
 
     /// Calls are missing here: what VMs exist and what state they have is as it was, or not.
-    pub(crate) fn lose(&mut self, count: u64) {
-        self.missing = self.missing.saturating_add(count);
+    fn lose(&mut self, count: Option<u64>) {
+        self.missing = self.missing.saturating_add(count.unwrap_or(0));
+        self.missing_unknown |= count.is_none();
+        self.forget();
+    }
+
+    /// Calls may be missing here.
+    pub(crate) fn forget(&mut self) {
         // The id may have been given to another VM.
         self.destroyed.clear();
         for vm in self.vms.values_mut() {

@@ -143,17 +143,22 @@ impl fmt::Display for Vm {
         for page in &self.protected {
             writeln!(f, "  page {page:#x} may not be written")?;
         }
+        if self.more {
+            writeln!(f, "  and more, which is not listed")?;
+        }
         Ok(())
     }
 }
 
 impl fmt::Display for Machine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.missing != 0 {
+        let known = (self.missing != 0).then_some(self.missing);
+        let unknown = self.missing_unknown.then_some(None);
+        for count in known.map(Some).into_iter().chain(unknown) {
             writeln!(
                 f,
                 "{} missing until here: what follows may be wrong",
-                crate::plural::are(self.missing, "call")
+                crate::plural::calls_are(count)
             )?;
         }
         for (id, vm) in &self.vms {
@@ -161,6 +166,12 @@ impl fmt::Display for Machine {
         }
         for (id, at) in &self.destroyed {
             writeln!(f, "VM {id}: destroyed at {at}")?;
+        }
+        for (id, at) in &self.impossible {
+            writeln!(
+                f,
+                "no VM {id}: create_vm answered this id at {at}, and no new VM can have it"
+            )?;
         }
         for ((pcpu, id), memory) in &self.buffers {
             writeln!(f, "processor {pcpu}: buffer {id} in {memory}")?;

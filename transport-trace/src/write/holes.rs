@@ -1,9 +1,9 @@
 //! Which calls damage took: a trace that is made from a damaged one says which calls it lacks.
 //!
 //! Behind a damaged stretch the next entry of its lane says by its index how many calls are missing. Where none follows, the
-//! header of the damaged block says it, where it can still be read.
+//! header of the damaged block says it, where it can still be read; else nobody knows it, and that is what is written.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::entry::Damaged;
 
@@ -13,6 +13,10 @@ pub(super) struct Holes {
     lanes: BTreeMap<u32, Hole>,
     /// Whether there was a stretch that nobody knows the lane of.
     anywhere: bool,
+    /// The lanes that went on behind the last such stretch. Of the others nobody knows how many calls they lack.
+    went_on: Option<BTreeSet<u32>>,
+    /// Lanes of which it is known that nothing follows behind such a stretch.
+    ended: BTreeSet<u32>,
 }
 
 /// Of one lane.
@@ -29,10 +33,16 @@ impl Holes {
     pub(super) fn pass(&mut self, damaged: &Damaged, next: impl Fn(u32) -> u64) {
         let Some(lane) = damaged.lane else {
             self.anywhere = true;
+            if damaged.is_unknown() {
+                self.went_on = Some(BTreeSet::new());
+            }
             return;
         };
         let hole = self.lanes.entry(lane).or_default();
         if let (Some(first), Some(end)) = (damaged.index, damaged.end()) {
+            if let Some(went_on) = &mut self.went_on {
+                went_on.insert(lane);
+            }
             let place = if first < next(lane) {
                 &mut hole.again
             } else {
@@ -45,6 +55,24 @@ impl Holes {
     /// Whether calls of this lane may be missing because of damage.
     pub(super) fn may_be_in(&self, lane: u32) -> bool {
         self.anywhere || self.lanes.contains_key(&lane)
+    }
+
+    /// A lane has an entry.
+    pub(super) fn go_on(&mut self, lane: u32) {
+        if let Some(went_on) = &mut self.went_on {
+            went_on.insert(lane);
+        }
+    }
+
+    /// Nothing of a lane follows behind a stretch that nobody knows the lane of.
+    pub(super) fn end(&mut self, lane: u32) {
+        self.ended.insert(lane);
+    }
+
+    /// Whether nobody knows how many calls a lane lacks at its end: that of a recording, or of all of them.
+    pub(super) fn end_is_unknown(&self, lane: u32, last: bool) -> bool {
+        let open = self.went_on.as_ref();
+        open.is_some_and(|went_on| !went_on.contains(&lane)) || last && self.ended.contains(&lane)
     }
 
     /// The lanes, and the index behind the calls that are known to be missing.
@@ -62,6 +90,7 @@ impl Holes {
 
     /// Goes on to the next recording of a joined file.
     pub(super) fn next_recording(&mut self) {
+        self.went_on = None;
         for hole in self.lanes.values_mut() {
             *hole = Hole {
                 end: hole.again,

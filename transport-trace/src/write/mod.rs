@@ -89,6 +89,8 @@ pub struct Writer<W: Write> {
     clock: ClockInfo,
     lanes: Vec<String>,
     open: BTreeMap<u32, Open>,
+    /// Bytes of memory that the open blocks have.
+    held: usize,
     block: usize,
     /// Lanes that entries were written of, since the last schema.
     started: BTreeSet<u32>,
@@ -97,6 +99,9 @@ pub struct Writer<W: Write> {
     /// What damage took.
     holes: Holes,
 }
+
+/// Bytes of memory that open blocks may have. Where many lanes are beyond that, blocks are written before they are full.
+const MAX_HELD: usize = 256 << 20;
 
 /// The block of a lane that is being filled.
 #[derive(Debug)]
@@ -122,6 +127,7 @@ impl<W: Write> Writer<W> {
             clock,
             lanes: Vec::new(),
             open: BTreeMap::new(),
+            held: 0,
             started: BTreeSet::new(),
             starts: BTreeMap::new(),
             holes: Holes::default(),
@@ -159,9 +165,9 @@ impl<W: Write> Writer<W> {
     /// may be missing. Where they begin again, as in a trace that was joined from two, a second recording begins.
     ///
     /// In the place of [`Damaged`](Entry::Damaged) entries the calls that they took are noted as lost to damage, where that
-    /// is known: from the index with which the lane goes on, or, where it does not, from what the entry says. What nobody knows
-    /// (how many calls the last blocks of a lane held whose headers are gone) is not in what is written: whoever writes it has to
-    /// say that there was damage.
+    /// is known: from the index with which the lane goes on, or, where it does not, from what the entry says. Where nobody knows
+    /// (how many calls the last blocks of a lane held whose headers are gone), the lane ends with a loss of
+    /// [unknown number](Lost::how_many).
     ///
     /// # Errors
     /// `InvalidInput` for an entry that cannot be expressed: too large, of a lane that was not named, an unknown one whose
@@ -218,6 +224,7 @@ impl<W: Write> Writer<W> {
             if self.holes.may_be_in(lane) {
                 self.note_missing(lane, index)?;
             }
+            self.holes.go_on(lane);
             self.start(lane, index)?;
         }
         let id = match entry {
@@ -228,6 +235,19 @@ impl<W: Write> Writer<W> {
             _ => None,
         };
         self.append(lane, index, indices, ticks, id, &record)
+    }
+
+    /// Says that nothing of a lane follows behind a damaged stretch whose lane nobody knows, for those who push such stretches
+    /// elsewhere than they stood: the lane ends with a loss of unknown number.
+    ///
+    /// # Errors
+    /// `InvalidInput` for a lane that was not named.
+    pub fn end_is_unknown(&mut self, lane: u32) -> io::Result<()> {
+        if usize::try_from(lane).is_ok_and(|lane| lane >= self.lanes.len()) {
+            return Err(invalid("the lane was not named"));
+        }
+        self.holes.end(lane);
+        Ok(())
     }
 
     /// Puts a record behind those of its lane. `id` is that of a call.
@@ -273,7 +293,17 @@ impl<W: Write> Writer<W> {
             header.last_ticks = header.last_ticks.max(ticks);
         }
         open.next_index = open.next_index.saturating_add(indices);
+        let before = open.bytes.capacity();
         open.bytes.extend_from_slice(record);
+        let grown = open.bytes.capacity().saturating_sub(before);
+        self.held = self.held.saturating_add(grown);
+        if self.held > MAX_HELD {
+            self.close_all()?;
+            self.open
+                .values_mut()
+                .for_each(|open| open.bytes = Vec::new());
+            self.held = 0;
+        }
         Ok(())
     }
 
@@ -298,6 +328,11 @@ impl<W: Write> Writer<W> {
         if count == 0 {
             return Ok(());
         }
+        self.note_lost(lane, index, count)
+    }
+
+    /// Notes calls as lost to damage; 0 where nobody knows how many.
+    fn note_lost(&mut self, lane: u32, index: u64, count: u64) -> io::Result<()> {
         self.start(lane, index)?;
         let lost = Lost {
             lane,
@@ -310,11 +345,18 @@ impl<W: Write> Writer<W> {
         self.append(lane, Some(index), count, 0, None, &encode_lost(&lost))
     }
 
-    /// Writes what is open, and what is known to be missing behind it.
-    fn end_recording(&mut self) -> io::Result<()> {
+    /// Writes what is open, and what is missing behind it. `last`: no other recording follows.
+    fn end_recording(&mut self, last: bool) -> io::Result<()> {
         for (lane, end) in self.holes.ends() {
             if usize::try_from(lane).is_ok_and(|lane| lane < self.lanes.len()) {
                 self.note_missing(lane, end)?;
+            }
+        }
+        let lanes = u32::try_from(self.lanes.len()).unwrap_or(u32::MAX);
+        for lane in 0..lanes {
+            if self.holes.end_is_unknown(lane, last) {
+                let index = next_index(&self.open, &self.starts, lane);
+                self.note_lost(lane, index, 0)?;
             }
         }
         self.close_all()
@@ -322,8 +364,9 @@ impl<W: Write> Writer<W> {
 
     /// Starts a recording behind the one that is written.
     fn next_recording(&mut self) -> io::Result<()> {
-        self.end_recording()?;
+        self.end_recording(false)?;
         self.open.clear();
+        self.held = 0;
         self.started.clear();
         self.starts.clear();
         self.out
@@ -370,11 +413,10 @@ impl<W: Write> Writer<W> {
     /// # Errors
     /// As the sink says.
     pub fn finish(mut self) -> io::Result<W> {
-        self.end_recording()?;
         if self.holes.are_of_the_next() {
             self.next_recording()?;
-            self.end_recording()?;
         }
+        self.end_recording(true)?;
         if self.clock.last != self.clock.first {
             let last: ClockPoint = self.clock.last;
             self.out.queue_clock(&last);

@@ -1,55 +1,23 @@
 //! Whole small files with an entry of every kind, and blocks made by hand.
 #![allow(dead_code, reason = "every test uses a part of it")]
 
+use crate::common::in_memory::recorded_without_std;
 use crate::common::*;
-use hypercall_core::Client;
-use hypercall_trace::clock::{ClockFn, ClockInfo, ClockPoint};
+use hypercall_trace::clock::{ClockInfo, ClockPoint};
 use hypercall_trace::entry::{
     Entry, Failure, LossCause, Lost, Outcome, PageChange, Run, Unknown, When,
 };
 use hypercall_trace::read::Trace;
-use hypercall_trace::record::{
-    Recorder, Redaction, Sink, SinkFailed, SinkLane, SinkLaneOptions, write_preamble,
-};
 use hypercall_trace::schema::Schema;
 use hypercall_trace::write::{Compression, Options, Writer};
 use std::ops::Range;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 pub const CODECS: [Compression; 3] = [Compression::None, Compression::Lz4, Compression::Zstd(3)];
 
-fn ticking() -> u64 {
-    static TICKS: AtomicU64 = AtomicU64::new(1000);
-    TICKS.fetch_add(10, Ordering::Relaxed)
-}
-
 /// The calls of the program that makes every shape of call.
-fn calls() -> Vec<Entry> {
-    #[derive(Default)]
-    struct Bytes(Vec<u8>);
-    impl Sink for Bytes {
-        fn write(&mut self, bytes: &[u8]) -> Result<(), SinkFailed> {
-            self.0.extend_from_slice(bytes);
-            Ok(())
-        }
-    }
-    let mut memory = vec![0_u64; 600];
-    let mut sink = Bytes::default();
-    write_preamble(&mut sink, 0, INTERFACES, &ClockPoint::default(), &["boot"]).unwrap();
-    let options = SinkLaneOptions {
-        lane: 0,
-        interfaces: INTERFACES,
-        clock: ClockFn(ticking),
-        redaction: Redaction::Zero,
-        watched: [],
-        announce: false,
-    };
-    let lane = SinkLane::new(&mut memory, sink, options).unwrap();
-    let client = Client::new(Recorder::new(Device::default(), lane));
-    program(&client, 2);
-    client.transport().lane().flush().unwrap();
-    let trace = Trace::from_bytes(client.into_inner().into_parts().1.into_sink().0).unwrap();
-    trace.entries().collect()
+pub fn calls() -> Vec<Entry> {
+    let bytes = recorded_without_std(0, &ClockPoint::default(), [2]);
+    Trace::from_bytes(bytes).unwrap().entries().collect()
 }
 
 /// A record around these bytes.

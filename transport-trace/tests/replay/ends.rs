@@ -6,6 +6,7 @@ use hypercall_core::acrn::*;
 use hypercall_core::layer::fault::Plan;
 use hypercall_core::{ErrorKind, Hazard, TransportError};
 use hypercall_trace::clock::ClockInfo;
+use hypercall_trace::diff::{Difference, Options, diff};
 use hypercall_trace::entry::{Entry, Failure, LossCause, Lost, Outcome};
 use hypercall_trace::read::{OpenError, Trace};
 use hypercall_trace::replay::{Cause, Mode, Recorded, ReplayError, Replayer};
@@ -349,9 +350,33 @@ fn damage_at_either_end_is_a_loss() {
         set(&hypervisor, vm, 3).unwrap_err();
         replayer.divergence().unwrap().cause
     };
-    assert!(matches!(
-        run(&end, options()),
-        Cause::Missing { count: 1, .. }
-    ));
+    // No header is left: nobody knows how many.
+    assert!(matches!(run(&end, options()), Cause::MissingUnknown { .. }));
     assert_eq!(run(&end, options().cross_losses()), Cause::End);
+    let told = diff(&end, &end, Options::default()).differences;
+    assert!(
+        matches!(&told[..], [Difference::Missing { count: None, .. }, _]),
+        "{told:?}"
+    );
+    let text = told[0].to_string();
+    assert!(
+        text.contains("an unknown number of calls is missing"),
+        "{text}"
+    );
+    // So it is where it is noted.
+    end.entries[1] = Entry::Lost(Lost {
+        lane: 0,
+        index: 1,
+        count: 0,
+        cause: LossCause::Damaged,
+        first: 0,
+        last: 0,
+    });
+    let cause = run(&end, options());
+    assert!(
+        cause
+            .to_string()
+            .contains("an unknown number of calls is missing"),
+        "{cause}"
+    );
 }

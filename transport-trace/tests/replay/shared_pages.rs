@@ -29,7 +29,7 @@ fn a_page_that_the_program_wrote_differently_diverges() {
         .unwrap();
     hypervisor.start_vm(vm).unwrap();
     assert_eq!(state(0), 3, "nothing is written before it was seen");
-    lane.note_pages();
+    lane.note_pages().unwrap();
     assert_eq!(state(0), 0, "the request is there");
     let claimed = ioreq::IoReqPage::new(page).claim().unwrap();
     let completed = claimed.complete_read(0x1d).unwrap();
@@ -161,4 +161,131 @@ fn pages_hold_what_was_seen_before_skipped_calls() {
     assert_eq!((word(72), word(88)), (0x64, 0x1c));
     let report = replayer.report();
     assert_eq!(report.skipped.len(), 9, "{report}");
+}
+
+/// A device model that polls its page: it looks as `look` does, and serves one request.
+fn poll_and_serve(
+    hypervisor: &impl Hypervisor,
+    page: &'static hypercall_core::SharedPage,
+    look: &mut dyn FnMut(VmId) -> Result<(), hypercall_core::TransportError>,
+) -> Result<(), Box<dyn std::error::Error>> {
+    let vm = hypervisor.create_vm(&mut creation("one"))?;
+    hypervisor.set_ioreq_buffer(vm, page.into())?;
+    hypervisor.set_memory_regions(vm, &[ram(0, 0x4000)])?;
+    hypervisor.start_vm(vm)?;
+    let claimed = loop {
+        look(vm)?;
+        if let Some(claimed) = ioreq::IoReqPage::new(page).claim() {
+            break claimed;
+        }
+    };
+    let completed = claimed.complete().expect("it is ours");
+    Ok(hypervisor.notify_request_finish(vm, completed.vcpu())?)
+}
+
+/// Records it with a guest that asks for something at the third look. The rule is to note once more before acting.
+fn polled(notes: bool) -> hypercall_trace::replay::Recorded {
+    record(&move |world: &World| {
+        let page = fresh();
+        let port = world.lane("main");
+        port.watch(page);
+        let mut looks = 0;
+        poll_and_serve(&port.hypervisor(), page, &mut |vm| {
+            looks += 1;
+            port.look();
+            if looks == 3 {
+                world.guest(|machine| {
+                    let access = hypercall_mock::fake::Access::PortWrite {
+                        port: 0x510,
+                        size: 4,
+                        value: 77,
+                    };
+                    machine.guest_access(vm, VcpuId::BSP, access).unwrap();
+                });
+                if notes {
+                    port.look();
+                }
+            }
+            Ok(())
+        })
+        .unwrap();
+    })
+}
+
+fn play(replayer: &Replayer) -> Result<(), Box<dyn std::error::Error>> {
+    let lane = replayer.lane("main");
+    let page = fresh();
+    lane.watch(page);
+    poll_and_serve(&Client::new(&lane), page, &mut |_| lane.note_pages())
+}
+
+#[test]
+fn a_program_that_waits_for_what_no_look_found_is_told_so() {
+    let replayer = Replayer::options().recorded(polled(true)).unwrap();
+    play(&replayer).unwrap();
+    replayer.finish().unwrap();
+
+    // Neither the default nor another limit ends what goes on; each ends what does not.
+    for (options, limit) in [
+        (Replayer::options(), 1 << 20),
+        (Replayer::options().empty_looks(100), 100),
+        (Replayer::options().at_first_look().empty_looks(100), 100),
+        (Replayer::options().mode(Mode::Keyed).empty_looks(0), 0),
+    ] {
+        let replayer = options.recorded(polled(false)).unwrap();
+        let error = play(&replayer).unwrap_err();
+        assert!(error.to_string().contains("the program waits"), "{error}");
+        let told = replayer.divergence().unwrap();
+        assert_eq!(told.cause, Cause::Waits { looks: limit });
+        assert_eq!((told.lane.as_str(), told.call), ("main", 4));
+        assert!(
+            told.next[0].text.contains("notify_request_finish"),
+            "{told}"
+        );
+        assert!(told.to_string().contains("note_pages"), "{told}");
+        let json = serde_json::to_value(&told).unwrap();
+        assert_eq!(json["cause"]["kind"], "waits");
+    }
+}
+
+/// Looks are counted in a row: a call in between, or something that was found, starts anew.
+#[test]
+fn looks_that_find_nothing_are_counted_from_the_last_call() {
+    let replayer = Replayer::options()
+        .empty_looks(3)
+        .recorded(polled(true))
+        .unwrap();
+    let lane = replayer.lane("main");
+    let hypervisor = Client::new(&lane);
+    let page = fresh();
+    let looks = |count: usize| (0..count).try_for_each(|_| lane.note_pages());
+    looks(3).unwrap();
+    let vm = hypervisor.create_vm(&mut creation("one")).unwrap();
+    looks(3).unwrap();
+    hypervisor.set_ioreq_buffer(vm, page.into()).unwrap();
+    hypervisor
+        .set_memory_regions(vm, &[ram(0, 0x4000)])
+        .unwrap();
+    hypervisor.start_vm(vm).unwrap();
+    // Three looks until the request was there, and one that found it; then nothing more is to come.
+    looks(4).unwrap();
+    looks(3).unwrap();
+    looks(1).unwrap_err();
+    hypervisor.pause_vm(vm).unwrap_err();
+}
+
+/// What one lane does wrong ends the waiting of the others, whose pages nobody writes any more.
+#[test]
+fn a_look_tells_that_another_lane_left_the_trace() {
+    let replayer = Replayer::options().recorded(polled(true)).unwrap();
+    Client::new(replayer.lane("main"))
+        .pause_vm(VmId(9))
+        .unwrap_err();
+    replayer.lane("main").note_pages().unwrap_err();
+    let replayer = Replayer::options().recorded(polled(true)).unwrap();
+    replayer.lane("elsewhere").note_pages().unwrap_err();
+    assert!(matches!(
+        replayer.divergence().unwrap().cause,
+        Cause::NoLane { .. }
+    ));
 }

@@ -41,7 +41,8 @@ impl Port {
     /// The program looks at its pages.
     pub fn look(&self) {
         if let Some(replay) = &self.replay {
-            replay.note_pages();
+            // A divergence is told by the next call.
+            let _ = replay.note_pages();
         }
         self.recorder.note_pages();
     }

@@ -25,7 +25,7 @@ const UNDER_MIRI: &[&[&str]] = &[
         "--test",
         "own_interface",
     ],
-    &["-p", "hypercall-trace", "--lib", "ring::threads"],
+    &["-p", "hypercall-trace", "--lib", "ring::"],
 ];
 
 pub fn miri(shell: &Shell) -> Result<()> {

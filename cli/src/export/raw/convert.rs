@@ -213,7 +213,7 @@ impl Lost {
         let entry::Lost {
             lane: lane_id,
             index,
-            count,
+            count: _,
             cause,
             first,
             last,
@@ -222,7 +222,7 @@ impl Lost {
             lane,
             lane_id,
             index,
-            count,
+            count: lost.how_many(),
             cause: cause.into(),
             first,
             last,
@@ -243,7 +243,7 @@ impl From<Lost> for entry::Lost {
         Self {
             lane: lane_id,
             index,
-            count,
+            count: count.unwrap_or(0),
             cause: cause.into(),
             first,
             last,
@@ -338,6 +338,7 @@ impl Hole {
             entries,
             index,
             calls,
+            unknown: damaged.is_unknown(),
         }
     }
 }

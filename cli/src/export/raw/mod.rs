@@ -108,7 +108,8 @@ pub struct Lost {
     lane: String,
     lane_id: u32,
     index: u64,
-    count: u64,
+    /// Null: nobody knows.
+    count: Option<u64>,
     cause: Cause,
     first: u64,
     last: u64,
@@ -183,4 +184,7 @@ pub struct Hole {
     entries: Option<u32>,
     index: Option<u64>,
     calls: Option<u32>,
+    /// Whether nobody knows how many calls stood there, and of which lanes.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    unknown: bool,
 }

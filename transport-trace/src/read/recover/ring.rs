@@ -15,8 +15,9 @@ use super::waiting;
 use crate::entry::{Entry, LossCause, Lost};
 use crate::format::record::{checks, kind, parse_word};
 use crate::format::{WAITING_MAGIC, u64_at};
+use crate::read::open::OpenError;
 use crate::read::source::{Source, read_full};
-use crate::read::trace::{OpenError, Trace};
+use crate::read::trace::Trace;
 use crate::read::view::{View, split};
 use crate::ring::layout::{
     FIRSTS, Geometry, HEAD, LINE, MAX_BLOCKS, RING_MAGIC, USED, head, lost_check, state, used_of,

@@ -1,0 +1,128 @@
+//! The order of time over many lanes: what depends on it is never told from another order.
+
+mod common;
+
+use common::{Folder, Sample, hcall};
+use hypercall_trace::clock::ClockInfo;
+use hypercall_trace::entry::{Call, Entry};
+use hypercall_trace::write::{Options, Writer};
+
+/// A VM is created, started, paused and destroyed by lanes whose order in the file is the other way round; the other lanes have a
+/// call each.
+fn life(lanes: u32) -> Vec<u8> {
+    let sample = Sample::life();
+    let mut writer = Writer::new(
+        Vec::new(),
+        &common::schema(),
+        ClockInfo::with_frequency(1_000_000_000),
+        Options::default(),
+    )
+    .unwrap();
+    for lane in 0..lanes {
+        writer.lane(&format!("thread {lane}")).unwrap();
+    }
+    let made = |name: &str| {
+        let find = |entry: &Entry| match entry {
+            Entry::Call(call) if call.name() == name && call.rax() == Some(0) => Some(call.clone()),
+            _ => None,
+        };
+        sample.entries.iter().find_map(find).unwrap()
+    };
+    let order = [
+        "create_vm",
+        "set_ioreq_buffer",
+        "start_vm",
+        "pause_vm",
+        "destroy_vm",
+    ];
+    let version = made("get_api_version");
+    for lane in 0..lanes {
+        let place = (lanes - lane - 1) as usize;
+        let call = order
+            .get(place)
+            .map_or_else(|| version.clone(), |name| made(name));
+        writer
+            .push(&Entry::Call(Call {
+                lane,
+                index: 0,
+                enter: 1 + place as u64,
+                ..call
+            }))
+            .unwrap();
+    }
+    writer.finish().unwrap()
+}
+
+fn write(folder: &Folder, lanes: u32) -> String {
+    let path = folder.text(&format!("{lanes}.hct"));
+    std::fs::write(&path, life(lanes)).unwrap();
+    path
+}
+
+fn run(arguments: &[&str]) -> (Option<i32>, String, String) {
+    let output = hcall().args(arguments).output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (
+        output.status.code(),
+        text(output.stdout),
+        text(output.stderr),
+    )
+}
+
+#[test]
+fn more_lanes_than_have_a_block_in_memory_are_judged_in_the_order_of_time() {
+    let folder = Folder::new();
+    let trace = write(&folder, 1500);
+    let (status, out, err) = run(&["check", &trace]);
+    assert_eq!((status, err.as_str()), (Some(0), ""), "{out}");
+    assert_eq!(out, "no rule is broken\n");
+    let (_, out, _) = run(&["state", &trace, "--at", "2"]);
+    assert!(
+        out.contains("after thread 1497#0 start_vm (entry 2)"),
+        "{out}"
+    );
+    assert!(out.contains("running"), "{out}");
+    let (_, shown, _) = run(&["show", &trace, "--limit", "1"]);
+    assert!(shown.contains("create_vm"), "{shown}");
+    let (_, lines, _) = run(&["export", &trace, "--to", "json"]);
+    assert!(
+        lines
+            .lines()
+            .nth(1)
+            .unwrap()
+            .contains(r#""call":"create_vm""#)
+    );
+}
+
+#[test]
+fn where_there_is_no_order_of_time_it_is_said_and_nothing_is_judged() {
+    let folder = Folder::new();
+    let trace = write(&folder, (1 << 16) + 1);
+    for arguments in [
+        &["check", &trace][..],
+        &["state", &trace],
+        &["replay", &trace],
+    ] {
+        let (status, out, err) = run(arguments);
+        assert_eq!((status, out.as_str()), (Some(3), ""), "{arguments:?}");
+        let told = err.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(
+            told.contains("more lanes than can be put into the order of time"),
+            "{told}"
+        );
+    }
+    for arguments in [
+        &["show", &trace, "--limit", "1", "--json"][..],
+        &["export", &trace, "--to", "json"],
+    ] {
+        let (status, _, err) = run(arguments);
+        assert_eq!(status, Some(0), "{arguments:?}");
+        assert!(
+            err.contains("what follows is in the order of the file"),
+            "{arguments:?}: {err}"
+        );
+    }
+    // What was asked for is no surprise.
+    let (_, _, err) = run(&["show", &trace, "--limit", "1", "--file-order"]);
+    assert_eq!(err, "");
+}

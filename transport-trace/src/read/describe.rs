@@ -1,0 +1,97 @@
+//! What the blocks of a trace describe: the calls, the clock, the lanes.
+
+use std::collections::hash_map;
+use std::sync::Arc;
+
+use super::block::Buffer;
+use super::trace::{Lane, Trace};
+use crate::clock::ClockPoint;
+use crate::entry::{Damaged, Defect};
+use crate::format::{BlockKind, MAX_SCHEMA};
+use crate::get::Get;
+
+/// Bytes that the names of all lanes may have. A block of a few bytes unpacks to a long name.
+const MAX_NAMES: usize = 16 << 20;
+
+impl Trace {
+    /// Reads the descriptions among the blocks from this one on.
+    pub(super) fn describe(&mut self, from: usize, buffer: &mut Buffer) {
+        let blocks = self.found.blocks.get(from..).unwrap_or_default();
+        let mut have_schema = !self.schema.interfaces.is_empty();
+        let last_clock = blocks
+            .iter()
+            .rposition(|block| block.header.kind == BlockKind::Clock);
+        let mut have_clock = from != 0;
+        for (place, block) in blocks.iter().enumerate() {
+            let wanted = match block.header.kind {
+                BlockKind::Schema => !have_schema,
+                BlockKind::Lane => true,
+                BlockKind::Clock => !have_clock || Some(place) == last_clock,
+                _ => false,
+            };
+            if !wanted {
+                continue;
+            }
+            let body = match block.misplaced {
+                Some(defect) => Err(defect),
+                None if block.header.kind == BlockKind::Schema
+                    && usize::try_from(block.header.raw).is_ok_and(|raw| raw > MAX_SCHEMA) =>
+                {
+                    Err(Defect::TooLarge)
+                }
+                None => buffer.load(&*self.source, block.offset, &block.header),
+            };
+            let understood = match body {
+                Err(defect) => Err(defect),
+                Ok(body) => match block.header.kind {
+                    BlockKind::Schema => crate::schema::decode(body).map(|schema| {
+                        have_schema = true;
+                        self.schema = Arc::new(schema);
+                    }),
+                    BlockKind::Lane if self.named > MAX_NAMES => {
+                        self.descriptions.push(block.damaged(Defect::TooLarge));
+                        continue;
+                    }
+                    BlockKind::Lane => Get::new(body).text().map(|name| {
+                        let id = block.header.lane;
+                        if let hash_map::Entry::Vacant(place) = self.lane_places.entry(id) {
+                            self.named = self.named.saturating_add(name.len());
+                            place.insert(self.lanes.len());
+                            self.lanes.push(Lane { id, name });
+                        }
+                    }),
+                    _ => clock_point(body).map(|point| {
+                        if !have_clock {
+                            self.clock.first = point;
+                            have_clock = true;
+                        }
+                        self.clock.last = point;
+                    }),
+                }
+                .ok_or(Defect::Description),
+            };
+            if let Err(defect) = understood {
+                self.descriptions.push(block.damaged(defect));
+            }
+        }
+    }
+
+    /// What of [`damage`](Self::damage) is in blocks that describe: the schema, a lane's name, the clock. Each with the kind
+    /// of its block.
+    pub fn damaged_descriptions(&self) -> impl Iterator<Item = (BlockKind, &Damaged)> {
+        self.descriptions.iter().filter_map(|damaged| {
+            let blocks = self.blocks();
+            let place = blocks.binary_search_by_key(&damaged.offset, |block| block.offset);
+            Some((blocks.get(place.ok()?)?.header.kind, damaged))
+        })
+    }
+}
+
+fn clock_point(body: &[u8]) -> Option<ClockPoint> {
+    let mut from = Get::new(body);
+    Some(ClockPoint {
+        frequency: from.u64()?,
+        ticks: from.u64()?,
+        unix_nanoseconds: from.i64()?,
+    })
+}

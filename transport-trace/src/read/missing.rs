@@ -1,0 +1,25 @@
+//! How many calls are missing, where that is known.
+
+use crate::entry::{Damaged, Lost};
+
+impl Lost {
+    /// How many calls are missing. `None` (a [`count`](Self::count) of 0) is that nobody knows: what this trace was made from was
+    /// damaged at the lane's end, or none of the lane was left.
+    #[must_use]
+    pub const fn how_many(&self) -> Option<u64> {
+        match self.count {
+            0 => None,
+            count => Some(count),
+        }
+    }
+}
+
+impl Damaged {
+    /// Whether nobody knows how many calls stood there, and of which lanes: no header of a block is left of it. What the lanes go
+    /// on with behind it tells; of lanes that do not go on nothing does.
+    #[must_use]
+    pub const fn is_unknown(&self) -> bool {
+        // The file's own header holds no calls.
+        self.entries.is_none() && self.offset != 0
+    }
+}
