@@ -7,6 +7,7 @@ use anyhow::{Context, Result, bail, ensure};
 use super::boot::Run;
 use super::boots::{Boot, End, Loader};
 use super::build::Tables;
+use super::host::Host;
 
 /// Exit statuses of QEMU for the ends that the images know.
 const PASSED: i32 = 33;
@@ -95,7 +96,7 @@ pub fn judge(boot: &Boot, run: &Run, tables: &Tables) -> Result<Judged> {
         End::PassedAtNoCost => {
             status(PASSED)?;
             let mut judged = passed(boot, run, last, &tables.recorded)?;
-            judged.notes = costs(&run.output)?;
+            judged.notes = costs(&run.output, &tables.host)?;
             Ok(judged)
         }
         End::Refused(why) => {
@@ -181,15 +182,15 @@ const COSTS: [(&str, i64); 4] = [
     ("inject_msi(value, read)", 0),
     ("vm_gpa2hpa(value, read and written)", 3),
 ];
-/// Calls whose cost under the recorder is shown.
-const RECORDED: [&str; 3] = [
+/// Calls whose cost under the recorder is shown, in the order in which they are made in ring 0 and on the host.
+pub const RECORDED: [&str; 3] = [
     "create_vcpu(value)",
     "inject_msi(value, read)",
     "vm_gpa2hpa(value, read and written)",
 ];
 
-/// The lines about cost. Every call costs what it must, and the recorder's cost is there.
-fn costs(output: &str) -> Result<Vec<String>> {
+/// The lines about cost. Every call costs what it must, and the recorder's cost is there, beside the host's.
+fn costs(output: &str, host: &Host) -> Result<Vec<String>> {
     let lines: Vec<&str> = output
         .lines()
         .filter_map(|line| line.strip_prefix("cost: "))
@@ -204,7 +205,12 @@ fn costs(output: &str) -> Result<Vec<String>> {
             "a typed call costs another number of instructions than {more} more than a hand-written one: {line}"
         );
     }
-    for call in RECORDED {
+    let mut notes: Vec<String> = lines
+        .iter()
+        .filter(|line| !line.contains(" recorded: "))
+        .map(|line| (*line).to_owned())
+        .collect();
+    for (at, call) in RECORDED.into_iter().enumerate() {
         let more = lines.iter().find_map(|line| {
             line.strip_prefix(call)?
                 .strip_prefix(" recorded: ")?
@@ -212,12 +218,15 @@ fn costs(output: &str) -> Result<Vec<String>> {
                 .parse::<u64>()
                 .ok()
         });
-        ensure!(
-            more.is_some_and(|more| more > 0),
-            "the recorder's cost of {call} was not measured"
-        );
+        let more = more
+            .filter(|more| *more > 0)
+            .with_context(|| format!("the recorder's cost of {call} was not measured"))?;
+        notes.push(format!(
+            "recorder, {call}: ring 0 {more} instructions more, {}",
+            host.beside(at)
+        ));
     }
-    Ok(lines.iter().map(|line| (*line).to_owned()).collect())
+    Ok(notes)
 }
 
 fn numbers(text: &str) -> Vec<usize> {
@@ -255,6 +264,10 @@ ring0: passed: 1 steps, 1 checks, 0 failed
         Tables {
             recorded: rows.clone(),
             any: rows,
+            host: Host::Counted {
+                core: [600, 700, 800],
+                std: [150, 160, 170],
+            },
         }
     }
 
@@ -352,6 +365,24 @@ ring0: passed: 1 steps, 1 checks, 0 failed
             let output = GOOD.replace(from, to);
             assert!(judge(&boot, &run(PASSED, &output), &tables()).is_err());
         }
+    }
+
+    #[test]
+    fn the_recorders_cost_stands_beside_the_hosts() {
+        let notes = costs(GOOD, &tables().host).unwrap();
+        assert_eq!(
+            notes[4..],
+            [
+                "recorder, create_vcpu(value): ring 0 900 instructions more, host 600, host with std 150",
+                "recorder, inject_msi(value, read): ring 0 900 instructions more, host 700, host with std 160",
+                "recorder, vm_gpa2hpa(value, read and written): ring 0 900 instructions more, host 800, host with std 170",
+            ]
+        );
+        let nothing = Host::NotCounted("ptrace is not permitted here".to_owned());
+        assert_eq!(
+            costs(GOOD, &nothing).unwrap()[4],
+            "recorder, create_vcpu(value): ring 0 900 instructions more, host not counted: ptrace is not permitted here"
+        );
     }
 
     #[test]
