@@ -87,7 +87,7 @@ fn count(_: &Path) -> Result<Costs> {
 
 #[cfg(target_os = "linux")]
 fn count(program: &Path) -> Result<Costs> {
-    let intervals = stepping::intervals(program)
+    let intervals = stepping::intervals(&mut std::process::Command::new(program))
         .with_context(|| format!("counting the instructions of {}", program.display()))?;
     costs(&intervals)
 }
@@ -119,7 +119,6 @@ fn costs(intervals: &[u64]) -> Result<Costs> {
 
 #[cfg(target_os = "linux")]
 mod stepping {
-    use std::path::Path;
     use std::process::{Child, Command, Stdio};
 
     use anyhow::{Context, Result, bail};
@@ -137,8 +136,8 @@ mod stepping {
     const MOST: u64 = 10_000_000;
 
     /// Instructions between each two signals SIGUSR1 of the program.
-    pub fn intervals(program: &Path) -> Result<Vec<u64>> {
-        let mut child = Command::new(program)
+    pub fn intervals(program: &mut Command) -> Result<Vec<u64>> {
+        let mut child = program
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -217,6 +216,8 @@ mod stepping {
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
+    use std::process::Command;
+
     use super::*;
 
     /// As the program would be counted: the first round of each call is the slowest.
@@ -245,10 +246,16 @@ mod tests {
     }
 
     #[test]
-    fn a_program_that_does_not_ask_to_be_traced_is_not_counted() {
-        let ended = stepping::intervals(Path::new("/bin/false"));
-        assert!(ended.is_err_and(|why| why.downcast_ref::<NotTraced>().is_none()));
-        assert_eq!(stepping::intervals(Path::new("/bin/true")).unwrap(), []);
-        assert!(count(Path::new("/bin/true")).is_err());
+    fn only_a_program_that_cannot_be_traced_may_stay_without_figures() {
+        let run = |line: &str| stepping::intervals(Command::new("/bin/sh").args(["-c", line]));
+        let refused = run("echo this process cannot be traced: EPERM >&2; exit 3").unwrap_err();
+        assert_eq!(
+            refused.downcast::<NotTraced>().unwrap().0,
+            "this process cannot be traced: EPERM"
+        );
+        let failed = run("echo a call was not answered >&2; exit 1").unwrap_err();
+        assert!(format!("{failed:#}").starts_with("a call was not answered"));
+        assert!(failed.downcast::<NotTraced>().is_err());
+        assert!(costs(&run("exit 0").unwrap()).is_err());
     }
 }
