@@ -1,8 +1,8 @@
 //! Calls as a program makes them: a method of the trait on a client over VMCALL.
 
 use hypercall_core::acrn::{
-    ApiVersion, Hypervisor, MemoryRegion, MsiEntry, TeeBoot, TrustyBootParam, VcpuId, VmCreation,
-    VmId,
+    ApiVersion, GpaToHpa, Hypervisor, MemoryRegion, MsiEntry, TeeBoot, TrustyBootParam, VcpuId,
+    VmCreation, VmId,
 };
 use hypercall_core::arg::Arg;
 use hypercall_core::call::CallInfo;
@@ -55,6 +55,14 @@ pub extern "C" fn typed_struct_in_and_out(creation: &mut VmCreation) -> u16 {
     match hypervisor().create_vm(creation) {
         Ok(vm) => vm.0,
         Err(_) => 0xffff,
+    }
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn typed_value_and_struct_in_and_out(vm: u16, question: &mut GpaToHpa) -> u64 {
+    match hypervisor().vm_gpa2hpa(VmId(vm), question) {
+        Ok(hpa) => hpa.0,
+        Err(_) => u64::MAX,
     }
 }
 

@@ -4,7 +4,7 @@ use core::arch::asm;
 
 use hypercall::arg::{Arg, Linked, Target};
 use hypercall::call::CallInfo;
-use hypercall::{SharedRef, Transport, TransportError};
+use hypercall::{RAX_UNWRITTEN, SharedRef, Transport, TransportError};
 
 use crate::asm::{vmcall_switch, vmcall0, vmcall1, vmcall2};
 use crate::{Acrn, Translate};
@@ -149,7 +149,14 @@ impl<X: Translate> Transport for Vmcall<X> {
         Ok(unsafe {
             match (rdi, rsi) {
                 _ if returns_with_a_message(info.number) => {
-                    let message = [0, 0, 0, 0, rsi.unwrap_or(0), rdi.unwrap_or(0)];
+                    let message = [
+                        RAX_UNWRITTEN.cast_unsigned(),
+                        0,
+                        0,
+                        0,
+                        rsi.unwrap_or(0),
+                        rdi.unwrap_or(0),
+                    ];
                     let [rax, ..] = vmcall_switch(info.number, message);
                     rax.cast_signed()
                 }

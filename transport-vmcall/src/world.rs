@@ -1,5 +1,6 @@
 //! The world switches: four to six registers each way.
 
+use hypercall::RAX_UNWRITTEN;
 use hypercall::acrn::{
     SWITCH_EE, SwitchRefused, TeeReply, TeeRequest, WORLD_SWITCH, WorldMessage, WorldSwitch,
 };
@@ -7,10 +8,14 @@ use hypercall::acrn::{
 use crate::asm::vmcall_switch;
 use crate::{Translate, Vmcall};
 
+/// RAX of a message that has none.
+const UNWRITTEN: u64 = RAX_UNWRITTEN.cast_unsigned();
+
 impl<X: Translate> WorldSwitch for Vmcall<X> {
     fn switch_world(&self, message: WorldMessage) -> Result<WorldMessage, SwitchRefused> {
         let WorldMessage { rdi, rsi, rdx, rbx } = message;
-        let [rax, _, rdx, rbx, rsi, rdi] = self.switch(WORLD_SWITCH, [0, 0, rdx, rbx, rsi, rdi]);
+        let [rax, _, rdx, rbx, rsi, rdi] =
+            self.switch(WORLD_SWITCH, [UNWRITTEN, 0, rdx, rbx, rsi, rdi]);
         match rax {
             0 => Ok(WorldMessage { rdi, rsi, rdx, rbx }),
             rax => Err(refused(rax)),
@@ -35,11 +40,12 @@ impl<X: Translate> WorldSwitch for Vmcall<X> {
 
     fn switch_to_ree(&self, reply: TeeReply) -> Result<TeeRequest, SwitchRefused> {
         let TeeReply { rdi, rsi, rdx, rbx } = reply;
-        let [rax, rcx, rdx, rbx, rsi, rdi] = self.switch(SWITCH_EE, [0, 0, rdx, rbx, rsi, rdi]);
+        let [rax, rcx, rdx, rbx, rsi, rdi] =
+            self.switch(SWITCH_EE, [UNWRITTEN, 0, rdx, rbx, rsi, rdi]);
         match rax.cast_signed() {
-            // What the hypervisor answers when it does not switch; see the trait for why a request with this value in
-            // RAX is taken for it.
-            -22 | -25 => Err(refused(rax)),
+            // What the hypervisor answers, or leaves there, when it does not switch; see the trait for why a request with
+            // this value in RAX is taken for it.
+            -22 | -25 | RAX_UNWRITTEN => Err(refused(rax)),
             _ => Ok(TeeRequest {
                 rax,
                 rcx,

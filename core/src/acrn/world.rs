@@ -81,7 +81,7 @@ impl TeeReply {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("the hypervisor did not switch worlds: RAX is {rax}")]
 pub struct SwitchRefused {
-    /// RAX as it came: -1, -22 or -25 in ACRN.
+    /// RAX as it came: -1, -22 or -25 in ACRN, or [`RAX_UNWRITTEN`](crate::RAX_UNWRITTEN) where it wrote none.
     pub rax: i64,
 }
 
@@ -103,6 +103,11 @@ pub trait WorldSwitch {
     /// # Errors
     /// -22 when the trusted VM has no vCPU on this processor (`ree_switch_to_tee`); -25 when this VM may not make the
     /// call.
+    ///
+    /// # Traps
+    /// RAX is part of the message and holds the answer, so nothing else can be in it before: under a hypervisor that does not
+    /// write RAX (ACRN 3.3, where its result is -13 or -19) a request whose RAX is 0 would be read as served, with its own
+    /// registers for the reply.
     #[doc(alias = "HC_SWITCH_EE")]
     #[doc(alias = "hcall_switch_ee")]
     fn switch_to_tee(&self, request: TeeRequest) -> Result<TeeReply, SwitchRefused>;
@@ -112,7 +117,8 @@ pub trait WorldSwitch {
     ///
     /// # Errors
     /// -22 when the rich VM has no vCPU on this processor (`tee_switch_to_ree`); -25 when this VM may not make the
-    /// call. A request's RAX stands where the error would: one of -22 or -25 cannot be told from it.
+    /// call. A request's RAX stands where the error would: one of -22 or -25, or
+    /// [`RAX_UNWRITTEN`](crate::RAX_UNWRITTEN), cannot be told from it.
     #[doc(alias = "HC_SWITCH_EE")]
     #[doc(alias = "hcall_switch_ee")]
     fn switch_to_ree(&self, reply: TeeReply) -> Result<TeeRequest, SwitchRefused>;
