@@ -2,7 +2,7 @@
 
 use hypercall_core::acrn::{
     ApiVersion, GpaToHpa, Hypervisor, MemoryRegion, MsiEntry, TeeBoot, TrustyBootParam, VcpuId,
-    VmCreation, VmId,
+    VmCreation, VmId, WorldSwitch,
 };
 use hypercall_core::arg::Arg;
 use hypercall_core::call::CallInfo;
@@ -95,16 +95,20 @@ pub extern "C" fn typed_switching_struct(
     others: u64,
     last: u64,
 ) -> u64 {
-    match hypervisor().initialize_trusty(param) {
-        Ok(()) => kept ^ more.rotate_left(1) ^ others.rotate_left(2) ^ last.rotate_left(3),
+    match hypervisor().transport().start_secure_world(param) {
+        Ok(message) => {
+            message.rbx ^ kept ^ more.rotate_left(1) ^ others.rotate_left(2) ^ last.rotate_left(3)
+        }
         Err(_) => 0,
     }
 }
 
 #[unsafe(no_mangle)]
 pub extern "C" fn typed_switching_value(kept: u64, more: u64, others: u64, last: u64) -> u64 {
-    match hypervisor().tee_vcpu_boot_done(TeeBoot::START_REE) {
-        Ok(()) => kept ^ more.rotate_left(1) ^ others.rotate_left(2) ^ last.rotate_left(3),
+    match hypervisor().transport().tee_boot_done(TeeBoot::START_REE) {
+        Ok(request) => {
+            request.rbx ^ kept ^ more.rotate_left(1) ^ others.rotate_left(2) ^ last.rotate_left(3)
+        }
         Err(_) => 0,
     }
 }

@@ -95,12 +95,14 @@ impl Error {
         }
     }
 
-    /// What an outcome that is not success means.
+    /// What an outcome that is not success means, for those who read an answer themselves: a code is a refusal, anything else
+    /// makes no sense.
     ///
     /// Inlined: built in place on the path that needs it, so that nothing is spilled for a function call on the path that
     /// does not.
     #[inline]
-    pub(crate) fn from_outcome(
+    #[must_use]
+    pub fn from_outcome(
         call: &'static CallInfo,
         args: [u64; 2],
         outcome: Result<i64, TransportError>,
