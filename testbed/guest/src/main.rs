@@ -78,7 +78,7 @@ extern "sysv64" fn image_main() -> ! {
         exits::run(&mut checks, about);
         ring3::run(&mut checks);
         shown::run(&mut checks);
-        hostile::run(&mut checks, &client);
+        hostile::run(&mut checks, &client, around.lent());
         worlds::run(&mut checks, client.transport(), around.lent());
         ee::run(&mut checks, client.transport(), around.lent());
         timer::run(&mut checks, &client, around.lent());

@@ -8,17 +8,16 @@ use hypercall_core::acrn::server::AcrnServer;
 use hypercall_core::acrn::{
     Hypervisor as _, MemoryProt, MemoryRegion, VmCreation, VmFlags, VmId, VmName,
 };
-use hypercall_core::server::{GuestMemory, Registers};
+use hypercall_core::server::Registers;
 use hypercall_core::{Gpa, TransportError};
 use hypercall_mock::fake::{FakeAcrn, FakeConfig};
 
 use crate::cpu::{self, Place};
 use crate::guest_memory::{GuestRam, SIZE};
+use crate::hostile::misanswer;
 use crate::orders::{Orders, Sabotage};
 use crate::timer;
 use crate::worlds::Worlds;
-
-const CREATE_VM: u64 = 0x8000_0010;
 
 /// What becomes of a hypercall.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +38,8 @@ pub struct Host {
     ram: GuestRam,
     shown: Shown,
     answer: Answer,
+    /// The id that is given to a new VM under [`Answer::WrongVm`].
+    wrong_vm: u16,
     worlds: Worlds,
     player: Player,
     /// Interrupts of the timer that were seen, and whether a User VM's turn came with one.
@@ -61,6 +62,7 @@ impl Host {
             ram,
             shown: Shown::Acrn,
             answer: Answer::Honest,
+            wrong_vm: 0,
             worlds: Worlds::new(),
             player: Player::new(),
             ticks: 0,
@@ -176,6 +178,8 @@ impl Host {
                 .into_iter()
                 .find(|answer| *answer as u16 == argument)
                 .unwrap_or(Answer::Honest);
+        } else if command == Command::WrongVm as u16 {
+            self.wrong_vm = argument;
         } else if command == Command::Reset as u16 {
             let all = [
                 Role::ServiceVm,
@@ -228,9 +232,15 @@ impl Host {
             _ => {}
         }
         if privilege == 0
-            && let Some(answered) = self.misanswer(call)
+            && let Some(rax) = misanswer(
+                self.answer,
+                call,
+                registers.rax.cast_signed(),
+                self.wrong_vm,
+                &self.fake,
+            )
         {
-            return answered;
+            return Answered::Rax(rax);
         }
         if privilege == 0
             && let Some(answered) = self.worlds.switch(&mut self.fake, registers, place)
@@ -244,56 +254,13 @@ impl Host {
         {
             return answered;
         }
-        match (answer, self.answer) {
-            (Ok(_), Answer::RefusedButWritten) => Answered::Rax(-22),
-            (Ok(rax), Answer::Beyond) => {
-                self.write_beyond(call);
-                Answered::Rax(rax)
-            }
-            (Ok(rax), _) => Answered::Rax(rax),
-            (Err(TransportError::Fault(vector)), _) => Answered::Fault(vector),
-            (Err(TransportError::Dead(hazard)), _) => Answered::Dead(match hazard {
+        match answer {
+            Ok(rax) => Answered::Rax(rax),
+            Err(TransportError::Fault(vector)) => Answered::Fault(vector),
+            Err(TransportError::Dead(hazard)) => Answered::Dead(match hazard {
                 hypercall_core::Hazard::Crashed(why) | hypercall_core::Hazard::Hung(why) => why,
             }),
-            (Err(_), _) => Answered::Dead("the fake has no answer"),
-        }
-    }
-
-    /// An answer that no hypervisor should give.
-    fn misanswer(&mut self, call: Registers) -> Option<Answered> {
-        Some(match self.answer {
-            Answer::Nothing | Answer::Unwritten => Answered::Rax(0),
-            Answer::Garbage => Answered::Rax(0x5a5a_5a5a_5a5a_5a5a),
-            Answer::ShortCode => Answered::Rax(0xffff_ffff),
-            Answer::WrongVm if call.number == CREATE_VM => {
-                let _ = self.fake.write(call.args[0], &[0, 0, 0, 0, 1, 0]);
-                Answered::Rax(0)
-            }
-            Answer::Ones => {
-                let block = call
-                    .args
-                    .into_iter()
-                    .find(|argument| *argument > 0xffff)
-                    .unwrap_or(0);
-                let _ = self.fake.write(block, &[0xff; 8]);
-                Answered::Rax(0)
-            }
-            _ => return None,
-        })
-    }
-
-    /// Overwrites what follows the block.
-    fn write_beyond(&mut self, call: Registers) {
-        let calls = hypercall_core::acrn::HypervisorCalls::INTERFACE;
-        let Some(info) = calls.select(call.number, call.args) else {
-            return;
-        };
-        for (register, address) in info.registers.iter().zip(call.args) {
-            if let hypercall_core::call::RegisterInfo::Block { size, .. } = register {
-                let _ = self
-                    .fake
-                    .write(address.wrapping_add(*size as u64), &[0xee; 64]);
-            }
+            Err(_) => Answered::Dead("the fake has no answer"),
         }
     }
 

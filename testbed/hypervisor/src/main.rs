@@ -12,6 +12,7 @@ mod cpu;
 mod elf;
 mod guest_memory;
 mod host;
+mod hostile;
 mod orders;
 mod svm;
 mod timer;
