@@ -11,6 +11,7 @@ use hypercall_core::acrn::{
 use hypercall_core::server::Registers;
 use hypercall_core::{Gpa, TransportError};
 use hypercall_mock::fake::{FakeAcrn, FakeConfig};
+use virt::features;
 
 use crate::cpu::{self, Place};
 use crate::guest_memory::{GuestRam, SIZE};
@@ -18,6 +19,9 @@ use crate::hostile::misanswer;
 use crate::orders::{Orders, Sabotage};
 use crate::timer;
 use crate::worlds::Worlds;
+
+/// The leaf with the frequency of the time-stamp counter in kHz.
+const TIMING: u32 = 0x4000_0010;
 
 /// What becomes of a hypercall.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,13 +54,15 @@ pub struct Host {
     /// Upcalls that the guest was told of, by vector.
     told: [u64; 256],
     about: u32,
+    tsc_khz: Option<u32>,
     orders: Orders,
     calls: u64,
 }
 
 impl Host {
-    /// The recorded machine, whose Service VM is the guest. `about` is for the guest that asks.
-    pub fn new(ram: GuestRam, about: u32, orders: Orders) -> Self {
+    /// The recorded machine, whose Service VM is the guest. `about` is for the guest that asks; `tsc_khz` is what was measured
+    /// here.
+    pub fn new(ram: GuestRam, about: u32, orders: Orders, tsc_khz: Option<u32>) -> Self {
         let mut host = Self {
             fake: FakeAcrn::new(),
             ram,
@@ -70,6 +76,7 @@ impl Host {
             at_tick: false,
             told: [0; 256],
             about,
+            tsc_khz,
             orders,
             calls: 0,
         };
@@ -127,19 +134,11 @@ impl Host {
 
     /// EAX, EBX, ECX, EDX of a leaf, as the guest sees them.
     pub fn cpuid(&mut self, leaf: u32, subleaf: u32) -> [u32; 4] {
-        let [mut eax, mut ebx, mut ecx, mut edx] = cpuid(leaf, subleaf);
+        let processor = cpuid(leaf, subleaf);
+        let [mut eax, mut ebx, mut ecx, mut edx] = features::shown(leaf, subleaf, processor);
         match leaf {
-            1 => {
-                // A hypervisor is there; VMX is not the guest's.
-                ecx = ecx & !(1 << 5) | 1 << 31;
-                if self.shown == Shown::None {
-                    ecx &= !(1 << 31);
-                }
-            }
+            1 if self.shown == Shown::None => ecx &= !features::HYPERVISOR,
             0x4000_0000..=0x4000_ffff => [eax, ebx, ecx, edx] = self.hypervisor_leaf(leaf),
-            // SVM is not the guest's either.
-            0x8000_0001 => ecx &= !(1 << 2),
-            0x8000_000a => [eax, ebx, ecx, edx] = [0; 4],
             control::LEAF if !self.orders.plain => {
                 eax = self.control((subleaf >> 16) as u16, subleaf as u16);
                 [ebx, ecx, edx] = control::SIGNATURE;
@@ -157,6 +156,10 @@ impl Host {
             [0x4000_0010, word(0), word(4), word(8)]
         };
         match (self.shown, leaf) {
+            // Not the recorded machine's: who reads the counter by it would take milliseconds for seconds.
+            (Shown::Acrn | Shown::Second, TIMING) => {
+                [self.tsc_khz.unwrap_or(self.fake.cpuid(leaf)[0]), 0, 0, 0]
+            }
             (Shown::Acrn, _) => self.fake.cpuid(leaf),
             (Shown::Kvm, 0x4000_0000) => signed(b"KVMKVMKVM\0\0\0"),
             (Shown::Second, 0x4000_0000) => signed(b"Microsoft Hv"),

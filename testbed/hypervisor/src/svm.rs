@@ -49,6 +49,7 @@ static MSR_MAP: [Page; 2] = [const { Page::new() }; 2];
 static NESTED: [Page; 4] = [const { Page::new() }; 4];
 
 mod field {
+    pub const REGISTERS: usize = 0x000;
     pub const EXCEPTIONS: usize = 0x008;
     pub const INSTRUCTIONS: usize = 0x00c;
     pub const INSTRUCTIONS2: usize = 0x010;
@@ -66,6 +67,7 @@ mod field {
     pub const NESTED_CR3: usize = 0x0b0;
     pub const PRIVILEGE: usize = 0x4c8;
     pub const EFER: usize = 0x4d0;
+    pub const CR4: usize = 0x548;
     pub const CR3: usize = 0x550;
     pub const CR0: usize = 0x558;
     pub const DR7: usize = 0x560;
@@ -189,15 +191,17 @@ impl Svm {
             asm!("clgi", "vmsave rax", in("rax") HOST.address(), options(nostack));
         }
         let mut svm = Self { nested };
+        // Writes of CR4: XSETBV would be intercepted as well, but not by QEMU 7.2.
+        svm.put32(field::REGISTERS, 1 << (16 + 4));
         svm.put32(field::EXCEPTIONS, 1 << 6);
-        // Interrupts of the machine's, virtual ones, CPUID, HLT, INVLPGA, ports and MSRs by their maps, shutdown; all of
-        // SVM's own instructions.
+        // Interrupts of the machine's, virtual ones, CPUID, INVD, HLT, INVLPGA, ports and MSRs by their maps, shutdown; all of
+        // SVM's own instructions, and XSETBV.
         svm.put32(
             field::INSTRUCTIONS,
-            1 | 1 << 4 | 1 << 18 | 1 << 24 | 1 << 26 | 1 << 27 | 1 << 28 | 1 << 31,
+            1 | 1 << 4 | 1 << 18 | 1 << 22 | 1 << 24 | 1 << 26 | 1 << 27 | 1 << 28 | 1 << 31,
         );
         svm.put(field::INTERRUPT, OWN_FLAG);
-        svm.put32(field::INSTRUCTIONS2, 0x7f);
+        svm.put32(field::INSTRUCTIONS2, 0x7f | 1 << 13);
         svm.put(field::IO_MAP, IO_MAP[0].address());
         svm.put(field::MSR_MAP, MSR_MAP[0].address());
         // SAFETY: the maps are this module's, and the guest does not run yet. Two bits for each register, for reading and
@@ -309,6 +313,7 @@ impl Svm {
             input: what & 1 != 0,
             string: what & 4 != 0,
             size: (what >> 4) as u8 & 7,
+            port: (what >> 16) as u16,
             length: self
                 .get(field::EXIT_INFO2)
                 .wrapping_sub(self.get(field::RIP)),
@@ -348,12 +353,14 @@ impl VirtualCpu for Svm {
             return Exit::Other(self.get(field::EXIT_CODE));
         }
         match self.get(field::EXIT_CODE) {
+            0x14 => Exit::Cr4,
             0x46 => Exit::InvalidOpcode,
             0x60 => Exit::Interrupt,
             0x64 => Exit::Window,
             0x72 => Exit::Cpuid,
             0x78 => Exit::Halt,
-            0x7a | 0x80..=0x86 => Exit::Forbidden,
+            0x76 => Exit::Invalidate,
+            0x7a | 0x80..=0x86 | 0x8d => Exit::Forbidden,
             0x7b => Exit::Port(self.port_access()),
             0x7c if registers.rcx as u32 == EFER => self.efer_access(registers),
             0x7c => Exit::Register,
@@ -389,6 +396,12 @@ impl VirtualCpu for Svm {
             cr3: self.get(field::CR3),
             efer: self.get(field::EFER),
         }
+    }
+
+    fn set_cr4(&mut self, value: u64) {
+        self.put(field::CR4, value);
+        // Translations that it may have changed are forgotten.
+        self.put(field::ASID, 1 | 1 << 32);
     }
 
     fn raise(&mut self, vector: u8, error: Option<u32>) {

@@ -4,9 +4,12 @@
 
 use core::arch::{asm, global_asm};
 use core::cell::UnsafeCell;
+use core::fmt;
 
 use bare::cpu::{cpuid, msr, set_msr};
 use bare::{CODE, DATA, TASK, line};
+use virt::controls::{Control, Missing, choose};
+use virt::cr4;
 
 use crate::cpu::{Exit, Paging, Place, PortAccess, Registers, VirtualCpu};
 use crate::{guest_memory, timer};
@@ -73,26 +76,27 @@ mod field {
 }
 
 /// Interrupts of the machine's end the guest's run; so does a timer of VMX's own.
-const INTERRUPTS: u64 = 1;
+const INTERRUPTS: Control = (1, "external-interrupt exiting");
 const PREEMPTION: u64 = 1 << 6;
 /// How long the guest runs at most, in ticks of the time-stamp counter. Bochs forgets at an entry that interrupts are no longer
 /// held back, until the guest's flag changes: they are taken at every exit, and wait this long at most.
 const RUN: u64 = 1 << 18;
 const MISC: u32 = 0x485;
 /// HLT, the interrupt window, maps of ports and of MSRs, the second set of controls.
-const HLT: u64 = 1 << 7;
+const HLT: Control = (1 << 7, "HLT exiting");
 const WINDOW: u64 = 1 << 2;
-const IO_MAPS: u64 = 1 << 25;
-const MSR_MAPS: u64 = 1 << 28;
-const SECOND: u64 = 1 << 31;
+const IO_MAPS: Control = (1 << 25, "use I/O bitmaps");
+const MSR_MAPS: Control = (1 << 28, "use MSR bitmaps");
+const SECOND: Control = (1 << 31, "activate secondary controls");
 /// Extended page tables, and a guest that may have paging off.
-const EPT: u64 = 1 << 1;
-const UNRESTRICTED: u64 = 1 << 7;
+const EPT: Control = (1 << 1, "enable EPT");
+const UNRESTRICTED: Control = (1 << 7, "unrestricted guest");
 /// At exits: a 64-bit host, EFER saved and loaded. At entries: a 64-bit guest, EFER loaded.
-const HOST64: u64 = 1 << 9;
-const EXIT_EFER: u64 = 1 << 20 | 1 << 21;
+const HOST64: Control = (1 << 9, "host address-space size");
+const SAVE_EFER: Control = (1 << 20, "save IA32_EFER");
+const LOAD_EFER: Control = (1 << 21, "load IA32_EFER");
 const GUEST64: u64 = 1 << 9;
-const ENTRY_EFER: u64 = 1 << 15;
+const ENTRY_EFER: Control = (1 << 15, "load IA32_EFER");
 
 unsafe extern "sysv64" {
     /// Enters the guest and comes back at its exit. 1 where the processor refuses to enter.
@@ -202,20 +206,50 @@ fn write(field: u64, value: u64) {
     unsafe { asm!("vmwrite {}, {}", in(reg) field, in(reg) value, options(nostack)) };
 }
 
-/// Controls: those that are wanted, those that must be set, none that must not. The register says which (SDM, A.2).
-fn controls(register: u32, wanted: u64) -> u64 {
-    // SAFETY: the register exists where VMX does, and the true ones where the basic register says so.
+/// Why there is no virtual processor.
+#[derive(Clone, Copy, Debug)]
+pub enum Refused {
+    /// Firmware locked VMX out.
+    Locked,
+    /// The instructions that switch it on failed.
+    NotOn,
+    /// A control is not there.
+    Missing(Missing),
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Locked => f.write_str("firmware locked VMX out (IA32_FEATURE_CONTROL)"),
+            Self::NotOn => f.write_str("VMXON, VMCLEAR or VMPTRLD failed"),
+            Self::Missing(missing) => missing.fmt(f),
+        }
+    }
+}
+
+/// A set of controls as this processor can have it.
+fn controls(
+    set: &'static str,
+    register: u32,
+    needed: &[Control],
+    later: &[Control],
+    wanted: u64,
+) -> Result<u64, Refused> {
+    // SAFETY: the register exists where VMX does, and the true ones where the basic register says so; the one of the second
+    // set where that set was found to exist.
     let allowed = unsafe { msr(register) };
-    (wanted | allowed & 0xffff_ffff) & (allowed >> 32)
+    choose(set, allowed, needed, later, wanted).map_err(Refused::Missing)
 }
 
 impl Vmx {
-    /// A processor in flat 32-bit protected mode at `entry`, paging and interrupts off. `None` where the processor cannot
-    /// do without the guest's paging, or firmware locked VMX out.
+    /// A processor in flat 32-bit protected mode at `entry`, paging and interrupts off.
+    ///
+    /// # Errors
+    /// [`Refused`]: a processor that cannot do what is needed, or firmware that does not let it.
     ///
     /// # Safety
     /// Called once, in ring 0 of a processor with VMX, with all memory mapped to its own physical address.
-    pub unsafe fn new(entry: u64) -> Option<Self> {
+    pub unsafe fn new(entry: u64) -> Result<Self, Refused> {
         // SAFETY: the registers exist because VMX does; the pages are this module's; the fixed bits of CR0 and CR4 are
         // those that VMX wants, and change nothing that this program relies on.
         let true_controls = unsafe {
@@ -223,7 +257,7 @@ impl Vmx {
             if control & 1 == 0 {
                 set_msr(FEATURE_CONTROL, control | 5);
             } else if control & 4 == 0 {
-                return None;
+                return Err(Refused::Locked);
             }
             let (cr0, cr4): (u64, u64);
             asm!("mov {}, cr0", "mov {}, cr4", out(reg) cr0, out(reg) cr4, options(nostack));
@@ -248,31 +282,38 @@ impl Vmx {
                 failed = out(reg_byte) failed,
             );
             if failed != 0 {
-                return None;
+                return Err(Refused::NotOn);
             }
             basic & (1 << 55) != 0
         };
         let register = |plain: u32, better: u32| if true_controls { better } else { plain };
-        let second = controls(0x48b, EPT | UNRESTRICTED);
-        if second & (EPT | UNRESTRICTED) != EPT | UNRESTRICTED {
-            return None;
-        }
-        let pin = controls(register(0x481, 0x48d), INTERRUPTS | PREEMPTION);
+        let pin = register(0x481, 0x48d);
+        let pin = controls("pin-based", pin, &[INTERRUPTS], &[], PREEMPTION)?;
+        let processor = register(0x482, 0x48e);
+        let needed = [HLT, IO_MAPS, MSR_MAPS, SECOND];
+        let window = [(WINDOW, "interrupt-window exiting")];
+        let processor = controls("processor-based", processor, &needed, &window, 0)?;
+        let second = controls(
+            "secondary processor-based",
+            0x48b,
+            &[EPT, UNRESTRICTED],
+            &[],
+            0,
+        )?;
+        let exit = register(0x483, 0x48f);
+        let exit = controls("VM-exit", exit, &[HOST64, SAVE_EFER, LOAD_EFER], &[], 0)?;
+        let entry_set = register(0x484, 0x490);
+        let guest = [(GUEST64, "IA-32e mode guest")];
+        let entry_set = controls("VM-entry", entry_set, &[ENTRY_EFER], &guest, 0)?;
         write(field::PIN, pin);
         if pin & PREEMPTION != 0 {
             // SAFETY: the register exists where VMX does. It says how much slower than the counter this timer is.
             write(field::PREEMPTION, RUN >> (unsafe { msr(MISC) } & 31));
         }
-        write(
-            field::PROCESSOR,
-            controls(register(0x482, 0x48e), HLT | IO_MAPS | MSR_MAPS | SECOND),
-        );
+        write(field::PROCESSOR, processor);
         write(field::SECONDARY, second);
-        write(
-            field::EXIT,
-            controls(register(0x483, 0x48f), HOST64 | EXIT_EFER),
-        );
-        write(field::ENTRY, controls(register(0x484, 0x490), ENTRY_EFER));
+        write(field::EXIT, exit);
+        write(field::ENTRY, entry_set);
         // Everything of the maps and masks that is not named is 0: exceptions are the guest's own.
         for unused in [
             0x4004, 0x4006, 0x4008, 0x400a, 0x400e, 0x4010, 0x4014, 0x4016, 0x6000, 0x6004, 0x6006,
@@ -283,8 +324,8 @@ impl Vmx {
         write(field::IO_MAP, IO_MAP[0].address());
         write(field::IO_MAP2, IO_MAP[1].address());
         keep_own();
-        // The guest sees VMXE as 0 and may leave it there; the processor wants it set.
-        write(field::CR4_MASK, VMXE);
+        // The guest sees VMXE as 0 and may leave it there; the processor wants it set. The others stay 0.
+        write(field::CR4_MASK, cr4::HIDDEN);
         map_guest();
         // Write-back, four levels.
         write(field::NESTED, NESTED[0].address() | 6 | 3 << 3);
@@ -294,7 +335,7 @@ impl Vmx {
         for port in timer::PORTS {
             vmx.keep_port(port);
         }
-        Some(vmx)
+        Ok(vmx)
     }
 }
 
@@ -322,6 +363,7 @@ fn port_access() -> PortAccess {
         input: what & 8 != 0,
         string: what & 16 != 0,
         size: (what & 7) as u8 + 1,
+        port: (what >> 16) as u16,
         length: read(field::LENGTH),
     }
 }
@@ -484,7 +526,11 @@ impl VirtualCpu for Vmx {
             10 => Exit::Cpuid,
             12 => Exit::Halt,
             18 => Exit::Vmcall,
-            19..=27 | 50 | 53 => Exit::Forbidden,
+            13 => Exit::Invalidate,
+            // GETSEC, VMX's own, INVEPT, INVVPID, XSETBV.
+            11 | 19..=27 | 50 | 53 | 55 => Exit::Forbidden,
+            // CR4 with a bit that the guest has not.
+            28 => Exit::Register,
             30 => Exit::Port(port_access()),
             31 | 32 => Exit::Register,
             48 => Exit::Memory(read(field::GUEST_PHYSICAL)),
@@ -518,6 +564,10 @@ impl VirtualCpu for Vmx {
             cr3: read(field::CR3),
             efer: read(field::EFER),
         }
+    }
+
+    fn set_cr4(&mut self, value: u64) {
+        write(field::CR4, value | VMXE);
     }
 
     fn raise(&mut self, vector: u8, error: Option<u32>) {

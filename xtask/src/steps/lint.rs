@@ -70,6 +70,7 @@ pub fn clippy(shell: &Shell) -> Result<()> {
         &["bare"],
         &["guest"],
         &["hypervisor"],
+        &["virt"],
         &["counted"],
         &["counted", "--features", "std"],
     ];
