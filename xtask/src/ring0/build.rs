@@ -35,6 +35,9 @@ pub fn host(shell: &Shell) -> Result<String> {
     Ok(host.context("rustc names no host")?.to_owned())
 }
 
+/// Flags for rustc, which come before those of RUSTFLAGS and of configurations.
+const FLAGS: &str = "CARGO_ENCODED_RUSTFLAGS";
+
 fn build(shell: &Shell, package: &str, program: &str, features: &[&str]) -> Result<PathBuf> {
     let folder = target(shell);
     let host = host(shell)?;
@@ -43,9 +46,9 @@ fn build(shell: &Shell, package: &str, program: &str, features: &[&str]) -> Resu
             shell,
             "cargo build --quiet --release --manifest-path testbed/Cargo.toml --target-dir {folder} --target {host} -p {package} --bin {program} {features...}"
         )
-        // What a run of the tests was given must not change the images: they are linked by a script of their own.
-        .env_remove("RUSTFLAGS")
-        .env_remove("CARGO_ENCODED_RUSTFLAGS"),
+        // Nobody's flags may change the images, neither those of this run nor those of a configuration of cargo's: they would be
+        // linked otherwise, or use instructions that the guest has not. This variable is before all others, also when empty.
+        .env(FLAGS, ""),
     )
     .with_context(|| format!("{program} does not build"))?;
     Ok(folder.join(host).join("release").join(program))
