@@ -214,6 +214,11 @@ impl Host {
         self.worlds.take_interrupt(&mut self.fake, registers, place)
     }
 
+    /// Whether the guest's serial port takes no more bytes from this call on.
+    pub fn mutes(&self) -> bool {
+        self.orders.sabotage == Sabotage::Mute(self.calls)
+    }
+
     /// Answers a hypercall.
     pub fn vmcall(
         &mut self,

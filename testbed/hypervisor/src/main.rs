@@ -41,6 +41,8 @@ const VMCALL: [u8; 3] = [0x0f, 0x01, 0xc1];
 /// How many interrupts of the timer the guest may sleep through: nobody else would wake it.
 const SLEEP: u32 = 2000;
 
+/// The status register of the first serial port: 0 says that it takes no byte.
+const SERIAL_STATUS: u16 = 0x3fd;
 /// Where emulators take the end of a run: QEMU's four ports, Bochs's one.
 const ENDS: [u16; 5] = [0xf4, 0xf5, 0xf6, 0xf7, 0x8900];
 
@@ -193,13 +195,14 @@ fn write_cr4(cpu: &mut dyn VirtualCpu, registers: &Registers, ram: &GuestRam) {
     cpu.skip(length);
 }
 
-/// The hypervisor's ports: nothing is there.
+/// The hypervisor's ports: nothing is there, or a serial port that takes no byte.
 fn port(access: PortAccess, cpu: &mut dyn VirtualCpu, registers: &mut Registers) {
     if access.string {
         return cpu.raise(GP, Some(0));
     }
     if access.input {
         registers.rax = match access.size {
+            1 if access.port == SERIAL_STATUS => registers.rax & !0xff,
             1 => registers.rax | 0xff,
             2 => registers.rax | 0xffff,
             _ => 0xffff_ffff,
@@ -210,7 +213,11 @@ fn port(access: PortAccess, cpu: &mut dyn VirtualCpu, registers: &mut Registers)
 
 fn vmcall(cpu: &mut dyn VirtualCpu, registers: &mut Registers, host: &mut Host) {
     let mut place = cpu.place();
-    match host.vmcall(registers, &mut place, cpu.privilege()) {
+    let answered = host.vmcall(registers, &mut place, cpu.privilege());
+    if host.mutes() {
+        cpu.keep_port(SERIAL_STATUS);
+    }
+    match answered {
         Answered::Rax(rax) => {
             registers.rax = rax.cast_unsigned();
             cpu.skip(3);

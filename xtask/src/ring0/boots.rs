@@ -75,6 +75,15 @@ impl Boot {
 }
 
 const SERIAL: &[&str] = &["-serial", "stdio"];
+/// COM1 and port 0xe9 as one output.
+const BOTH: &[&str] = &[
+    "-chardev",
+    "stdio,id=both,mux=on,signal=off",
+    "-serial",
+    "chardev:both",
+    "-device",
+    "isa-debugcon,iobase=0xe9,chardev=both",
+];
 
 /// The boots under QEMU.
 pub const QEMU: &[Boot] = &[
@@ -187,6 +196,17 @@ pub const QEMU: &[Boot] = &[
         processor: NESTED,
         checks: 0,
         end: End::Failed("FAILED"),
+    },
+    Boot {
+        name: "a serial port that dies",
+        shows: "a trace that did not get through fails the run, and nothing waits for ever",
+        image: Image::Hypervisor,
+        loader: Loader::Pvh("mute=100"),
+        cpu: "max",
+        more: BOTH,
+        processor: NESTED,
+        checks: 0,
+        end: End::Failed("the trace is not complete: FAILED"),
     },
     Boot {
         name: "an exception",
