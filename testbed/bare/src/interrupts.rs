@@ -310,10 +310,15 @@ extern "sysv64" fn interrupt_arrived(frame: &mut Frame) {
         frame.rflags &= !0x200;
         return;
     }
-    // The stack starts anew with each exception: without an end here, one in this handler would come again for ever.
+    // The stack starts anew with each exception: without an end here, one in this handler would come again for ever. Each
+    // does less than the one before: it may be what that one did that raises it.
     match FATAL.fetch_add(1, Ordering::AcqRel) {
         0 => {}
-        1 => end(Verdict::Failed),
+        1 => {
+            line!("EXCEPTION {vector} while another one was reported");
+            end(Verdict::Failed)
+        }
+        2 => end(Verdict::Failed),
         _ => crate::cpu::stop(),
     }
     let address: u64;

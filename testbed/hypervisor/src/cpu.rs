@@ -160,8 +160,8 @@ pub trait VirtualCpu {
     fn want_window(&mut self, wanted: bool);
     /// Takes the interrupts of the machine's that wait. Those that come while the hypervisor runs stay where they are.
     fn take_interrupts(&mut self);
-    /// Keeps a port from the guest: nothing is there.
-    fn keep_port(&mut self, port: u16);
+    /// Keeps a port from the guest, or lets it have it.
+    fn keep_port(&mut self, port: u16, kept: bool);
     /// Waits for an interrupt of the machine's and takes it.
     fn idle(&mut self);
     /// Goes on behind an instruction of this length.

@@ -219,6 +219,11 @@ impl Host {
         self.orders.sabotage == Sabotage::Mute(self.calls)
     }
 
+    /// Whether the guest's report of an exception gets one from this call on.
+    pub fn faults_again(&self) -> bool {
+        self.orders.sabotage == Sabotage::Nested(self.calls)
+    }
+
     /// Answers a hypercall.
     pub fn vmcall(
         &mut self,
@@ -233,7 +238,9 @@ impl Host {
         self.calls = self.calls.wrapping_add(1);
         match self.orders.sabotage {
             Sabotage::Wrong(at) if at == self.calls => return Answered::Rax(-77),
-            Sabotage::Fault(at) if at == self.calls => return Answered::Fault(13),
+            Sabotage::Fault(at) | Sabotage::Nested(at) if at == self.calls => {
+                return Answered::Fault(13);
+            }
             Sabotage::Crash(at) if at == self.calls => {
                 return Answered::Dead("the runner asked for it");
             }

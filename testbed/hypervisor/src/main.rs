@@ -72,7 +72,7 @@ extern "sysv64" fn image_main() -> ! {
     };
     if orders.no_end {
         for port in ENDS {
-            cpu.keep_port(port);
+            cpu.keep_port(port, true);
         }
     }
     line!("hypervisor: {}, guest at {entry:#x}", cpu.name());
@@ -134,7 +134,7 @@ fn handle(
         Exit::Halt => halt(cpu, host),
         Exit::Interrupt => cpu.take_interrupts(),
         Exit::Cr4 => write_cr4(cpu, registers, ram),
-        Exit::Port(access) => port(access, cpu, registers),
+        Exit::Port(access) => port(access, cpu, registers, host),
         Exit::Forbidden => cpu.raise(UD, None),
         Exit::Invalidate => cpu.skip(2),
         Exit::Register | Exit::Memory(_) => cpu.raise(GP, Some(0)),
@@ -196,8 +196,12 @@ fn write_cr4(cpu: &mut dyn VirtualCpu, registers: &Registers, ram: &GuestRam) {
 }
 
 /// The hypervisor's ports: nothing is there, or a serial port that takes no byte.
-fn port(access: PortAccess, cpu: &mut dyn VirtualCpu, registers: &mut Registers) {
+fn port(access: PortAccess, cpu: &mut dyn VirtualCpu, registers: &mut Registers, host: &Host) {
     if access.string {
+        return cpu.raise(GP, Some(0));
+    }
+    if access.port == SERIAL_STATUS && host.faults_again() {
+        cpu.keep_port(SERIAL_STATUS, false);
         return cpu.raise(GP, Some(0));
     }
     if access.input {
@@ -214,8 +218,8 @@ fn port(access: PortAccess, cpu: &mut dyn VirtualCpu, registers: &mut Registers)
 fn vmcall(cpu: &mut dyn VirtualCpu, registers: &mut Registers, host: &mut Host) {
     let mut place = cpu.place();
     let answered = host.vmcall(registers, &mut place, cpu.privilege());
-    if host.mutes() {
-        cpu.keep_port(SERIAL_STATUS);
+    if host.mutes() || host.faults_again() {
+        cpu.keep_port(SERIAL_STATUS, true);
     }
     match answered {
         Answered::Rax(rax) => {

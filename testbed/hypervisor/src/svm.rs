@@ -212,7 +212,7 @@ impl Svm {
             (*MSR_MAP[1].0.get())[0x114 / 32] |= 0xff << ((0x114 % 32) * 2);
         }
         for port in timer::PORTS {
-            svm.keep_port(port);
+            svm.keep_port(port, true);
         }
         // Address space 1, all of its old translations forgotten.
         svm.put(field::ASID, 1 | 1 << 32);
@@ -437,10 +437,11 @@ impl VirtualCpu for Svm {
         unsafe { asm!("stgi", "sti", "nop", "cli", "clgi") };
     }
 
-    fn keep_port(&mut self, port: u16) {
+    fn keep_port(&mut self, port: u16, kept: bool) {
         let (page, bit) = (usize::from(port >> 15), usize::from(port & 0x7fff));
         // SAFETY: the map is this module's, and the guest does not run now. A bit for each port.
-        unsafe { (*IO_MAP[page].0.get())[bit / 64] |= 1 << (bit % 64) };
+        let word = unsafe { &mut (*IO_MAP[page].0.get())[bit / 64] };
+        *word = *word & !(1 << (bit % 64)) | u64::from(kept) << (bit % 64);
     }
 
     fn idle(&mut self) {

@@ -333,7 +333,7 @@ impl Vmx {
         host_state();
         let mut vmx = Self { launched: false };
         for port in timer::PORTS {
-            vmx.keep_port(port);
+            vmx.keep_port(port, true);
         }
         Ok(vmx)
     }
@@ -596,10 +596,11 @@ impl VirtualCpu for Vmx {
         unsafe { asm!("sti", "nop", "cli") };
     }
 
-    fn keep_port(&mut self, port: u16) {
+    fn keep_port(&mut self, port: u16, kept: bool) {
         let (page, bit) = (usize::from(port >> 15), usize::from(port & 0x7fff));
         // SAFETY: the map is this module's, and the guest does not run now. A bit for each port.
-        unsafe { (*IO_MAP[page].0.get())[bit / 64] |= 1 << (bit % 64) };
+        let word = unsafe { &mut (*IO_MAP[page].0.get())[bit / 64] };
+        *word = *word & !(1 << (bit % 64)) | u64::from(kept) << (bit % 64);
     }
 
     fn idle(&mut self) {

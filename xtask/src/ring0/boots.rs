@@ -220,6 +220,17 @@ pub const QEMU: &[Boot] = &[
         end: End::Failed("EXCEPTION 13 at RIP "),
     },
     Boot {
+        name: "an exception in the report of one",
+        shows: "an exception that comes while one is reported ends the run as well",
+        image: Image::Hypervisor,
+        loader: Loader::Pvh("nested=100"),
+        cpu: "max",
+        more: SERIAL,
+        processor: NESTED,
+        checks: 0,
+        end: End::Failed("EXCEPTION 13 while another one was reported"),
+    },
+    Boot {
         name: "a crash",
         shows: "what would crash the real hypervisor ends the run",
         image: Image::Hypervisor,
