@@ -14,6 +14,7 @@ mod guest_memory;
 mod host;
 mod hostile;
 mod orders;
+mod page;
 mod svm;
 mod timer;
 mod vmx;
