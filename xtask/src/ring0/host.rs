@@ -10,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 use xshell::Shell;
 
 use super::build;
-use super::judge::RECORDED;
+use super::cost::RECORDED;
 
 /// How often the program makes each call: `ROUNDS` in `testbed/counted`.
 #[cfg(target_os = "linux")]

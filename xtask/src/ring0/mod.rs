@@ -7,6 +7,7 @@ mod bochs;
 mod boot;
 mod boots;
 mod build;
+mod cost;
 mod host;
 mod iso;
 mod judge;
