@@ -41,10 +41,12 @@ const FLAGS: &str = "CARGO_ENCODED_RUSTFLAGS";
 fn build(shell: &Shell, package: &str, program: &str, features: &[&str]) -> Result<PathBuf> {
     let folder = target(shell);
     let host = host(shell)?;
+    // The images have nothing to unwind with, whatever a profile in the environment or in a configuration says.
+    let panic = "profile.release.panic=\"abort\"";
     quietly(
         cmd!(
             shell,
-            "cargo build --quiet --release --manifest-path testbed/Cargo.toml --target-dir {folder} --target {host} -p {package} --bin {program} {features...}"
+            "cargo build --quiet --release --config {panic} --manifest-path testbed/Cargo.toml --target-dir {folder} --target {host} -p {package} --bin {program} {features...}"
         )
         // Nobody's flags may change the images, neither those of this run nor those of a configuration of cargo's: they would be
         // linked otherwise, or use instructions that the guest has not. This variable is before all others, also when empty.
