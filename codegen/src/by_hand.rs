@@ -3,21 +3,25 @@
 use core::arch::asm;
 
 use hypercall_core::Payload;
-use hypercall_core::acrn::{ApiVersion, MemoryRegion, MsiEntry, SetRegions, VmCreation};
+use hypercall_core::acrn::{ApiVersion, GpaToHpa, MemoryRegion, MsiEntry, SetRegions, VmCreation};
 use hypercall_core::call::CallInfo;
+
+/// RAX before the call: nothing that reads as an answer. ACRN 3.3 left RAX alone where the result was -13 or -19, and who does
+/// without this instruction reads an old 0 as success there.
+const UNWRITTEN: i64 = i64::MIN;
 
 #[unsafe(no_mangle)]
 pub extern "C" fn hand_no_argument() -> bool {
-    let rax: i64;
-    unsafe { asm!("vmcall", in("r8") 0x8000_0072_u64, lateout("rax") rax, options(nostack)) };
+    let mut rax = UNWRITTEN;
+    unsafe { asm!("vmcall", in("r8") 0x8000_0072_u64, inlateout("rax") rax, options(nostack)) };
     rax == 0
 }
 
 #[unsafe(no_mangle)]
 pub extern "C" fn hand_one_value(vm: u16) -> bool {
-    let rax: i64;
+    let mut rax = UNWRITTEN;
     unsafe {
-        asm!("vmcall", in("r8") 0x8000_0012_u64, in("rdi") u64::from(vm), lateout("rax") rax, options(nostack));
+        asm!("vmcall", in("r8") 0x8000_0012_u64, in("rdi") u64::from(vm), inlateout("rax") rax, options(nostack));
     }
     rax == 0
 }
@@ -57,6 +61,15 @@ pub extern "C" fn hand_struct_in_and_out(creation: &mut VmCreation) -> u16 {
 }
 
 #[unsafe(no_mangle)]
+pub extern "C" fn hand_value_and_struct_in_and_out(vm: u16, question: &mut GpaToHpa) -> u64 {
+    let address = core::ptr::from_mut(question).expose_provenance() as u64;
+    match two(0x8000_0041, u64::from(vm), address) {
+        0 => question.hpa.0,
+        _ => u64::MAX,
+    }
+}
+
+#[unsafe(no_mangle)]
 pub extern "C" fn hand_nested_array(vm: u16, regions: &[MemoryRegion; 2]) -> bool {
     let mut header = SetRegions::zeroed();
     header.vmid.0 = vm;
@@ -75,18 +88,18 @@ pub extern "C" fn hand_number_at_run_time(info: &'static CallInfo, first: u64) -
 
 #[inline(always)]
 fn one(number: u64, first: u64) -> i64 {
-    let rax: i64;
+    let mut rax = UNWRITTEN;
     unsafe {
-        asm!("vmcall", in("r8") number, in("rdi") first, lateout("rax") rax, options(nostack))
+        asm!("vmcall", in("r8") number, in("rdi") first, inlateout("rax") rax, options(nostack))
     };
     rax
 }
 
 #[inline(always)]
 fn two(number: u64, first: u64, second: u64) -> i64 {
-    let rax: i64;
+    let mut rax = UNWRITTEN;
     unsafe {
-        asm!("vmcall", in("r8") number, in("rdi") first, in("rsi") second, lateout("rax") rax, options(nostack));
+        asm!("vmcall", in("r8") number, in("rdi") first, in("rsi") second, inlateout("rax") rax, options(nostack));
     }
     rax
 }

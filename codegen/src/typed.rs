@@ -1,8 +1,8 @@
 //! Calls as a program makes them: a method of the trait on a client over VMCALL.
 
 use hypercall_core::acrn::{
-    ApiVersion, Hypervisor, MemoryRegion, MsiEntry, TeeBoot, TrustyBootParam, VcpuId, VmCreation,
-    VmId,
+    ApiVersion, GpaToHpa, Hypervisor, MemoryRegion, MsiEntry, TeeBoot, TrustyBootParam, VcpuId,
+    VmCreation, VmId, WorldSwitch,
 };
 use hypercall_core::arg::Arg;
 use hypercall_core::call::CallInfo;
@@ -59,6 +59,14 @@ pub extern "C" fn typed_struct_in_and_out(creation: &mut VmCreation) -> u16 {
 }
 
 #[unsafe(no_mangle)]
+pub extern "C" fn typed_value_and_struct_in_and_out(vm: u16, question: &mut GpaToHpa) -> u64 {
+    match hypervisor().vm_gpa2hpa(VmId(vm), question) {
+        Ok(hpa) => hpa.0,
+        Err(_) => u64::MAX,
+    }
+}
+
+#[unsafe(no_mangle)]
 pub extern "C" fn typed_nested_array(vm: u16, regions: &[MemoryRegion; 2]) -> bool {
     hypervisor().set_memory_regions(VmId(vm), regions).is_ok()
 }
@@ -87,16 +95,20 @@ pub extern "C" fn typed_switching_struct(
     others: u64,
     last: u64,
 ) -> u64 {
-    match hypervisor().initialize_trusty(param) {
-        Ok(()) => kept ^ more.rotate_left(1) ^ others.rotate_left(2) ^ last.rotate_left(3),
+    match hypervisor().transport().start_secure_world(param) {
+        Ok(message) => {
+            message.rbx ^ kept ^ more.rotate_left(1) ^ others.rotate_left(2) ^ last.rotate_left(3)
+        }
         Err(_) => 0,
     }
 }
 
 #[unsafe(no_mangle)]
 pub extern "C" fn typed_switching_value(kept: u64, more: u64, others: u64, last: u64) -> u64 {
-    match hypervisor().tee_vcpu_boot_done(TeeBoot::START_REE) {
-        Ok(()) => kept ^ more.rotate_left(1) ^ others.rotate_left(2) ^ last.rotate_left(3),
+    match hypervisor().transport().tee_boot_done(TeeBoot::START_REE) {
+        Ok(request) => {
+            request.rbx ^ kept ^ more.rotate_left(1) ^ others.rotate_left(2) ^ last.rotate_left(3)
+        }
         Err(_) => 0,
     }
 }

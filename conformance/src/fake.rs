@@ -4,11 +4,12 @@ use core::cell::{Cell, RefCell};
 
 use hypercall::acrn::server::AcrnServer;
 use hypercall::acrn::{
-    SWITCH_EE, SwitchRefused, TeeReply, TeeRequest, VcpuId, VmId, WORLD_SWITCH, WorldMessage,
-    WorldSwitch,
+    Hypervisor as _, HypervisorCalls as Calls, SWITCH_EE, SwitchRefused, TeeBoot, TeeReply,
+    TeeRequest, TrustyBootParam, VcpuId, VmId, WORLD_SWITCH, WorldMessage, WorldSwitch,
 };
+use hypercall::call::CallInfo;
 use hypercall::server::Registers;
-use hypercall::{Gpa, SharedPage};
+use hypercall::{Error, Gpa, SharedPage, TransportError, Value as _};
 use hypercall_mock::fake::{self, AccessOutcome, FakeAcrn, VcpuState};
 
 use crate::program::{Access, PROGRAM_ENTRY, next_access};
@@ -109,8 +110,25 @@ impl FakeSurroundings {
     }
 }
 
+/// The fake has no processor for another world, so no message comes from one.
+fn no_world(call: &'static CallInfo, args: [u64; 2]) -> Error {
+    let why = TransportError::Lost("the fake has no processor for another world");
+    Error::transport(call, args, why)
+}
+
 /// The Service VM has no other world.
 impl WorldSwitch for FakeSurroundings {
+    fn start_secure_world(&self, param: &TrustyBootParam) -> Result<WorldMessage, Error> {
+        self.fake.initialize_trusty(param)?;
+        Err(no_world(Calls::INITIALIZE_TRUSTY, [0; 2]))
+    }
+    fn tee_boot_done(&self, start: TeeBoot) -> Result<TeeRequest, Error> {
+        self.fake.tee_vcpu_boot_done(start)?;
+        Err(no_world(
+            Calls::TEE_VCPU_BOOT_DONE,
+            [start.to_register(), 0],
+        ))
+    }
     fn switch_world(&self, _: WorldMessage) -> Result<WorldMessage, SwitchRefused> {
         Err(self.switch(WORLD_SWITCH))
     }

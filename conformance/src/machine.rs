@@ -2,9 +2,11 @@
 
 use hypercall::acrn::{
     ApiVersion, HypervisorCalls as Calls, LapicId, NpkLog, NpkLogCommand, NpkLogResult, PmCommand,
-    ProfilingCommand, TeeBoot, TeeReply, TeeRequest, TrustyBootParam, Vector, VmId, WorldMessage,
+    ProfilingCommand, SwitchRefused, TeeBoot, TeeReply, TeeRequest, TrustyBootParam, Vector, VmId,
+    WorldMessage,
 };
-use hypercall::{Gpa, Hpa};
+use hypercall::call::CallInfo;
+use hypercall::{Error, Gpa, Hpa};
 
 use crate::steps::{Expected, Outcome, Steps};
 
@@ -132,37 +134,33 @@ fn other_worlds(steps: &mut Steps<'_>) {
             rdx: 3,
             rbx: 4,
         };
+        let refused = |answer: Result<(), SwitchRefused>| answer.err().map(|refused| refused.rax);
+        let error = |answer: Result<(), Error>| answer.err().and_then(|error| error.code());
         let rax = [
-            worlds.switch_world(message).map(drop),
-            worlds.switch_to_tee(TeeRequest::default()).map(drop),
-            worlds.switch_to_ree(TeeReply::default()).map(drop),
-        ]
-        .map(|answer| answer.err().map(|refused| refused.rax));
-        for (what, rax) in [
-            "a world switch: -25",
-            "a switch to the TEE: -25",
-            "a switch to the REE: -25",
-        ]
-        .iter()
-        .zip(rax)
-        {
-            steps.fact(Calls::INITIALIZE_TRUSTY, what, rax == Some(-25));
+            refused(worlds.switch_world(message).map(drop)),
+            refused(worlds.switch_to_tee(TeeRequest::default()).map(drop)),
+            refused(worlds.switch_to_ree(TeeReply::default()).map(drop)),
+            error(worlds.start_secure_world(&param).map(drop)),
+            error(worlds.tee_boot_done(TeeBoot::START_REE).map(drop)),
+        ];
+        for ((call, what), rax) in WORLDS.into_iter().zip(rax) {
+            steps.fact(call, what, rax == Some(-25));
         }
     } else {
-        for what in [
-            "a world switch",
-            "a switch to the TEE",
-            "a switch to the REE",
-        ] {
-            steps.row(
-                Calls::INITIALIZE_TRUSTY,
-                what,
-                Expected::Code(-25),
-                Outcome::LeftOut,
-            );
+        for (call, what) in WORLDS {
+            steps.row(call, what, Expected::Code(-25), Outcome::LeftOut);
         }
     }
 }
+
+/// The calls of the trait `WorldSwitch`, which the Service VM may not make.
+const WORLDS: [(&CallInfo, &str); 5] = [
+    (Calls::INITIALIZE_TRUSTY, "a world switch: -25"),
+    (Calls::INITIALIZE_TRUSTY, "a switch to the TEE: -25"),
+    (Calls::INITIALIZE_TRUSTY, "a switch to the REE: -25"),
+    (Calls::INITIALIZE_TRUSTY, "with a message back: -25"),
+    (Calls::TEE_VCPU_BOOT_DONE, "with a request back: -25"),
+];
 
 fn power(steps: &mut Steps<'_>) {
     steps.heading("power states of VMs that there are not");

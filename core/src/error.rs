@@ -4,7 +4,7 @@ use core::fmt;
 
 use crate::call::{CallInfo, LinkInfo, RegisterInfo};
 use crate::payload::Rejection;
-use crate::transport::{LayerRefusal, TransportError};
+use crate::transport::{LayerRefusal, RAX_UNWRITTEN, TransportError};
 
 /// Why a call gave no result: which call, with which registers, what came back.
 ///
@@ -30,7 +30,8 @@ pub enum ErrorKind {
     Refused,
     /// The hypervisor answered 0, but the memory that it wrote says that the call did not succeed: how.
     Rejected(&'static str),
-    /// The answer makes no sense: [`Error::rax`] is neither a success of this call nor an error code.
+    /// The answer makes no sense: [`Error::rax`] is neither a success of this call nor an error code. It is
+    /// [`RAX_UNWRITTEN`] where the hypervisor wrote no result.
     Nonsense,
     /// There is no answer.
     Transport(TransportError),
@@ -94,12 +95,14 @@ impl Error {
         }
     }
 
-    /// What an outcome that is not success means.
+    /// What an outcome that is not success means, for those who read an answer themselves: a code is a refusal, anything else
+    /// makes no sense.
     ///
     /// Inlined: built in place on the path that needs it, so that nothing is spilled for a function call on the path that
     /// does not.
     #[inline]
-    pub(crate) fn from_outcome(
+    #[must_use]
+    pub fn from_outcome(
         call: &'static CallInfo,
         args: [u64; 2],
         outcome: Result<i64, TransportError>,
@@ -178,6 +181,9 @@ impl fmt::Display for Error {
                 }
             }
             ErrorKind::Rejected(how) => write!(f, "answered 0, but did not succeed: {how}")?,
+            ErrorKind::Nonsense if self.rax == RAX_UNWRITTEN => f.write_str(
+                "got no result: the hypervisor did not write RAX, and may have acted (ACRN 3.3 does so instead of answering -13 or -19)",
+            )?,
             ErrorKind::Nonsense => write!(
                 f,
                 "got an answer that makes no sense: RAX = {0:#x} ({0}) is neither success nor an error code; is this the hypervisor that the interface describes?",

@@ -49,7 +49,7 @@ pub use hypercall_macros::{Payload, interface};
 pub use ids::{Gpa, Hpa};
 pub use payload::{PageAligned, Payload, Rejection, Yields};
 pub use shared::{OutsidePage, OwnedPage, PageCell, SharedPage, SharedRef};
-pub use transport::{Client, Hazard, LayerRefusal, Transport, TransportError};
+pub use transport::{Client, Hazard, LayerRefusal, RAX_UNWRITTEN, Transport, TransportError};
 pub use value::Value;
 pub use zerocopy;
 

@@ -11,7 +11,8 @@ use crate::call::CallInfo;
 ///
 /// **For those who write a transport:** [`call`](Transport::call) is the whole contract. Deliver the number of `info`
 /// and the arguments, and return RAX as it came, all 64 bits; what it means is decided by the client. Return an error
-/// only where there is no RAX. Leave memory that the hypervisor did not write as it is.
+/// only where there is no RAX. Leave memory that the hypervisor did not write as it is. A transport whose RAX may be an old one
+/// starts with [`RAX_UNWRITTEN`] in it.
 ///
 /// **For those who write a layer:** a layer is a transport that holds a transport. Look at `args` before, pass
 /// [`reborrow`](crate::arg::reborrow)ed ones on, and look at them again after.
@@ -88,6 +89,13 @@ impl<T: Transport + ?Sized> Client<T> {
         &self.0
     }
 }
+
+/// What a transport that executes an instruction puts into RAX before it, so that it can be seen that no result was written.
+///
+/// A hypervisor may leave RAX as it is (ACRN 3.3 did where the result was -13 or -19), and the 0 of an earlier computation in it
+/// would read as success. This value is no success to any call, not even to one whose result is RAX, and no code, which has 32
+/// bits: it reads as [`Nonsense`](crate::ErrorKind::Nonsense).
+pub const RAX_UNWRITTEN: i64 = i64::MIN;
 
 /// There is no answer from the hypervisor: why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -14,7 +14,10 @@
 //! - `in("rdi")`, `in("rsi")`: only in the forms whose call has the parameter, so that a call without one costs nothing.
 //!   They are inputs only: the hypervisor preserves every register but RAX (`vmcall_vmexit_handler` writes that one).
 //!   The calls that return through another world do not; they take [`vmcall_switch`].
-//! - `lateout("rax")`: the result. Late, because the processor writes it after it has read every input.
+//! - `inlateout("rax")`: the result. Late, because the processor writes it after it has read every input. It goes in as
+//!   [`RAX_UNWRITTEN`], which costs one instruction and no register: ACRN 3.3 did not write RAX where the result was -13 or
+//!   -19 (a device that does not exist), and a 0 that happened to be there would be read as success. CPUID does not say which
+//!   version answers, and GET_API_VERSION is a call itself, so no transport can be spared it.
 //! - No `nomem`, no `readonly`, never `pure`: the hypervisor reads and writes memory that the compiler cannot see being
 //!   passed. Without this barrier a compiler may drop the stores to a parameter block, and may take a field that
 //!   the hypervisor writes for a constant (both were seen with gcc).
@@ -23,6 +26,8 @@
 
 use core::arch::asm;
 
+use hypercall::RAX_UNWRITTEN;
+
 /// Executes VMCALL with no parameter.
 ///
 /// # Safety
@@ -30,10 +35,10 @@ use core::arch::asm;
 /// the whole program.
 #[inline(always)]
 pub(crate) unsafe fn vmcall0(number: u64) -> i64 {
-    let rax: i64;
+    let mut rax = RAX_UNWRITTEN;
     // SAFETY: the caller promises an exit that this ABI describes; the operands are those of the module's page.
     unsafe {
-        asm!("vmcall", in("r8") number, lateout("rax") rax, options(nostack));
+        asm!("vmcall", in("r8") number, inlateout("rax") rax, options(nostack));
     }
     rax
 }
@@ -45,10 +50,10 @@ pub(crate) unsafe fn vmcall0(number: u64) -> i64 {
 /// written as the call does.
 #[inline(always)]
 pub(crate) unsafe fn vmcall1(number: u64, first: u64) -> i64 {
-    let rax: i64;
+    let mut rax = RAX_UNWRITTEN;
     // SAFETY: the caller promises an exit that this ABI describes; the operands are those of the module's page.
     unsafe {
-        asm!("vmcall", in("r8") number, in("rdi") first, lateout("rax") rax, options(nostack));
+        asm!("vmcall", in("r8") number, in("rdi") first, inlateout("rax") rax, options(nostack));
     }
     rax
 }
@@ -59,7 +64,7 @@ pub(crate) unsafe fn vmcall1(number: u64, first: u64) -> i64 {
 /// As [`vmcall1`], for both parameters.
 #[inline(always)]
 pub(crate) unsafe fn vmcall2(number: u64, first: u64, second: u64) -> i64 {
-    let rax: i64;
+    let mut rax = RAX_UNWRITTEN;
     // SAFETY: the caller promises an exit that this ABI describes; the operands are those of the module's page.
     unsafe {
         asm!(
@@ -67,7 +72,7 @@ pub(crate) unsafe fn vmcall2(number: u64, first: u64, second: u64) -> i64 {
             in("r8") number,
             in("rdi") first,
             in("rsi") second,
-            lateout("rax") rax,
+            inlateout("rax") rax,
             options(nostack),
         );
     }

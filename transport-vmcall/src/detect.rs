@@ -117,6 +117,9 @@ pub enum NotAvailable {
 /// hypervisor that also imitates another one moves its own up), leaves 0x40000001 and 0x40000010, and CS. None of these
 /// can fault in ring 0, nor in another one unless its kernel asked the processor to fault CPUID there.
 ///
+/// CPUID does not say which version of ACRN answers; `get_api_version` does, which is a call. What differs between versions is
+/// therefore dealt with in every call: see [`RAX_UNWRITTEN`](hypercall::RAX_UNWRITTEN).
+///
 /// # Errors
 /// [`NotAvailable`]: no hypervisor, another one, or not ring 0, in this order.
 pub fn detect() -> Result<Acrn, NotAvailable> {

@@ -23,6 +23,10 @@
 //!
 //! Over this transport, known at compile time, a call of the trait is what a hand-written `asm!` would be: the
 //! arguments in place, `mov $number, %r8d`, `vmcall`, one test of RAX. The repository compares the object code.
+//!
+//! RAX goes in as [`RAX_UNWRITTEN`](hypercall::RAX_UNWRITTEN): one `mov`, in the typed form and in every hand-written one that is to
+//! be right on ACRN 3.3, which left RAX alone where the result was -13 or -19. Without it, whatever the program computed last is
+//! read as the answer, and 0 as success.
 #![warn(missing_docs, unreachable_pub)]
 #![cfg_attr(
     not(test),

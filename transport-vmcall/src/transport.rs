@@ -2,12 +2,17 @@
 
 use core::arch::asm;
 
+use hypercall::acrn::HypervisorCalls as Calls;
 use hypercall::arg::{Arg, Linked, Target};
 use hypercall::call::CallInfo;
-use hypercall::{SharedRef, Transport, TransportError};
+use hypercall::{RAX_UNWRITTEN, SharedRef, Transport, TransportError};
 
 use crate::asm::{vmcall_switch, vmcall0, vmcall1, vmcall2};
 use crate::{Acrn, Translate};
+
+/// The calls that start another world.
+pub(crate) const START_SECURE_WORLD: u64 = Calls::INITIALIZE_TRUSTY.number;
+pub(crate) const TEE_BOOT_DONE: u64 = Calls::TEE_VCPU_BOOT_DONE.number;
 
 /// Makes hypercalls by executing VMCALL.
 ///
@@ -44,7 +49,7 @@ impl<X: Translate> Vmcall<X> {
     }
 
     #[inline]
-    fn address(
+    pub(crate) fn address(
         &self,
         start: *const u8,
         length: usize,
@@ -149,9 +154,16 @@ impl<X: Translate> Transport for Vmcall<X> {
         Ok(unsafe {
             match (rdi, rsi) {
                 _ if returns_with_a_message(info.number) => {
-                    let message = [0, 0, 0, 0, rsi.unwrap_or(0), rdi.unwrap_or(0)];
+                    let message = [
+                        RAX_UNWRITTEN.cast_unsigned(),
+                        0,
+                        0,
+                        0,
+                        rsi.unwrap_or(0),
+                        rdi.unwrap_or(0),
+                    ];
                     let [rax, ..] = vmcall_switch(info.number, message);
-                    rax.cast_signed()
+                    return answer_alone(info.number, rax.cast_signed());
                 }
                 (None, None) => vmcall0(info.number),
                 (Some(rdi), None) => vmcall1(info.number, rdi),
@@ -168,7 +180,26 @@ impl<X: Translate> Transport for Vmcall<X> {
 /// (`optee.c`). A compiler that believed them preserved would go on with another world's numbers.
 #[inline(always)]
 const fn returns_with_a_message(number: u64) -> bool {
-    matches!(number, 0x8000_0070 | 0x8000_0090)
+    matches!(number, START_SECURE_WORLD | TEE_BOOT_DONE)
+}
+
+/// The answer of such a call where it is RAX alone. A message has no room here: that it came and is lost is said.
+#[inline(always)]
+const fn answer_alone(number: u64, rax: i64) -> Result<i64, TransportError> {
+    match (number, rax) {
+        (START_SECURE_WORLD, 0) => Err(TransportError::Lost(
+            "the secure world runs, and its first message came in registers that this call has no room for; make the call by `WorldSwitch::start_secure_world`",
+        )),
+        (TEE_BOOT_DONE, rax) if !boot_refused(rax) => Err(TransportError::Lost(
+            "the first request of the rich VM came in registers that this call has no room for; make the call by `WorldSwitch::tee_boot_done`",
+        )),
+        (_, rax) => Ok(rax),
+    }
+}
+
+/// Whether RAX of TEE_VCPU_BOOT_DONE is an answer, and not the first request's.
+pub(crate) const fn boot_refused(rax: i64) -> bool {
+    matches!(rax, -25 | RAX_UNWRITTEN)
 }
 
 /// The current privilege level: the low two bits of CS (Intel SDM volume 3, 5.5).

@@ -625,7 +625,7 @@ pub trait Hypervisor {
 
     /// Starts the secure world of the calling VM: its memory is taken out of the normal world, and this processor goes
     /// on at the secure world's entry point. The call returns when that world
-    /// [switches back](super::WorldSwitch::switch_world).
+    /// [switches back](super::WorldSwitch::switch_world), with its message in registers.
     ///
     /// Made by a VM with [`SECURE_WORLD`](super::VmFlags::SECURE_WORLD).
     /// Source: `hcall_initialize_trusty`, `initialize_trusty`.
@@ -634,6 +634,8 @@ pub trait Hypervisor {
     /// - -25: this VM has no secure world.
     /// - -1: the secure world is not supported, runs already, or makes the call itself.
     /// - -14: `param` cannot be read, its version is neither 1 nor 2, or a step failed.
+    /// - [`Lost`](crate::TransportError::Lost): over VMCALL, where it succeeded. There is no room for the message here; make the
+    ///   call by [`start_secure_world`](super::WorldSwitch::start_secure_world).
     #[doc(alias = "HC_INITIALIZE_TRUSTY")]
     #[doc(alias = "hcall_initialize_trusty")]
     #[call(0x8000_0070, errors(
@@ -714,11 +716,10 @@ pub trait Hypervisor {
     /// Made by a VM with [`TEE`](super::VmFlags::TEE). Source: `hcall_handle_tee_vcpu_boot_done`.
     ///
     /// # Errors
-    /// -25: this VM is no trusted VM.
-    ///
-    /// # Traps
-    /// It returns with the first request, whose registers are then lost: RAX is read as the answer to this call. A
-    /// trusted VM that serves requests needs its own instruction sequence here too.
+    /// - -25: this VM is no trusted VM.
+    /// - [`Lost`](crate::TransportError::Lost): over VMCALL, where it returns with the first request, which is in six registers,
+    ///   RAX among them. There is no room for it here; make the call by
+    ///   [`tee_boot_done`](super::WorldSwitch::tee_boot_done).
     #[doc(alias = "HC_TEE_VCPU_BOOT_DONE")]
     #[doc(alias = "hcall_handle_tee_vcpu_boot_done")]
     #[call(0x8000_0090, errors(-25 = "does the calling VM have the flag TEE?"))]

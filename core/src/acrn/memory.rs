@@ -199,9 +199,12 @@ impl GpaToHpa {
 }
 
 impl Yields<Hpa> for GpaToHpa {
-    /// The host's address. ACRN answers `-1` for an address that is not mapped, and writes nothing.
+    /// The host's address. ACRN answers `-1` for an address that is not mapped, and writes nothing. What has more than 52
+    /// bits is no physical address (Intel SDM volume 3, 4.1.4): neither [`INVALID_HPA`](Self::INVALID_HPA), which
+    /// [`of`](Self::of) leaves there, nor anything else that a hypervisor should not have written. A block that is used again
+    /// still has the address of before where nothing is written.
     fn yielded(&self) -> Result<Hpa, Rejection> {
-        if self.hpa == Self::INVALID_HPA {
+        if self.hpa.0 >> 52 != 0 {
             Err(Rejection("hpa is not an address"))
         } else {
             Ok(self.hpa)
@@ -257,6 +260,25 @@ impl WriteProtect {
             set: 0,
             pad: [0; 7],
             gpa,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_more_bits_than_an_address_is_none() {
+        let answered = |hpa| GpaToHpa {
+            hpa: Hpa(hpa),
+            ..GpaToHpa::of(Gpa(0))
+        };
+        for hpa in [0, 0x1000, (1 << 52) - 1] {
+            assert_eq!(answered(hpa).yielded(), Ok(Hpa(hpa)));
+        }
+        for hpa in [1 << 52, 0xa5a5_a5a5_a5a5_a5a5, 1 << 63, u64::MAX] {
+            assert!(answered(hpa).yielded().is_err());
         }
     }
 }

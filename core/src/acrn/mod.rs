@@ -12,7 +12,7 @@
 //! - The arguments are plain structs with the hypervisor's layout. `new` and `Default` leave their reserved fields
 //!   zero. Numbers of the hypervisor's that have names are open: an unknown one is kept.
 //! - [`ioreq`] is the page through which device models serve a VM, [`sbuf`] the buffers that the hypervisor fills.
-//! - [`WorldSwitch`] has the two calls that carry more than two registers.
+//! - [`WorldSwitch`] has the calls that carry more than two registers, or return with more than RAX.
 //!
 //! # For those who read a trace
 //! - [`codes`] has what RAX says, [`unhandled`] the numbers that ACRN defines and does not answer.
@@ -67,11 +67,11 @@
 //! | 61 | [`setup_hv_npk_log`](Hypervisor::setup_hv_npk_log) | `HC_SETUP_HV_NPK_LOG` | any; debug builds |
 //! | 62 | [`profiling_ops`](Hypervisor::profiling_ops) | `HC_PROFILING_OPS` | any; debug builds |
 //! | 63 | [`get_hw_info`](Hypervisor::get_hw_info) | `HC_GET_HW_INFO` | any; debug builds |
-//! | 70 | [`initialize_trusty`](Hypervisor::initialize_trusty) | `HC_INITIALIZE_TRUSTY` | own |
+//! | 70 | [`initialize_trusty`](Hypervisor::initialize_trusty), [`start_secure_world`](WorldSwitch::start_secure_world) | `HC_INITIALIZE_TRUSTY` | own |
 //! | 71 | [`switch_world`](WorldSwitch::switch_world) | `HC_WORLD_SWITCH` | own |
 //! | 72 | [`save_restore_sworld_ctx`](Hypervisor::save_restore_sworld_ctx) | `HC_SAVE_RESTORE_SWORLD_CTX` | own |
 //! | 80 | [`pm_get_px_count`](Hypervisor::pm_get_px_count), [`pm_get_px_data`](Hypervisor::pm_get_px_data), [`pm_get_cx_count`](Hypervisor::pm_get_cx_count), [`pm_get_cx_data`](Hypervisor::pm_get_cx_data) | `HC_PM_GET_CPU_STATE` | C P |
-//! | 90 | [`tee_vcpu_boot_done`](Hypervisor::tee_vcpu_boot_done) | `HC_TEE_VCPU_BOOT_DONE` | own |
+//! | 90 | [`tee_vcpu_boot_done`](Hypervisor::tee_vcpu_boot_done), [`tee_boot_done`](WorldSwitch::tee_boot_done) | `HC_TEE_VCPU_BOOT_DONE` | own |
 //! | 91 | [`switch_to_tee`](WorldSwitch::switch_to_tee), [`switch_to_ree`](WorldSwitch::switch_to_ree) | `HC_SWITCH_EE` | own |
 
 mod layout;

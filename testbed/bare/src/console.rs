@@ -1,7 +1,7 @@
-//! Lines for people: to COM1, and where nothing answers there, to port 0xe9.
+//! Lines for people: to COM1, and where nothing answers there, or no longer, to port 0xe9.
 
 use core::fmt;
-use core::sync::atomic::{AtomicU8, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use crate::cpu::{port_in, port_out};
 
@@ -17,6 +17,10 @@ const UNKNOWN: u8 = 0;
 const UART: u8 = 1;
 const PORT: u8 = 2;
 static KIND: AtomicU8 = AtomicU8::new(UNKNOWN);
+/// The UART took no more bytes: what was written since then may be nowhere.
+static BROKEN: AtomicBool = AtomicBool::new(false);
+/// How often a UART is asked whether it takes a byte, or sent all. A byte takes it 87 microseconds, and a port about one.
+const PATIENCE: u32 = 100_000;
 
 /// Finds out what there is to write to.
 fn kind() -> u8 {
@@ -40,35 +44,36 @@ fn kind() -> u8 {
     found
 }
 
-/// Writes a byte.
+/// Waits for a bit of the UART's status.
+fn comes(bit: u8) -> bool {
+    // SAFETY: reading the status has no effect that matters here.
+    (0..PATIENCE).any(|_| unsafe { port_in(STATUS) } & bit != 0)
+}
+
+/// Writes a byte. A UART that takes no more must not hang the program, nor be waited for with each byte.
 pub fn byte(byte: u8) {
-    let kind = kind();
-    // SAFETY: the UART's data port, after it said that it takes a byte; or a port that an emulator listens to, or nobody.
-    unsafe {
-        if kind == UART {
-            // A UART that died must not hang the program.
-            for _ in 0..1_000_000 {
-                if port_in(STATUS) & 0x20 != 0 {
-                    break;
-                }
-            }
-            port_out(COM1, byte);
+    if kind() == UART {
+        if comes(0x20) {
+            // SAFETY: the UART's data port, after it said that it takes a byte.
+            unsafe { port_out(COM1, byte) };
+            return;
         }
-        if kind == PORT {
-            port_out(DEBUG, byte);
-        }
+        BROKEN.store(true, Ordering::Relaxed);
+        KIND.store(PORT, Ordering::Relaxed);
     }
+    // SAFETY: a port that an emulator listens to, or nobody.
+    unsafe { port_out(DEBUG, byte) };
+}
+
+/// Whether bytes may have been lost: there was a UART, and it took no more.
+pub fn broken() -> bool {
+    BROKEN.load(Ordering::Relaxed)
 }
 
 /// Waits until everything was sent.
 pub fn drain() {
     if kind() == UART {
-        for _ in 0..1_000_000 {
-            // SAFETY: reading the status has no effect that matters here.
-            if unsafe { port_in(STATUS) } & 0x40 != 0 {
-                break;
-            }
-        }
+        comes(0x40);
     }
 }
 

@@ -37,6 +37,8 @@ pub enum Command {
     SecureInterrupt = 7,
     /// Interrupts of the hypervisor's timer so far, the low 32 bits.
     Ticks = 8,
+    /// The id that CREATE_VM gives under [`Answer::WrongVm`].
+    WrongVm = 9,
 }
 
 /// When a User VM makes its next access to a device.
@@ -92,19 +94,23 @@ pub enum Answer {
     ShortCode = 3,
     /// 0, and no memory is written.
     Unwritten = 4,
-    /// As ACRN, and then 64 bytes beyond the block that RDI or RSI points at are overwritten.
+    /// 0, and 64 bytes beyond each block, or beyond what it points at, are overwritten.
     Beyond = 5,
-    /// 0, and the VM of CREATE_VM is the Service VM.
+    /// 0, and the VM of CREATE_VM is the one of [`Command::WrongVm`].
     WrongVm = 6,
     /// An error code, after memory was written.
     RefusedButWritten = 7,
-    /// 0, and all bytes of the block are ones.
+    /// 0, and all bytes of each block that the call may write are ones.
     Ones = 8,
+    /// RAX stays what it was.
+    RaxUnwritten = 9,
+    /// 0, and each block that the call may write is full of a byte that means nothing.
+    Noise = 10,
 }
 
 impl Answer {
     /// All, by their numbers.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Honest,
         Self::Nothing,
         Self::Garbage,
@@ -114,6 +120,8 @@ impl Answer {
         Self::WrongVm,
         Self::RefusedButWritten,
         Self::Ones,
+        Self::RaxUnwritten,
+        Self::Noise,
     ];
 }
 

@@ -5,7 +5,7 @@ use core::arch::asm;
 use core::ptr::with_exposed_provenance_mut;
 
 use bare::control::{Command, Role, command};
-use bare::cpu::{msr, set_msr};
+use bare::cpu::{cpuid, msr, set_msr};
 use bare::interrupts::{Caught, catch};
 use bare::line;
 
@@ -96,6 +96,7 @@ pub fn run(checks: &mut Checks, about: u32) {
     }
 
     registers(checks);
+    features(checks);
 
     command(Command::Reset, Role::PlainVm as u16);
     // SAFETY: as above.
@@ -166,6 +167,65 @@ fn registers(checks: &mut Checks) {
             caught.is_some_and(|caught| caught.vector == 13),
         );
     }
+}
+
+/// What the processor may have and the guest has not: nobody keeps its state apart.
+fn features(checks: &mut Checks) {
+    const VMX_AND_AVX: u32 = 1 << 5 | 1 << 26 | 1 << 27 | 1 << 28;
+    let [_, _, ecx, _] = cpuid(1, 0);
+    checks.check(
+        "CPUID shows no VMX, no XSAVE, no AVX",
+        ecx & VMX_AND_AVX == 0 && cpuid(0xd, 0) == [0; 4],
+    );
+    let before = cr4();
+    for (what, code) in [
+        ("switching AVX on", switch_avx_on as extern "sysv64" fn(u64)),
+        ("switching VMX on", switch_vmx_on),
+    ] {
+        // SAFETY: the function changes nothing that this program uses, and stops at the first exception.
+        let caught = unsafe { catch(code, 0) };
+        // SAFETY: what it was.
+        unsafe { set_cr4(before) };
+        checks.check(
+            format_args!("{what} raises #GP or #UD"),
+            caught.is_some_and(|caught| matches!(caught.vector, 6 | 13)),
+        );
+    }
+    // SAFETY: the function does nothing but the one instruction, and what it throws away is in memory already.
+    let caught = unsafe { catch(invalidate, 0) };
+    checks.check("INVD is an instruction like others", caught.is_none());
+}
+
+fn cr4() -> u64 {
+    let value: u64;
+    // SAFETY: reading a register has no effect.
+    unsafe { asm!("mov {}, cr4", out(reg) value, options(nomem, nostack, preserves_flags)) };
+    value
+}
+
+/// # Safety
+/// The program survives what the value changes.
+unsafe fn set_cr4(value: u64) {
+    // SAFETY: what the caller promises.
+    unsafe { asm!("mov cr4, {}", in(reg) value, options(nostack)) };
+}
+
+extern "sysv64" fn switch_avx_on(_: u64) {
+    // SAFETY: the caller waits for an exception of either instruction. Should none come, nothing here uses AVX.
+    unsafe {
+        set_cr4(cr4() | 1 << 18);
+        asm!("xsetbv", in("ecx") 0, in("eax") 7, in("edx") 0, options(nostack));
+    }
+}
+
+extern "sysv64" fn switch_vmx_on(_: u64) {
+    // SAFETY: the caller waits for an exception. Should none come, nothing here uses VMX.
+    unsafe { set_cr4(cr4() | 1 << 13) };
+}
+
+extern "sysv64" fn invalidate(_: u64) {
+    // SAFETY: the hypervisor makes it an instruction that does nothing.
+    unsafe { asm!("invd", options(nostack)) };
 }
 
 extern "sysv64" fn switch_svm_on(_: u64) {

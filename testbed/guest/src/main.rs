@@ -78,7 +78,7 @@ extern "sysv64" fn image_main() -> ! {
         exits::run(&mut checks, about);
         ring3::run(&mut checks);
         shown::run(&mut checks);
-        hostile::run(&mut checks, &client);
+        hostile::run(&mut checks, &client, around.lent());
         worlds::run(&mut checks, client.transport(), around.lent());
         ee::run(&mut checks, client.transport(), around.lent());
         timer::run(&mut checks, &client, around.lent());
@@ -108,7 +108,7 @@ extern "sysv64" fn image_main() -> ! {
 /// Runs the suite under the recorder, whose trace goes out beside the table. Also says whether the trace has everything.
 fn recorded(acrn: Acrn, around: &Around, options: Options) -> (Counts, bool) {
     let mut serial = Serial::new();
-    trace::preamble(&mut serial, acrn.tsc_khz());
+    let started = trace::preamble(&mut serial, acrn.tsc_khz());
     // SAFETY: called once.
     let memory = unsafe { trace::FIRST.take() };
     let Some(recorder) = trace::recorder::<_, KEPT_PAGES>(way(acrn), memory, serial) else {
@@ -128,11 +128,11 @@ fn recorded(acrn: Acrn, around: &Around, options: Options) -> (Counts, bool) {
         note: &note,
     };
     let counts = hypercall_conformance::run(&client, &noting, options, &mut Lines);
-    let flushed = client.transport().lane().flush();
+    let flushed = started.and(client.transport().lane().flush());
     let (_, lane) = client.into_inner().into_parts();
     lane.into_sink().end();
     if let Err(why) = flushed {
-        line!("guest: the trace is not complete: FAILED: {why:?}");
+        line!("guest: the trace is not complete: FAILED: {why}");
     }
     (counts, flushed.is_ok())
 }

@@ -6,7 +6,7 @@
 use core::cell::UnsafeCell;
 use core::fmt::Write as _;
 
-use bare::console::Console;
+use bare::console::{self, Console};
 use bare::{cpu, line};
 use hypercall_core::acrn::HypervisorCalls;
 use hypercall_core::call::InterfaceInfo;
@@ -72,6 +72,10 @@ impl Sink for Serial {
                 self.put_line();
             }
         }
+        // What was taken may be nowhere: whoever put it there has to know.
+        if console::broken() {
+            return Err(SinkFailed);
+        }
         self.written += bytes.len();
         Ok(())
     }
@@ -108,13 +112,13 @@ impl Memory {
 }
 
 /// Writes the start of a trace.
-pub fn preamble(sink: &mut impl Sink, tsc_khz: Option<u32>) {
+pub fn preamble(sink: &mut impl Sink, tsc_khz: Option<u32>) -> Result<(), SinkFailed> {
     let point = ClockPoint {
         frequency: u64::from(tsc_khz.unwrap_or(0)) * 1000,
         ticks: cpu::time(),
         unix_nanoseconds: 0,
     };
-    let _ = write_preamble(sink, 1, INTERFACES, &point, &["main"]);
+    write_preamble(sink, 1, INTERFACES, &point, &["main"])
 }
 
 /// A recorder over the way to the hypervisor.

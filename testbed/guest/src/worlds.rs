@@ -8,7 +8,7 @@ use hypercall_conformance::Lent;
 use hypercall_core::acrn::{
     Hypervisor, SwitchRefused, TeeRequest, TrustyBootParam, WORLD_SWITCH, WorldMessage, WorldSwitch,
 };
-use hypercall_core::{Client, Gpa};
+use hypercall_core::{Client, Error, ErrorKind, Gpa, TransportError};
 use hypercall_vmcall::detect;
 
 use crate::checks::Checks;
@@ -23,6 +23,14 @@ const FIRST: WorldMessage = WorldMessage {
     rsi: 0x22,
     rdx: 0x33,
     rbx: 0x44,
+};
+
+/// The secure world's first message.
+const SECURE: WorldMessage = WorldMessage {
+    rdi: 1,
+    rsi: 2,
+    rdx: 3,
+    rbx: 4,
 };
 
 pub fn run(checks: &mut Checks, way: &Way, lent: Lent) {
@@ -48,9 +56,25 @@ pub fn run(checks: &mut Checks, way: &Way, lent: Lent) {
     let base = Gpa(lent.gpa.0 + 48 * 4096);
     let entry = Gpa((secure_world as *const ()).expose_provenance() as u64);
     let param = TrustyBootParam::new(base, entry, 16 * 4096, [0x77; 64]);
-    let (started, kept) = start(&Client::new(*way), &param);
-    checks.check("the secure world starts, and switches back", started);
+    let client = Client::new(*way);
+    let (lost, kept) = across(|| client.initialize_trusty(&param));
+    checks.check(
+        "the secure world starts, and its message has no room in the interface's call: an error says so",
+        lost.is_err_and(|error| matches!(error.kind, ErrorKind::Transport(TransportError::Lost(_)))),
+    );
     checks.check("what the caller kept is as it was", kept);
+    command(Command::Reset, Role::SecureVm as u16);
+    let (message, kept) = start(way, &param);
+    checks.check(
+        "the secure world starts, and its first message comes: all four registers",
+        message == Ok(SECURE),
+    );
+    checks.check("what the caller kept is as it was", kept);
+    checks.check(
+        "it starts once: -1",
+        way.start_secure_world(&param)
+            .is_err_and(|error| error.code() == Some(-1)),
+    );
 
     for round in 1..=3_u64 {
         let message = WorldMessage {
@@ -99,8 +123,8 @@ pub fn run(checks: &mut Checks, way: &Way, lent: Lent) {
 
 /// Starts the secure world, which leaves a message in RDI, RSI, RDX and RBX, with values in all registers.
 #[inline(never)]
-fn start(client: &Client<Way>, param: &TrustyBootParam) -> (bool, bool) {
-    across(|| client.initialize_trusty(param).is_ok())
+fn start(way: &Way, param: &TrustyBootParam) -> (Result<WorldMessage, Error>, bool) {
+    across(|| way.start_secure_world(param))
 }
 
 /// The secure world: answers each message with one that depends on it, by the same trait.
@@ -109,12 +133,7 @@ extern "sysv64" fn secure_world(_: u64) -> ! {
         bare::exit::end(bare::exit::Verdict::Failed)
     };
     let way = way(acrn);
-    let mut answer = WorldMessage {
-        rdi: 1,
-        rsi: 2,
-        rdx: 3,
-        rbx: 4,
-    };
+    let mut answer = SECURE;
     loop {
         let Ok(message) = way.switch_world(answer) else {
             bare::exit::end(bare::exit::Verdict::Failed)

@@ -51,6 +51,28 @@ impl Registers {
             r15: 0,
         }
     }
+
+    /// A general register by its number in instructions; `None` for RSP, which is not here.
+    pub const fn general(&self, number: u8) -> Option<u64> {
+        Some(match number & 15 {
+            0 => self.rax,
+            1 => self.rcx,
+            2 => self.rdx,
+            3 => self.rbx,
+            4 => return None,
+            5 => self.rbp,
+            6 => self.rsi,
+            7 => self.rdi,
+            8 => self.r8,
+            9 => self.r9,
+            10 => self.r10,
+            11 => self.r11,
+            12 => self.r12,
+            13 => self.r13,
+            14 => self.r14,
+            _ => self.r15,
+        })
+    }
 }
 
 /// Why the guest stopped.
@@ -64,12 +86,14 @@ pub enum Exit {
     Cpuid,
     /// HLT.
     Halt,
-    /// It tried to be a hypervisor itself, or to use one with another ABI.
+    /// It tried to be a hypervisor itself, or to use one with another ABI, or to switch on what CPUID says is not there.
     Forbidden,
-    /// It accessed a model-specific register that is the hypervisor's.
+    /// It accessed a register that is the hypervisor's.
     Register,
     /// It accessed ports that are the hypervisor's.
     Port(PortAccess),
+    /// It writes CR4, which has bits that the guest has not.
+    Cr4,
     /// It accessed memory that is not its own.
     Memory(u64),
     /// A triple fault.
@@ -78,6 +102,8 @@ pub enum Exit {
     Interrupt,
     /// The guest can take an interrupt now.
     Window,
+    /// It threw away what its caches hold, which costs nobody anything but its own.
+    Invalidate,
     /// Something that was dealt with: the guest goes on.
     Nothing,
     /// Anything else, with the processor's number for it.
@@ -87,6 +113,7 @@ pub enum Exit {
 /// An access to a port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PortAccess {
+    pub port: u16,
     /// It reads.
     pub input: bool,
     /// Bytes: 1, 2 or 4.
@@ -121,6 +148,8 @@ pub trait VirtualCpu {
     fn privilege(&self) -> u8;
     /// CR0, CR3, CR4 and EFER.
     fn paging(&self) -> Paging;
+    /// Sets CR4.
+    fn set_cr4(&mut self, value: u64);
     /// Raises an exception at the instruction that the guest is at.
     fn raise(&mut self, vector: u8, error: Option<u32>);
     /// Whether the guest would take an interrupt now.
@@ -131,8 +160,8 @@ pub trait VirtualCpu {
     fn want_window(&mut self, wanted: bool);
     /// Takes the interrupts of the machine's that wait. Those that come while the hypervisor runs stay where they are.
     fn take_interrupts(&mut self);
-    /// Keeps a port from the guest: nothing is there.
-    fn keep_port(&mut self, port: u16);
+    /// Keeps a port from the guest, or lets it have it.
+    fn keep_port(&mut self, port: u16, kept: bool);
     /// Waits for an interrupt of the machine's and takes it.
     fn idle(&mut self);
     /// Goes on behind an instruction of this length.

@@ -12,7 +12,9 @@ mod cpu;
 mod elf;
 mod guest_memory;
 mod host;
+mod hostile;
 mod orders;
+mod page;
 mod svm;
 mod timer;
 mod vmx;
@@ -20,10 +22,13 @@ mod walk;
 mod worlds;
 
 use alloc::boxed::Box;
+use core::fmt::Display;
 
+use bare::cpu::cpuid;
 use bare::exit::{Verdict, end};
 use bare::heap::Heap;
 use bare::{interrupts, line};
+use virt::cr4;
 
 use cpu::{Exit, PortAccess, Registers, VirtualCpu};
 use guest_memory::GuestRam;
@@ -37,6 +42,8 @@ const VMCALL: [u8; 3] = [0x0f, 0x01, 0xc1];
 /// How many interrupts of the timer the guest may sleep through: nobody else would wake it.
 const SLEEP: u32 = 2000;
 
+/// The status register of the first serial port: 0 says that it takes no byte.
+const SERIAL_STATUS: u16 = 0x3fd;
 /// Where emulators take the end of a run: QEMU's four ports, Bochs's one.
 const ENDS: [u16; 5] = [0xf4, 0xf5, 0xf6, 0xf7, 0x8900];
 
@@ -57,17 +64,23 @@ extern "sysv64" fn image_main() -> ! {
         Ok(entry) => entry,
         Err(why) => stop(why),
     };
-    let Some(mut cpu) = virtual_cpu(entry) else {
-        stop("this processor has no virtualization that this hypervisor knows: SVM, or VMX");
+    let mut cpu = match virtual_cpu(entry) {
+        Ok(Some(cpu)) => cpu,
+        Ok(None) => {
+            stop("this processor has no virtualization that this hypervisor knows: SVM, or VMX")
+        }
+        Err(why) => stop(why),
     };
     if orders.no_end {
         for port in ENDS {
-            cpu.keep_port(port);
+            cpu.keep_port(port, true);
         }
     }
     line!("hypervisor: {}, guest at {entry:#x}", cpu.name());
     let about = u32::from(cpu.protects_memory());
-    let mut host = Host::new(ram, about, orders);
+    // SAFETY: nobody else uses the timer yet.
+    let tsc_khz = unsafe { timer::tsc_khz() };
+    let mut host = Host::new(ram, about, orders, tsc_khz);
     let mut registers = Registers::new();
     // SAFETY: handlers are installed, interrupts are off, and what the guest does to these ports exits.
     unsafe { timer::start() };
@@ -79,16 +92,16 @@ extern "sysv64" fn image_main() -> ! {
 }
 
 /// The virtual processor that this machine can run.
-fn virtual_cpu(entry: u64) -> Option<Box<dyn VirtualCpu>> {
+fn virtual_cpu(entry: u64) -> Result<Option<Box<dyn VirtualCpu>>, vmx::Refused> {
     if svm::present() {
         // SAFETY: called once, in ring 0, and the processor has SVM.
-        return Some(Box::new(unsafe { svm::Svm::new(entry) }));
+        return Ok(Some(Box::new(unsafe { svm::Svm::new(entry) })));
     }
     if vmx::present() {
         // SAFETY: called once, in ring 0, and the processor has VMX.
-        return unsafe { vmx::Vmx::new(entry) }.map(|vmx| Box::new(vmx) as Box<dyn VirtualCpu>);
+        return Ok(Some(Box::new(unsafe { vmx::Vmx::new(entry) }?)));
     }
-    None
+    Ok(None)
 }
 
 fn handle(
@@ -121,8 +134,10 @@ fn handle(
         }
         Exit::Halt => halt(cpu, host),
         Exit::Interrupt => cpu.take_interrupts(),
-        Exit::Port(access) => port(access, cpu, registers),
+        Exit::Cr4 => write_cr4(cpu, registers, ram),
+        Exit::Port(access) => port(access, cpu, registers, host),
         Exit::Forbidden => cpu.raise(UD, None),
+        Exit::Invalidate => cpu.skip(2),
         Exit::Register | Exit::Memory(_) => cpu.raise(GP, Some(0)),
         Exit::Nothing | Exit::Window => {}
         Exit::Died => stop("the guest had a triple fault"),
@@ -160,13 +175,39 @@ fn halt(cpu: &mut dyn VirtualCpu, host: &mut Host) {
     stop("the guest waits for an interrupt that nobody raises");
 }
 
-/// The hypervisor's ports: nothing is there.
-fn port(access: PortAccess, cpu: &mut dyn VirtualCpu, registers: &mut Registers) {
+/// A guest that writes CR4 gets the bits that it has, or an exception.
+fn write_cr4(cpu: &mut dyn VirtualCpu, registers: &Registers, ram: &GuestRam) {
+    let (paging, place) = (cpu.paging(), cpu.place());
+    // Three bytes without a prefix: the fourth may lie on a page that is not there.
+    let short = walk::fetch::<3>(paging, place.rip, ram).and_then(|bytes| cr4::decode(&bytes));
+    let long = || walk::fetch::<4>(paging, place.rip, ram).and_then(|bytes| cr4::decode(&bytes));
+    let Some((register, length)) = short.or_else(long) else {
+        line!("hypervisor: CR4 is written at RIP {:#x}", place.rip);
+        stop("an instruction that this hypervisor does not know");
+    };
+    // The upper half of a register is nothing outside long mode.
+    let long_mode = paging.efer & (1 << 10) != 0;
+    let value = registers.general(register).unwrap_or(place.rsp)
+        & if long_mode { u64::MAX } else { 0xffff_ffff };
+    if value & !cr4::allowed(cpuid(1, 0), cpuid(7, 0)) != 0 {
+        return cpu.raise(GP, Some(0));
+    }
+    cpu.set_cr4(value);
+    cpu.skip(length);
+}
+
+/// The hypervisor's ports: nothing is there, or a serial port that takes no byte.
+fn port(access: PortAccess, cpu: &mut dyn VirtualCpu, registers: &mut Registers, host: &Host) {
     if access.string {
+        return cpu.raise(GP, Some(0));
+    }
+    if access.port == SERIAL_STATUS && host.faults_again() {
+        cpu.keep_port(SERIAL_STATUS, false);
         return cpu.raise(GP, Some(0));
     }
     if access.input {
         registers.rax = match access.size {
+            1 if access.port == SERIAL_STATUS => registers.rax & !0xff,
             1 => registers.rax | 0xff,
             2 => registers.rax | 0xffff,
             _ => 0xffff_ffff,
@@ -177,7 +218,11 @@ fn port(access: PortAccess, cpu: &mut dyn VirtualCpu, registers: &mut Registers)
 
 fn vmcall(cpu: &mut dyn VirtualCpu, registers: &mut Registers, host: &mut Host) {
     let mut place = cpu.place();
-    match host.vmcall(registers, &mut place, cpu.privilege()) {
+    let answered = host.vmcall(registers, &mut place, cpu.privilege());
+    if host.mutes() || host.faults_again() {
+        cpu.keep_port(SERIAL_STATUS, true);
+    }
+    match answered {
         Answered::Rax(rax) => {
             registers.rax = rax.cast_unsigned();
             cpu.skip(3);
@@ -195,7 +240,7 @@ fn vmcall(cpu: &mut dyn VirtualCpu, registers: &mut Registers, host: &mut Host) 
     }
 }
 
-fn stop(why: &str) -> ! {
+fn stop(why: impl Display) -> ! {
     line!("hypervisor: {why}");
     end(Verdict::Failed)
 }

@@ -22,10 +22,15 @@ pub enum Sabotage {
     Fault(u64),
     /// It is taken for one that crashes.
     Crash(u64),
+    /// It gets an exception, and so does the guest's report of it.
+    Nested(u64),
+    /// From it on, the guest's serial port takes no more bytes.
+    Mute(u64),
 }
 
 impl Orders {
-    /// Reads words such as `plain`, `no-end`, `wrong=100`, `fault=100`, `crash=100`.
+    /// Reads words such as `plain`, `no-end`, `wrong=100`, `fault=100`, `crash=100`,
+    /// `nested=100`, `mute=100`.
     pub fn from_line(line: &str) -> Self {
         let mut orders = Self {
             plain: false,
@@ -40,6 +45,8 @@ impl Orders {
                 "no-end" => orders.no_end = true,
                 "wrong" => orders.sabotage = Sabotage::Wrong(number),
                 "fault" => orders.sabotage = Sabotage::Fault(number),
+                "nested" => orders.sabotage = Sabotage::Nested(number),
+                "mute" => orders.sabotage = Sabotage::Mute(number),
                 "crash" => orders.sabotage = Sabotage::Crash(number),
                 _ => {}
             }

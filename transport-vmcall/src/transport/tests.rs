@@ -2,8 +2,8 @@
 
 use core::cell::{Cell, RefCell};
 
-use hypercall::acrn::HypervisorCalls as Calls;
-use hypercall::{Gpa, SharedPage};
+use hypercall::acrn::{TrustyBootParam, WorldSwitch};
+use hypercall::{ErrorKind, Gpa, SharedPage};
 
 use super::*;
 
@@ -151,4 +151,42 @@ fn a_header_without_room_for_the_address_is_not_issued() {
             Err(TransportError::Unsupported(_))
         ));
     }
+}
+
+#[test]
+fn another_worlds_message_is_never_passed_over() {
+    let answers = answer_alone;
+    for rax in [-1, -14, -25, 5, RAX_UNWRITTEN] {
+        assert_eq!(answers(0x8000_0070, rax), Ok(rax));
+    }
+    assert!(matches!(
+        answers(0x8000_0070, 0),
+        Err(TransportError::Lost(_))
+    ));
+    // RAX is the request's: nothing but "no such call" can be an answer.
+    for rax in [0, 1, -1, -22, i64::MAX] {
+        assert!(matches!(
+            answers(0x8000_0090, rax),
+            Err(TransportError::Lost(_))
+        ));
+    }
+    for rax in [-25, RAX_UNWRITTEN] {
+        assert_eq!(answers(0x8000_0090, rax), Ok(rax));
+    }
+}
+
+#[test]
+fn a_secure_world_whose_parameter_has_no_address_is_not_started() {
+    let vmcall = Knows::blocks(0);
+    let param = TrustyBootParam::new(Gpa(0x1000), Gpa(0x1000), 4096, [0; 64]);
+    let error = vmcall.start_secure_world(&param).unwrap_err();
+    assert_eq!(
+        error.kind,
+        ErrorKind::Transport(TransportError::Untranslatable {
+            register: 0,
+            nested: false
+        })
+    );
+    assert_eq!(error.call, Calls::INITIALIZE_TRUSTY);
+    assert!(vmcall.asked(&[((&raw const param).addr(), 96)]));
 }

@@ -36,15 +36,19 @@ pub struct Run {
 }
 
 impl Run {
-    /// The last lines for people.
+    /// What people want to see of a run that failed: the lines that say so, and the last ones.
     pub fn tail(&self) -> String {
+        const LAST: usize = 40;
+        const FAILED: usize = 20;
         let lines: Vec<&str> = self
             .output
             .lines()
             .filter(|line| !line.starts_with("trace: "))
             .collect();
-        let from = lines.len().saturating_sub(40);
-        lines.get(from..).unwrap_or_default().join("\n")
+        let (before, last) = lines.split_at(lines.len().saturating_sub(LAST));
+        let failed = before.iter().filter(|line| line.contains("FAILED"));
+        let shown: Vec<&str> = failed.take(FAILED).chain(last).copied().collect();
+        shown.join("\n")
     }
 }
 
@@ -170,4 +174,24 @@ pub fn version(program: &str) -> String {
     let said = said.map(|said| text(&said.stdout)).unwrap_or_default();
     let first = said.lines().next().unwrap_or_default();
     format!("(this is {first}; 7.2 is known to work)")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_failed_is_shown_however_long_ago_it_was() {
+        let long = "      another check: ok\n".repeat(100);
+        let run = Run {
+            status: Some(35),
+            output: format!("trace: 00\n      a check: FAILED\n{long}ring0: FAILED\n"),
+            file: PathBuf::new(),
+            elapsed: Duration::ZERO,
+        };
+        let tail = run.tail();
+        assert!(tail.starts_with("      a check: FAILED\n      another check: ok\n"));
+        assert!(tail.ends_with("ring0: FAILED"));
+        assert_eq!(tail.lines().count(), 41);
+    }
 }

@@ -60,7 +60,7 @@ const NOT_NESTED: &str = "SVM without nested paging";
 const VMX: &str = "VMX with extended page tables";
 
 /// The guest's checks. Two of them, about the hypervisor's memory, are not made without nested paging.
-const CHECKS: usize = 102;
+const CHECKS: usize = 133;
 
 impl Boot {
     /// Its name as a file's.
@@ -75,6 +75,15 @@ impl Boot {
 }
 
 const SERIAL: &[&str] = &["-serial", "stdio"];
+/// COM1 and port 0xe9 as one output.
+const BOTH: &[&str] = &[
+    "-chardev",
+    "stdio,id=both,mux=on,signal=off",
+    "-serial",
+    "chardev:both",
+    "-device",
+    "isa-debugcon,iobase=0xe9,chardev=both",
+];
 
 /// The boots under QEMU.
 pub const QEMU: &[Boot] = &[
@@ -189,6 +198,17 @@ pub const QEMU: &[Boot] = &[
         end: End::Failed("FAILED"),
     },
     Boot {
+        name: "a serial port that dies",
+        shows: "a trace that did not get through fails the run, and nothing waits for ever",
+        image: Image::Hypervisor,
+        loader: Loader::Pvh("mute=100"),
+        cpu: "max",
+        more: BOTH,
+        processor: NESTED,
+        checks: 0,
+        end: End::Failed("the trace is not complete: FAILED"),
+    },
+    Boot {
         name: "an exception",
         shows: "an exception that nobody waits for is reported, and ends the run",
         image: Image::Hypervisor,
@@ -198,6 +218,17 @@ pub const QEMU: &[Boot] = &[
         processor: NESTED,
         checks: 0,
         end: End::Failed("EXCEPTION 13 at RIP "),
+    },
+    Boot {
+        name: "an exception in the report of one",
+        shows: "an exception that comes while one is reported ends the run as well",
+        image: Image::Hypervisor,
+        loader: Loader::Pvh("nested=100"),
+        cpu: "max",
+        more: SERIAL,
+        processor: NESTED,
+        checks: 0,
+        end: End::Failed("EXCEPTION 13 while another one was reported"),
     },
     Boot {
         name: "a crash",

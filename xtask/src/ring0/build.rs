@@ -1,9 +1,11 @@
-//! The images, and the table that a guest's is compared with.
+//! The images, and what a guest's output is compared with.
 
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
 use xshell::{Cmd, Shell, cmd};
+
+use super::host::Host;
 
 /// Where the images are built: beside the workspace's own things.
 pub fn target(shell: &Shell) -> PathBuf {
@@ -33,40 +35,51 @@ pub fn host(shell: &Shell) -> Result<String> {
     Ok(host.context("rustc names no host")?.to_owned())
 }
 
-fn build(shell: &Shell, package: &str) -> Result<PathBuf> {
+/// Flags for rustc, which come before those of RUSTFLAGS and of configurations.
+const FLAGS: &str = "CARGO_ENCODED_RUSTFLAGS";
+
+fn build(shell: &Shell, package: &str, program: &str, features: &[&str]) -> Result<PathBuf> {
     let folder = target(shell);
     let host = host(shell)?;
+    // The images have nothing to unwind with, whatever a profile in the environment or in a configuration says.
+    let panic = "profile.release.panic=\"abort\"";
     quietly(
         cmd!(
             shell,
-            "cargo build --quiet --release --manifest-path testbed/Cargo.toml --target-dir {folder} --target {host} -p {package}"
+            "cargo build --quiet --release --config {panic} --manifest-path testbed/Cargo.toml --target-dir {folder} --target {host} -p {package} --bin {program} {features...}"
         )
-        // What a run of the tests was given must not change the images: they are linked by a script of their own.
-        .env_remove("RUSTFLAGS")
-        .env_remove("CARGO_ENCODED_RUSTFLAGS"),
+        // Nobody's flags may change the images, neither those of this run nor those of a configuration of cargo's: they would be
+        // linked otherwise, or use instructions that the guest has not. This variable is before all others, also when empty.
+        .env(FLAGS, ""),
     )
-    .with_context(|| format!("the image of the {package} does not build"))?;
-    Ok(folder.join(host).join("release").join(package))
+    .with_context(|| format!("{program} does not build"))?;
+    Ok(folder.join(host).join("release").join(program))
 }
 
 /// Builds the guest.
 pub fn guest(shell: &Shell) -> Result<PathBuf> {
-    build(shell, "guest")
+    build(shell, "guest", "guest", &[])
 }
 
 /// Builds the hypervisor around a guest.
 pub fn hypervisor(shell: &Shell, guest: &std::path::Path) -> Result<PathBuf> {
     let _guest = shell.push_env("GUEST_ELF", guest);
-    build(shell, "hypervisor")
+    build(shell, "hypervisor", "hypervisor", &[])
 }
 
-/// The conformance suite's tables over a loopback, one line for each step.
+/// Builds a program that makes recorded calls on the host, as the images are built.
+pub fn counted(shell: &Shell, program: &str, features: &[&str]) -> Result<PathBuf> {
+    build(shell, "counted", program, features)
+}
+
+/// The conformance suite's tables over a loopback, one line for each step; and what the recorder costs on the host.
 #[derive(Debug)]
 pub struct Tables {
     /// With what depends on the recorded machine.
     pub recorded: Vec<String>,
     /// Without.
     pub any: Vec<String>,
+    pub host: Host,
 }
 
 impl Tables {
@@ -74,6 +87,7 @@ impl Tables {
         Ok(Self {
             recorded: table(shell, &[])?,
             any: table(shell, &["any"])?,
+            host: Host::count(shell)?,
         })
     }
 }

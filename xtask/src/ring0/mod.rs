@@ -7,12 +7,14 @@ mod bochs;
 mod boot;
 mod boots;
 mod build;
+mod cost;
+mod host;
 mod iso;
 mod judge;
 mod trace;
 
 use anyhow::{Context, Result, bail};
-use xshell::Shell;
+use xshell::{Shell, cmd};
 
 pub use bochs::{BIOS, VIDEO_BIOS};
 pub use build::{host, target};
@@ -52,6 +54,17 @@ impl Flags {
         }
         Some(flags)
     }
+}
+
+/// The tests of what of the hypervisor runs on a host.
+pub fn tests(shell: &Shell) -> Result<()> {
+    let (folder, host) = (target(shell), host(shell)?);
+    cmd!(
+        shell,
+        "cargo test --manifest-path testbed/Cargo.toml --target-dir {folder} --target {host} -p virt"
+    )
+    .run()?;
+    Ok(())
 }
 
 /// The whole run.

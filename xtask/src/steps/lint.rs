@@ -66,10 +66,18 @@ pub fn clippy(shell: &Shell) -> Result<()> {
     // One by one, as they are built: together they would get each other's features, and the guest has no std.
     let folder = crate::ring0::target(shell);
     let host = crate::ring0::host(shell)?;
-    for package in ["bare", "guest", "hypervisor"] {
+    let images: &[&[&str]] = &[
+        &["bare"],
+        &["guest"],
+        &["hypervisor"],
+        &["virt"],
+        &["counted"],
+        &["counted", "--features", "std"],
+    ];
+    for &package in images {
         cmd!(
             shell,
-            "cargo clippy --release --manifest-path testbed/Cargo.toml --target-dir {folder} --target {host} -p {package} -- -D warnings"
+            "cargo clippy --release --manifest-path testbed/Cargo.toml --target-dir {folder} --target {host} -p {package...} -- -D warnings"
         )
         .run()?;
     }

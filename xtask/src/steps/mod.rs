@@ -101,6 +101,7 @@ pub const STEPS: &[Step] = &[
         what: "all tests and doctests",
         needs: &[packages::TESTS],
         run: |shell| {
+            ring0::tests(shell)?;
             cmd!(shell, "cargo test --workspace --all-features").run()?;
             Ok(())
         },

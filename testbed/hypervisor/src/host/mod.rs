@@ -1,24 +1,23 @@
-//! What the hypervisor is to its guest: CPUID leaves, and answers to hypercalls by the framework's dispatcher in front of
-//! the fake ACRN. And how it misbehaves when the guest asks it to.
+//! What the hypervisor is to its guest: answers to hypercalls by the framework's dispatcher in front of the fake ACRN.
 
-use bare::control::{self, Answer, Command, Pace, Role, Shown};
-use bare::cpu::cpuid;
+mod leaves;
+
+use bare::control::{Answer, Role, Shown};
 use hypercall_conformance::Player;
 use hypercall_core::acrn::server::AcrnServer;
 use hypercall_core::acrn::{
     Hypervisor as _, MemoryProt, MemoryRegion, VmCreation, VmFlags, VmId, VmName,
 };
-use hypercall_core::server::{GuestMemory, Registers};
+use hypercall_core::server::Registers;
 use hypercall_core::{Gpa, TransportError};
 use hypercall_mock::fake::{FakeAcrn, FakeConfig};
 
 use crate::cpu::{self, Place};
 use crate::guest_memory::{GuestRam, SIZE};
+use crate::hostile::misanswer;
 use crate::orders::{Orders, Sabotage};
 use crate::timer;
 use crate::worlds::Worlds;
-
-const CREATE_VM: u64 = 0x8000_0010;
 
 /// What becomes of a hypercall.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +38,8 @@ pub struct Host {
     ram: GuestRam,
     shown: Shown,
     answer: Answer,
+    /// The id that is given to a new VM under [`Answer::WrongVm`].
+    wrong_vm: u16,
     worlds: Worlds,
     player: Player,
     /// Interrupts of the timer that were seen, and whether a User VM's turn came with one.
@@ -49,18 +50,21 @@ pub struct Host {
     /// Upcalls that the guest was told of, by vector.
     told: [u64; 256],
     about: u32,
+    tsc_khz: Option<u32>,
     orders: Orders,
     calls: u64,
 }
 
 impl Host {
-    /// The recorded machine, whose Service VM is the guest. `about` is for the guest that asks.
-    pub fn new(ram: GuestRam, about: u32, orders: Orders) -> Self {
+    /// The recorded machine, whose Service VM is the guest. `about` is for the guest that asks; `tsc_khz` is what was measured
+    /// here.
+    pub fn new(ram: GuestRam, about: u32, orders: Orders, tsc_khz: Option<u32>) -> Self {
         let mut host = Self {
             fake: FakeAcrn::new(),
             ram,
             shown: Shown::Acrn,
             answer: Answer::Honest,
+            wrong_vm: 0,
             worlds: Worlds::new(),
             player: Player::new(),
             ticks: 0,
@@ -68,6 +72,7 @@ impl Host {
             at_tick: false,
             told: [0; 256],
             about,
+            tsc_khz,
             orders,
             calls: 0,
         };
@@ -123,88 +128,19 @@ impl Host {
         Some(vm)
     }
 
-    /// EAX, EBX, ECX, EDX of a leaf, as the guest sees them.
-    pub fn cpuid(&mut self, leaf: u32, subleaf: u32) -> [u32; 4] {
-        let [mut eax, mut ebx, mut ecx, mut edx] = cpuid(leaf, subleaf);
-        match leaf {
-            1 => {
-                // A hypervisor is there; VMX is not the guest's.
-                ecx = ecx & !(1 << 5) | 1 << 31;
-                if self.shown == Shown::None {
-                    ecx &= !(1 << 31);
-                }
-            }
-            0x4000_0000..=0x4000_ffff => [eax, ebx, ecx, edx] = self.hypervisor_leaf(leaf),
-            // SVM is not the guest's either.
-            0x8000_0001 => ecx &= !(1 << 2),
-            0x8000_000a => [eax, ebx, ecx, edx] = [0; 4],
-            control::LEAF if !self.orders.plain => {
-                eax = self.control((subleaf >> 16) as u16, subleaf as u16);
-                [ebx, ecx, edx] = control::SIGNATURE;
-            }
-            _ => {}
-        }
-        [eax, ebx, ecx, edx]
-    }
-
-    fn hypervisor_leaf(&self, leaf: u32) -> [u32; 4] {
-        let signed = |name: &[u8; 12]| {
-            let word = |at: usize| {
-                u32::from_le_bytes([name[at], name[at + 1], name[at + 2], name[at + 3]])
-            };
-            [0x4000_0010, word(0), word(4), word(8)]
-        };
-        match (self.shown, leaf) {
-            (Shown::Acrn, _) => self.fake.cpuid(leaf),
-            (Shown::Kvm, 0x4000_0000) => signed(b"KVMKVMKVM\0\0\0"),
-            (Shown::Second, 0x4000_0000) => signed(b"Microsoft Hv"),
-            (Shown::Second, 0x4000_0100) => self.fake.cpuid(0x4000_0000),
-            (Shown::Second, _) => self.fake.cpuid(leaf),
-            _ => [0; 4],
-        }
-    }
-
-    fn control(&mut self, command: u16, argument: u16) -> u32 {
-        if command == Command::Show as u16 {
-            let all = [Shown::Acrn, Shown::Kvm, Shown::None, Shown::Second];
-            self.shown = all
-                .into_iter()
-                .find(|shown| *shown as u16 == argument)
-                .unwrap_or(Shown::Acrn);
-        } else if command == Command::Answer as u16 {
-            self.answer = Answer::ALL
-                .into_iter()
-                .find(|answer| *answer as u16 == argument)
-                .unwrap_or(Answer::Honest);
-        } else if command == Command::Reset as u16 {
-            let all = [
-                Role::ServiceVm,
-                Role::SecureVm,
-                Role::PlainVm,
-                Role::TrustedVm,
-            ];
-            self.reset(
-                all.into_iter()
-                    .find(|role| *role as u16 == argument)
-                    .unwrap_or(Role::ServiceVm),
-            );
-        } else if command == Command::Upcalls as u16 {
-            return self.fake.upcalls(0xf3) as u32;
-        } else if command == Command::Pace as u16 {
-            self.at_tick = argument == Pace::Tick as u16;
-        } else if command == Command::RichVm as u16 {
-            self.worlds.rich_vm(u64::from(argument) * 4096);
-        } else if command == Command::SecureInterrupt as u16 {
-            self.worlds.interrupt();
-        } else if command == Command::Ticks as u16 {
-            return timer::ticks() as u32;
-        }
-        self.about
-    }
-
     /// The interrupt that the guest asked for: whether the trusted VM runs now, and not the rich one that stood here.
     pub fn secure_interrupt(&mut self, registers: &mut cpu::Registers, place: &mut Place) -> bool {
         self.worlds.take_interrupt(&mut self.fake, registers, place)
+    }
+
+    /// Whether the guest's serial port takes no more bytes from this call on.
+    pub fn mutes(&self) -> bool {
+        self.orders.sabotage == Sabotage::Mute(self.calls)
+    }
+
+    /// Whether the guest's report of an exception gets one from this call on.
+    pub fn faults_again(&self) -> bool {
+        self.orders.sabotage == Sabotage::Nested(self.calls)
     }
 
     /// Answers a hypercall.
@@ -221,16 +157,24 @@ impl Host {
         self.calls = self.calls.wrapping_add(1);
         match self.orders.sabotage {
             Sabotage::Wrong(at) if at == self.calls => return Answered::Rax(-77),
-            Sabotage::Fault(at) if at == self.calls => return Answered::Fault(13),
+            Sabotage::Fault(at) | Sabotage::Nested(at) if at == self.calls => {
+                return Answered::Fault(13);
+            }
             Sabotage::Crash(at) if at == self.calls => {
                 return Answered::Dead("the runner asked for it");
             }
             _ => {}
         }
         if privilege == 0
-            && let Some(answered) = self.misanswer(call)
+            && let Some(rax) = misanswer(
+                self.answer,
+                call,
+                registers.rax.cast_signed(),
+                self.wrong_vm,
+                &self.fake,
+            )
         {
-            return answered;
+            return Answered::Rax(rax);
         }
         if privilege == 0
             && let Some(answered) = self.worlds.switch(&mut self.fake, registers, place)
@@ -244,56 +188,13 @@ impl Host {
         {
             return answered;
         }
-        match (answer, self.answer) {
-            (Ok(_), Answer::RefusedButWritten) => Answered::Rax(-22),
-            (Ok(rax), Answer::Beyond) => {
-                self.write_beyond(call);
-                Answered::Rax(rax)
-            }
-            (Ok(rax), _) => Answered::Rax(rax),
-            (Err(TransportError::Fault(vector)), _) => Answered::Fault(vector),
-            (Err(TransportError::Dead(hazard)), _) => Answered::Dead(match hazard {
+        match answer {
+            Ok(rax) => Answered::Rax(rax),
+            Err(TransportError::Fault(vector)) => Answered::Fault(vector),
+            Err(TransportError::Dead(hazard)) => Answered::Dead(match hazard {
                 hypercall_core::Hazard::Crashed(why) | hypercall_core::Hazard::Hung(why) => why,
             }),
-            (Err(_), _) => Answered::Dead("the fake has no answer"),
-        }
-    }
-
-    /// An answer that no hypervisor should give.
-    fn misanswer(&mut self, call: Registers) -> Option<Answered> {
-        Some(match self.answer {
-            Answer::Nothing | Answer::Unwritten => Answered::Rax(0),
-            Answer::Garbage => Answered::Rax(0x5a5a_5a5a_5a5a_5a5a),
-            Answer::ShortCode => Answered::Rax(0xffff_ffff),
-            Answer::WrongVm if call.number == CREATE_VM => {
-                let _ = self.fake.write(call.args[0], &[0, 0, 0, 0, 1, 0]);
-                Answered::Rax(0)
-            }
-            Answer::Ones => {
-                let block = call
-                    .args
-                    .into_iter()
-                    .find(|argument| *argument > 0xffff)
-                    .unwrap_or(0);
-                let _ = self.fake.write(block, &[0xff; 8]);
-                Answered::Rax(0)
-            }
-            _ => return None,
-        })
-    }
-
-    /// Overwrites what follows the block.
-    fn write_beyond(&mut self, call: Registers) {
-        let calls = hypercall_core::acrn::HypervisorCalls::INTERFACE;
-        let Some(info) = calls.select(call.number, call.args) else {
-            return;
-        };
-        for (register, address) in info.registers.iter().zip(call.args) {
-            if let hypercall_core::call::RegisterInfo::Block { size, .. } = register {
-                let _ = self
-                    .fake
-                    .write(address.wrapping_add(*size as u64), &[0xee; 64]);
-            }
+            Err(_) => Answered::Dead("the fake has no answer"),
         }
     }
 

@@ -1,14 +1,20 @@
 //! AMD's way: SVM. VMCALL is Intel's instruction and raises #UD here, which the hypervisor intercepts.
 //!
-//! Offsets are those of the AMD manual, volume 2, appendix B.
+//! Exit codes are those of the AMD manual, volume 2, appendix C.
 
-use core::arch::{asm, global_asm};
-use core::cell::UnsafeCell;
+mod enter;
+mod field;
+mod maps;
+
+use core::arch::asm;
 
 use bare::cpu::{cpuid, msr, set_msr};
 
+use enter::svm_run;
+
 use crate::cpu::{Exit, Paging, Place, PortAccess, Registers, VirtualCpu};
-use crate::{guest_memory, timer};
+use crate::page::Page;
+use crate::timer;
 
 const EFER: u32 = 0xc000_0080;
 const SVME: u64 = 1 << 12;
@@ -25,145 +31,9 @@ const TASK_PRIORITY: u64 = 0xff;
 const VIRTUAL_INTERRUPT: u32 = 4;
 const VM_HSAVE_PA: u32 = 0xc001_0117;
 
-/// A page that the processor uses by its physical address.
-#[repr(C, align(4096))]
-struct Page(UnsafeCell<[u64; 512]>);
-// SAFETY: there is one processor, and one `Svm`, which alone uses the pages.
-unsafe impl Sync for Page {}
-
-impl Page {
-    const fn new() -> Self {
-        Self(UnsafeCell::new([0; 512]))
-    }
-    /// Physical as well: memory is mapped to itself.
-    fn address(&self) -> u64 {
-        self.0.get().expose_provenance() as u64
-    }
-}
-
 static GUEST: Page = Page::new();
 static HOST: Page = Page::new();
 static SAVE: Page = Page::new();
-static IO_MAP: [Page; 3] = [const { Page::new() }; 3];
-static MSR_MAP: [Page; 2] = [const { Page::new() }; 2];
-static NESTED: [Page; 4] = [const { Page::new() }; 4];
-
-mod field {
-    pub const EXCEPTIONS: usize = 0x008;
-    pub const INSTRUCTIONS: usize = 0x00c;
-    pub const INSTRUCTIONS2: usize = 0x010;
-    pub const IO_MAP: usize = 0x040;
-    pub const MSR_MAP: usize = 0x048;
-    pub const ASID: usize = 0x058;
-    pub const INTERRUPT: usize = 0x060;
-    pub const SHADOW: usize = 0x068;
-    pub const EXIT_CODE: usize = 0x070;
-    pub const EXIT_INFO1: usize = 0x078;
-    pub const EXIT_INFO2: usize = 0x080;
-    pub const EXIT_EVENT: usize = 0x088;
-    pub const NESTED: usize = 0x090;
-    pub const EVENT: usize = 0x0a8;
-    pub const NESTED_CR3: usize = 0x0b0;
-    pub const PRIVILEGE: usize = 0x4c8;
-    pub const EFER: usize = 0x4d0;
-    pub const CR3: usize = 0x550;
-    pub const CR0: usize = 0x558;
-    pub const DR7: usize = 0x560;
-    pub const DR6: usize = 0x568;
-    pub const RFLAGS: usize = 0x570;
-    pub const RIP: usize = 0x578;
-    pub const RSP: usize = 0x5d8;
-    pub const RAX: usize = 0x5f8;
-    pub const PAT: usize = 0x668;
-}
-
-unsafe extern "sysv64" {
-    /// Enters the guest and comes back at its exit.
-    fn svm_run(vmcb: u64, registers: *mut Registers, host: u64);
-}
-
-global_asm!(
-    r#"
-    .text
-    .globl svm_run
-svm_run:
-    push rbx
-    push rbp
-    push r12
-    push r13
-    push r14
-    push r15
-    push rsi
-    push rdx
-    sub rsp, 16
-    stmxcsr [rsp]
-    fnstcw [rsp + 4]
-
-    mov rax, rdi
-    fxrstor64 [rsi]
-    mov rbx, [rsi + 520]
-    mov rcx, [rsi + 528]
-    mov rdx, [rsi + 536]
-    mov rdi, [rsi + 552]
-    mov rbp, [rsi + 560]
-    mov r8, [rsi + 568]
-    mov r9, [rsi + 576]
-    mov r10, [rsi + 584]
-    mov r11, [rsi + 592]
-    mov r12, [rsi + 600]
-    mov r13, [rsi + 608]
-    mov r14, [rsi + 616]
-    mov r15, [rsi + 624]
-    mov rsi, [rsi + 544]
-
-    // The machine's interrupts are held back here (CLGI) and end the guest's run there: with interrupt masking of its own
-    // the guest's flag does not matter to them, but the host's at VMRUN does.
-    sti
-    vmload rax
-    vmrun rax
-    vmsave rax
-    cli
-
-    mov rax, [rsp + 24]
-    mov [rax + 520], rbx
-    mov [rax + 528], rcx
-    mov [rax + 536], rdx
-    mov [rax + 544], rsi
-    mov [rax + 552], rdi
-    mov [rax + 560], rbp
-    mov [rax + 568], r8
-    mov [rax + 576], r9
-    mov [rax + 584], r10
-    mov [rax + 592], r11
-    mov [rax + 600], r12
-    mov [rax + 608], r13
-    mov [rax + 616], r14
-    mov [rax + 624], r15
-    fxsave64 [rax]
-
-    mov rax, [rsp + 16]
-    vmload rax
-    fninit
-    fldcw [rsp + 4]
-    ldmxcsr [rsp]
-    add rsp, 32
-    pop r15
-    pop r14
-    pop r13
-    pop r12
-    pop rbp
-    pop rbx
-    ret
-"#
-);
-
-const _: () = {
-    use core::mem::offset_of;
-    assert!(offset_of!(Registers, fx) == 0);
-    assert!(offset_of!(Registers, rbx) == 520 && offset_of!(Registers, rsi) == 544);
-    assert!(offset_of!(Registers, rdi) == 552 && offset_of!(Registers, r15) == 624);
-};
-
 /// Whether the processor has SVM.
 pub fn present() -> bool {
     cpuid(0x8000_0000, 0)[0] >= 0x8000_000a && cpuid(0x8000_0001, 0)[2] & 4 != 0
@@ -189,33 +59,28 @@ impl Svm {
             asm!("clgi", "vmsave rax", in("rax") HOST.address(), options(nostack));
         }
         let mut svm = Self { nested };
+        // Writes of CR4: XSETBV would be intercepted as well, but not by QEMU 7.2.
+        svm.put32(field::REGISTERS, 1 << (16 + 4));
         svm.put32(field::EXCEPTIONS, 1 << 6);
-        // Interrupts of the machine's, virtual ones, CPUID, HLT, INVLPGA, ports and MSRs by their maps, shutdown; all of
-        // SVM's own instructions.
+        // Interrupts of the machine's, virtual ones, CPUID, INVD, HLT, INVLPGA, ports and MSRs by their maps, shutdown; all of
+        // SVM's own instructions, and XSETBV.
         svm.put32(
             field::INSTRUCTIONS,
-            1 | 1 << 4 | 1 << 18 | 1 << 24 | 1 << 26 | 1 << 27 | 1 << 28 | 1 << 31,
+            1 | 1 << 4 | 1 << 18 | 1 << 22 | 1 << 24 | 1 << 26 | 1 << 27 | 1 << 28 | 1 << 31,
         );
         svm.put(field::INTERRUPT, OWN_FLAG);
-        svm.put32(field::INSTRUCTIONS2, 0x7f);
-        svm.put(field::IO_MAP, IO_MAP[0].address());
-        svm.put(field::MSR_MAP, MSR_MAP[0].address());
-        // SAFETY: the maps are this module's, and the guest does not run yet. Two bits for each register, for reading and
-        // writing: where the local APIC is may be read; EFER; VM_CR, IGNNE, SMM_CTL, VM_HSAVE_PA.
-        unsafe {
-            (*MSR_MAP[0].0.get())[0] |= 2 << (0x1b * 2);
-            (*MSR_MAP[0].0.get())[(0x800 + 0x80 / 4) / 8] |= 3;
-            (*MSR_MAP[1].0.get())[0x114 / 32] |= 0xff << ((0x114 % 32) * 2);
-        }
+        svm.put32(field::INSTRUCTIONS2, 0x7f | 1 << 13);
+        svm.put(field::IO_MAP, maps::ports());
+        svm.put(field::MSR_MAP, maps::registers());
+        maps::keep_own();
         for port in timer::PORTS {
-            svm.keep_port(port);
+            svm.keep_port(port, true);
         }
         // Address space 1, all of its old translations forgotten.
         svm.put(field::ASID, 1 | 1 << 32);
         if nested {
-            svm.map_guest();
             svm.put(field::NESTED, 1);
-            svm.put(field::NESTED_CR3, NESTED[0].address());
+            svm.put(field::NESTED_CR3, maps::map_guest());
         }
         // ES, CS, SS, DS, FS, GS: flat. Attributes are a descriptor's bits 55:52 and 47:40.
         for (at, selector, attributes) in [
@@ -236,23 +101,6 @@ impl Svm {
         svm.put(field::RFLAGS, 2);
         svm.put(field::RIP, entry);
         svm
-    }
-
-    /// The guest's memory and its local APIC, mapped to themselves by pages of 2 MiB. Everything else is not there.
-    fn map_guest(&mut self) {
-        let tables = [1, 2, 3].map(|table: usize| NESTED[table].address() | 7);
-        // SAFETY: the tables are this module's, and the guest does not run yet.
-        unsafe {
-            (*NESTED[0].0.get())[0] = tables[0];
-            (*NESTED[1].0.get())[0] = tables[1];
-            (*NESTED[1].0.get())[3] = tables[2];
-            // Not cached.
-            (*NESTED[3].0.get())[guest_memory::APIC_ENTRY] = guest_memory::APIC | 0x9f;
-            let pages = (0..guest_memory::SIZE).step_by(2 << 20);
-            for (entry, address) in (*NESTED[2].0.get()).iter_mut().zip(pages) {
-                *entry = address | 0x87;
-            }
-        }
     }
 
     fn get(&self, field: usize) -> u64 {
@@ -309,6 +157,7 @@ impl Svm {
             input: what & 1 != 0,
             string: what & 4 != 0,
             size: (what >> 4) as u8 & 7,
+            port: (what >> 16) as u16,
             length: self
                 .get(field::EXIT_INFO2)
                 .wrapping_sub(self.get(field::RIP)),
@@ -348,12 +197,14 @@ impl VirtualCpu for Svm {
             return Exit::Other(self.get(field::EXIT_CODE));
         }
         match self.get(field::EXIT_CODE) {
+            0x14 => Exit::Cr4,
             0x46 => Exit::InvalidOpcode,
             0x60 => Exit::Interrupt,
             0x64 => Exit::Window,
             0x72 => Exit::Cpuid,
             0x78 => Exit::Halt,
-            0x7a | 0x80..=0x86 => Exit::Forbidden,
+            0x76 => Exit::Invalidate,
+            0x7a | 0x80..=0x86 | 0x8d => Exit::Forbidden,
             0x7b => Exit::Port(self.port_access()),
             0x7c if registers.rcx as u32 == EFER => self.efer_access(registers),
             0x7c => Exit::Register,
@@ -391,6 +242,12 @@ impl VirtualCpu for Svm {
         }
     }
 
+    fn set_cr4(&mut self, value: u64) {
+        self.put(field::CR4, value);
+        // Translations that it may have changed are forgotten.
+        self.put(field::ASID, 1 | 1 << 32);
+    }
+
     fn raise(&mut self, vector: u8, error: Option<u32>) {
         let code = error.map_or(0, |error| 1 << 11 | u64::from(error) << 32);
         self.put(field::EVENT, u64::from(vector) | 3 << 8 | 1 << 31 | code);
@@ -424,10 +281,8 @@ impl VirtualCpu for Svm {
         unsafe { asm!("stgi", "sti", "nop", "cli", "clgi") };
     }
 
-    fn keep_port(&mut self, port: u16) {
-        let (page, bit) = (usize::from(port >> 15), usize::from(port & 0x7fff));
-        // SAFETY: the map is this module's, and the guest does not run now. A bit for each port.
-        unsafe { (*IO_MAP[page].0.get())[bit / 64] |= 1 << (bit % 64) };
+    fn keep_port(&mut self, port: u16, kept: bool) {
+        maps::keep_port(port, kept);
     }
 
     fn idle(&mut self) {

@@ -1,0 +1,30 @@
+//! Fields of the control block, by their offsets (AMD manual volume 2, appendix B).
+
+pub const REGISTERS: usize = 0x000;
+pub const EXCEPTIONS: usize = 0x008;
+pub const INSTRUCTIONS: usize = 0x00c;
+pub const INSTRUCTIONS2: usize = 0x010;
+pub const IO_MAP: usize = 0x040;
+pub const MSR_MAP: usize = 0x048;
+pub const ASID: usize = 0x058;
+pub const INTERRUPT: usize = 0x060;
+pub const SHADOW: usize = 0x068;
+pub const EXIT_CODE: usize = 0x070;
+pub const EXIT_INFO1: usize = 0x078;
+pub const EXIT_INFO2: usize = 0x080;
+pub const EXIT_EVENT: usize = 0x088;
+pub const NESTED: usize = 0x090;
+pub const EVENT: usize = 0x0a8;
+pub const NESTED_CR3: usize = 0x0b0;
+pub const PRIVILEGE: usize = 0x4c8;
+pub const EFER: usize = 0x4d0;
+pub const CR4: usize = 0x548;
+pub const CR3: usize = 0x550;
+pub const CR0: usize = 0x558;
+pub const DR7: usize = 0x560;
+pub const DR6: usize = 0x568;
+pub const RFLAGS: usize = 0x570;
+pub const RIP: usize = 0x578;
+pub const RSP: usize = 0x5d8;
+pub const RAX: usize = 0x5f8;
+pub const PAT: usize = 0x668;
