@@ -88,7 +88,7 @@ fn spans(bytes: &[u8]) {
                 ]
             });
             let args = [Arg::Value(value), Arg::Read(black_box(bytes))];
-            let _ = black_box(Null.call(BenchCalls::BLOB, args));
+            look(Null.call(BenchCalls::BLOB, args));
         }
     }
 }

@@ -67,7 +67,7 @@ fn measure(to: &mut Vec<u64>, mut round: impl FnMut(&mut Vec<u64>)) {
 fn through(transport: &impl Transport, bytes: &[u8], to: &mut Vec<u64>) {
     ticks(to, |count| {
         let args = [Arg::Value(count), Arg::Read(black_box(bytes))];
-        let _ = black_box(transport.call(BenchCalls::BLOB, args));
+        look(transport.call(BenchCalls::BLOB, args));
     });
 }
 
@@ -76,7 +76,7 @@ fn buffered(file: &mut impl Write, bytes: &[u8], to: &mut Vec<u64>) {
     ticks(to, |count| {
         let before = Tsc.now();
         let args = [Arg::Value(count), Arg::Read(black_box(bytes))];
-        let _ = black_box(Null.call(BenchCalls::BLOB, args));
+        look(Null.call(BenchCalls::BLOB, args));
         let record = [
             before.to_le_bytes(),
             count.to_le_bytes(),

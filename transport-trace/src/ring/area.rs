@@ -99,6 +99,19 @@ impl<'m> Base<'m> {
         }
     }
 
+    /// Asks for the line at `at`, which will be written soon. Behind the ring it asks for whatever is there, which does nothing.
+    #[inline(always)]
+    pub(super) fn expect(self, at: usize) {
+        #[cfg(all(feature = "std", target_arch = "x86_64", not(miri)))]
+        // SAFETY: a prefetch is a hint: it reads nothing that the program sees, and never faults.
+        unsafe {
+            use core::arch::x86_64::{_MM_HINT_ET0, _mm_prefetch};
+            _mm_prefetch::<_MM_HINT_ET0>(self.start.wrapping_add(at).cast());
+        }
+        #[cfg(not(all(feature = "std", target_arch = "x86_64", not(miri))))]
+        let _ = at;
+    }
+
     /// Bytes at `at`.
     ///
     /// # Safety
@@ -144,6 +157,7 @@ impl<'m> Base<'m> {
             words: words.leak(),
         }
     }
+    pub(super) fn expect(self, _: usize) {}
     pub(super) unsafe fn atomic(self, at: usize) -> &'m AtomicU64 {
         &self.words[at / 8].0
     }

@@ -21,6 +21,10 @@ use crate::format::record::{CALL_HEAD, EXIT_HEAD, kind, padded};
 /// The most bytes of a part that are summed word by word. From some more on, to fold them is faster.
 const MOST: usize = 248;
 
+/// How far ahead the lines of later records are asked for. The processor itself looks ahead to the end of a page of 4 KiB only: the
+/// call that meets the next page would wait for its translation and for its first lines.
+const AHEAD: usize = 1024;
+
 /// A call that was entered on the short way.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Short {
@@ -160,6 +164,8 @@ impl Producer<'_> {
         let start = self.start.wrapping_add(at);
         let enter = input.wrapping_add(CALL_HEAD);
         let body = start.wrapping_add(CALL_HEAD);
+        base.expect(start.wrapping_add(AHEAD));
+        base.expect(start.wrapping_add(AHEAD + 64));
         // SAFETY: `short_below` says that the processor has the instructions. P1: the block is being filled, and these words are at
         // or above `used`; in bounds, as just compared; the block and `used` are multiples of 8.
         #[cfg(feature = "std")]
