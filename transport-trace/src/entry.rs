@@ -3,18 +3,22 @@
 //! These values own their bytes and do not point into a file. Two traces of the same calls compare equal but for their
 //! times: there are no addresses of memory in here, a block is named by its [`Place`] in the call.
 
+mod capture;
 mod memory;
+mod missing;
+mod outcome;
 
 use std::borrow::Cow;
+use std::boxed::Box;
 use std::fmt;
 use std::sync::Arc;
 use std::vec::Vec;
 
-use hypercall_core::TransportError;
-use hypercall_core::arg::{Arg, Linked, Target as ArgTarget};
 use hypercall_core::call::Direction;
-use hypercall_core::{Hazard, LayerRefusal, SharedRef};
 
+pub use self::capture::capture;
+pub use self::missing::{Damaged, Defect, Lost};
+pub use self::outcome::{Failure, Outcome};
 pub use crate::loss::LossCause;
 use crate::schema;
 
@@ -277,156 +281,6 @@ pub enum Target {
     Address(u64),
 }
 
-/// What came of a call.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// RAX.
-    Returned(i64),
-    /// There was no answer.
-    Failed(Failure),
-    /// The call was entered, and the recording ends before it returned.
-    Unfinished,
-}
-
-/// Why there was no answer: [`TransportError`], with texts of its own.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Failure {
-    /// The physical address of a block could not be found.
-    Untranslatable {
-        /// The register (0 or 1) whose block it is.
-        register: u8,
-        /// Whether it is the block that the register's block points at.
-        nested: bool,
-    },
-    /// A layer did not let the call through.
-    Layer {
-        /// The layer.
-        layer: String,
-        /// Why.
-        reason: String,
-    },
-    /// The hypervisor crashed.
-    Crashed(String),
-    /// The caller never got to run again.
-    Hung(String),
-    /// The processor raised this exception.
-    Fault(u8),
-    /// The transport cannot make this call.
-    Unsupported(String),
-    /// A test double was not prepared.
-    Unexpected(String),
-    /// The answer was lost.
-    Lost(String),
-    /// A failure that this version does not know.
-    Other {
-        /// Its code in the file.
-        code: u8,
-        /// Its detail in the file.
-        detail: u8,
-        /// Its first text.
-        text: String,
-        /// Its second text.
-        more: String,
-    },
-}
-
-impl Failure {
-    /// Whether the hypervisor may have acted on the call.
-    #[must_use]
-    pub const fn may_have_run(&self) -> bool {
-        matches!(
-            self,
-            Self::Crashed(_) | Self::Hung(_) | Self::Lost(_) | Self::Other { .. }
-        )
-    }
-}
-
-impl From<TransportError> for Failure {
-    fn from(error: TransportError) -> Self {
-        match error {
-            TransportError::Untranslatable { register, nested } => {
-                Self::Untranslatable { register, nested }
-            }
-            TransportError::Layer(LayerRefusal { layer, reason }) => Self::Layer {
-                layer: layer.into(),
-                reason: reason.into(),
-            },
-            TransportError::Dead(Hazard::Crashed(why)) => Self::Crashed(why.into()),
-            TransportError::Dead(Hazard::Hung(why)) => Self::Hung(why.into()),
-            TransportError::Fault(vector) => Self::Fault(vector),
-            TransportError::Unsupported(why) => Self::Unsupported(why.into()),
-            TransportError::Unexpected(why) => Self::Unexpected(why.into()),
-            TransportError::Lost(why) => Self::Lost(why.into()),
-            other => Self::Other {
-                code: 0xff,
-                detail: 0,
-                text: other.to_string(),
-                more: String::new(),
-            },
-        }
-    }
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Untranslatable { register, nested } => TransportError::Untranslatable {
-                register: *register,
-                nested: *nested,
-            }
-            .fmt(f),
-            Self::Layer { layer, reason } => {
-                write!(f, "not issued: the {layer} layer says: {reason}")
-            }
-            Self::Crashed(why) => write!(f, "the hypervisor crashed: {why}"),
-            Self::Hung(why) => write!(f, "the caller never returns: {why}"),
-            Self::Fault(vector) => TransportError::Fault(*vector).fmt(f),
-            Self::Unsupported(why) => write!(f, "not issued: {why}"),
-            Self::Unexpected(why) => write!(f, "the test double was not prepared for it: {why}"),
-            Self::Lost(why) => {
-                write!(
-                    f,
-                    "the answer was lost, and the hypervisor may have acted: {why}"
-                )
-            }
-            Self::Other {
-                code,
-                detail,
-                text,
-                more,
-            } => {
-                write!(f, "failure {code}")?;
-                if *detail != 0 {
-                    write!(f, " ({detail:#x})")?;
-                }
-                for text in [text, more] {
-                    if !text.is_empty() {
-                        write!(f, ": {text}")?;
-                    }
-                }
-                Ok(())
-            }
-        }
-    }
-}
-
-/// Calls that are missing from the trace.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Lost {
-    /// The lane.
-    pub lane: u32,
-    /// The index of the first one.
-    pub index: u64,
-    /// How many.
-    pub count: u64,
-    /// Why.
-    pub cause: LossCause,
-    /// When the first one was lost, in ticks; 0 where that is not known.
-    pub first: u64,
-    /// When the last one was lost, in ticks; 0 where that is not known.
-    pub last: u64,
-}
-
 /// What changed in a watched page since it was last looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PageChange {
@@ -474,109 +328,6 @@ pub struct Run {
     pub after: Vec<u8>,
 }
 
-/// A stretch of a file that could not be read, and was skipped.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Damaged {
-    /// Where it starts, in bytes from the start of the file.
-    pub offset: u64,
-    /// How many bytes.
-    pub length: u64,
-    /// What is wrong with it.
-    pub defect: Defect,
-    /// The lane whose entries stood there, where the block's header still says.
-    pub lane: Option<u32>,
-    /// How many entries stood there, where the block's header still says.
-    pub entries: Option<u32>,
-    /// The index of the first call that stood there, where the block's header still says. `None` also for a block whose calls
-    /// are not missing: it is a second time there, or of another recording.
-    pub index: Option<u64>,
-    /// How many calls stood there, where that is known. Where there were records of losses too, which count several calls,
-    /// it is only known once the lane goes on.
-    pub calls: Option<u32>,
-}
-
-impl Damaged {
-    /// The index behind the calls that are known to have stood there.
-    #[must_use]
-    pub fn end(&self) -> Option<u64> {
-        Some(self.index?.saturating_add(u64::from(self.calls?)))
-    }
-}
-
-/// What is wrong with a stretch of a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Defect {
-    /// The file ends inside a block.
-    Cut,
-    /// There is no block header, or its checksum is wrong.
-    Header,
-    /// The block's checksum is wrong.
-    Checksum,
-    /// The block does not decompress to what its header says.
-    Compression,
-    /// The block declares a size beyond the limit.
-    TooLarge,
-    /// A record in the block is not well formed, or its checksum is wrong.
-    Record,
-    /// The schema, clock or lane description is not well formed.
-    Description,
-    /// The compression is of a kind that this version does not know.
-    UnknownCodec,
-    /// The storage failed to give the bytes.
-    Unreadable,
-    /// The block's calls, or later ones of its lane, stand before it already; or a later point of the clock does.
-    Order,
-    /// The block is of another recording.
-    Foreign,
-    /// The block's records are right, and its header says something else of them.
-    Summary,
-    /// The index is not one of the blocks before it: some are missing, or do not belong there.
-    Index,
-    /// There are more blocks than a reader keeps track of.
-    TooMany,
-}
-
-impl Defect {
-    /// All of them.
-    pub const ALL: [Self; 14] = [
-        Self::Cut,
-        Self::Header,
-        Self::Checksum,
-        Self::Compression,
-        Self::TooLarge,
-        Self::Record,
-        Self::Description,
-        Self::UnknownCodec,
-        Self::Unreadable,
-        Self::Order,
-        Self::Foreign,
-        Self::Summary,
-        Self::Index,
-        Self::TooMany,
-    ];
-}
-
-impl fmt::Display for Defect {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Cut => "the file ends inside a block",
-            Self::Header => "no block header with a right checksum",
-            Self::Checksum => "the block's checksum is wrong",
-            Self::Compression => "the block does not decompress to its declared size",
-            Self::TooLarge => "the block declares a size beyond the limit",
-            Self::Record => "a record is not well formed or its checksum is wrong",
-            Self::Description => "a description is not well formed",
-            Self::UnknownCodec => "compressed in a way that this version does not know",
-            Self::Unreadable => "the storage failed to give the bytes",
-            Self::Order => "what the block holds, or something later, stands before it already",
-            Self::Foreign => "the block is of another recording",
-            Self::Summary => "the block's header does not say what its records are",
-            Self::Index => "the index tells of other blocks than there are",
-            Self::TooMany => "there are more blocks than a reader keeps track of",
-        })
-    }
-}
-
 /// An entry that this version does not know: of another kind, or with something in it that decides where the rest of it
 /// stands. It is kept as it is, and written again as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -596,66 +347,5 @@ impl Unknown {
     #[must_use]
     pub const fn is_call(&self) -> bool {
         self.kind < crate::format::record::kind::OTHERS
-    }
-}
-
-/// The arguments of a call that is about to be made, as the recorder would record them: addresses left out, `after`
-/// [unfinished](After::Unfinished).
-#[must_use]
-pub fn capture(args: &[Arg<'_>; 2]) -> [Argument; 2] {
-    let [first, second] = args;
-    [capture_one(first), capture_one(second)]
-}
-
-fn block(direction: Direction, bytes: &[u8]) -> Block {
-    Block {
-        direction,
-        before: match direction {
-            Direction::Write => Vec::new(),
-            Direction::Read | Direction::ReadWrite => bytes.to_vec(),
-        },
-        after: After::Unfinished,
-        length: bytes.len(),
-        link: None,
-    }
-}
-
-fn capture_one(argument: &Arg<'_>) -> Argument {
-    match argument {
-        Arg::None => Argument::Unused,
-        Arg::Value(value) => Argument::Value(*value),
-        Arg::Read(bytes) => Argument::Block(block(Direction::Read, bytes)),
-        Arg::Write(bytes) => Argument::Block(block(Direction::Write, bytes)),
-        Arg::ReadWrite(bytes) => Argument::Block(block(Direction::ReadWrite, bytes)),
-        Arg::Linked(Linked {
-            header,
-            offset,
-            target,
-        }) => {
-            let mut header = block(Direction::Read, header);
-            header
-                .before
-                .iter_mut()
-                .skip(*offset)
-                .take(8)
-                .for_each(|byte| *byte = 0);
-            header.link = Some(Link {
-                offset: *offset,
-                target: match target {
-                    ArgTarget::Read(bytes) => {
-                        Target::Block(Box::new(block(Direction::Read, bytes)))
-                    }
-                    ArgTarget::ReadWrite(bytes) => {
-                        Target::Block(Box::new(block(Direction::ReadWrite, bytes)))
-                    }
-                    ArgTarget::Shared(SharedRef::Pages(pages)) => Target::Pages {
-                        count: u32::try_from(pages.len()).unwrap_or(u32::MAX),
-                        page: None,
-                    },
-                    ArgTarget::Shared(SharedRef::Address(gpa)) => Target::Address(gpa.0),
-                },
-            });
-            Argument::Block(header)
-        }
     }
 }

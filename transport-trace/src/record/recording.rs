@@ -12,10 +12,11 @@ use std::thread::JoinHandle;
 use hypercall_core::call::InterfaceInfo;
 
 use super::file_lane::{FileLane, SharedLane};
-use super::lane::{LaneWriter, Wait};
+use super::lane::LaneWriter;
 use super::options::Settings;
 use super::pages::Watched;
 use super::rings::map_ring;
+use super::room::Wait;
 use super::shared::{Added, Shared};
 use super::storage::{Finished, SyncPolicy};
 use super::waiting::lane_block;

@@ -7,11 +7,12 @@ use hypercall_core::arg::Arg;
 use hypercall_core::call::{CallInfo, InterfaceInfo};
 use hypercall_core::{SharedPage, Transport, TransportError};
 
-use super::lane::{LaneWriter, Wait};
+use super::lane::LaneWriter;
 use super::outlet::Outlet;
 use super::pages::{Point, Watched};
 use super::recorder::{Lane, WatchError};
 use super::redact::Redaction;
+use super::room::Wait;
 use super::sink::{Sink, SinkFailed};
 use crate::clock::Clock;
 use crate::loss::{Loss, LossCause};
