@@ -15,6 +15,7 @@ extern crate hypercall_core as hypercall;
 
 mod common;
 
+use common::folder::Folder;
 use common::*;
 use fork::Fork;
 use hypercall_core::Client;
@@ -27,22 +28,6 @@ use std::process::{Command, Stdio};
 const FOLDER: &str = "HYPERCALL_TRACE_FORK_FOLDER";
 const WAY: &str = "HYPERCALL_TRACE_FORK_WAY";
 const CALLS: u32 = 100;
-
-/// A folder of a test, removed at its end.
-struct Folder(PathBuf);
-impl Folder {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("hct-fork-{}-{name}", std::process::id()));
-        let _ = std::fs::remove_dir_all(&path);
-        std::fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-}
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
 
 fn client(recording: &Recording) -> Client<Recorder<Device, FileLane>> {
     let lane = recording.lane("main").unwrap();

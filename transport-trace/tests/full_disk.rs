@@ -17,6 +17,7 @@ extern crate hypercall_core as hypercall;
 
 mod common;
 
+use common::folder::Folder;
 use common::*;
 use hypercall_core::Client;
 use hypercall_trace::entry::Entry;
@@ -80,23 +81,6 @@ fn child() {
         ),
     )
     .unwrap();
-}
-
-/// A folder of a test, removed at its end.
-struct Folder(PathBuf);
-impl Folder {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("hct-full-{}-{name}", std::process::id()));
-        let _ = std::fs::remove_dir_all(&path);
-        std::fs::create_dir_all(&path).unwrap();
-        // As strace sees it.
-        Self(path.canonicalize().unwrap())
-    }
-}
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
 }
 
 /// Runs the child under strace, which answers the system calls on a file of the folder as `inject` says. How often it did.

@@ -17,6 +17,7 @@ extern crate hypercall_core as hypercall;
 
 mod common;
 
+use common::folder::Folder;
 use common::*;
 use hypercall::arg::Arg;
 use hypercall::call::CallInfo;
@@ -29,7 +30,7 @@ use hypercall_trace::record::{
     Watched, write_preamble,
 };
 use std::os::unix::process::parent_id;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::Ordering;
 
@@ -68,25 +69,6 @@ fn allocated(work: impl FnOnce()) -> (u64, u64) {
     (info.count_total, info.bytes_total)
 }
 
-/// A folder of a test, removed at its end.
-struct Folder(PathBuf);
-impl Folder {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("hct-hot-{}-{name}", std::process::id()));
-        let _ = std::fs::remove_dir_all(&path);
-        std::fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-    fn file(&self) -> PathBuf {
-        self.0.join("run.hct")
-    }
-}
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
 /// Calls, changes of pages and lost calls in a file.
 fn counted(path: &Path) -> (u64, u64, u64) {
     let trace = Trace::open(path).unwrap();
@@ -122,7 +104,7 @@ fn a_call_recorded_into_a_file_allocates_nothing() {
             .redaction(Redaction::Hash([7; 16]))
             .ring(ring, 16)
             .full(full)
-            .create(folder.file())
+            .create(folder.file("run.hct"))
             .unwrap();
         let client = Client::new(Recorder::new(
             Writer::default(),
@@ -132,14 +114,14 @@ fn a_call_recorded_into_a_file_allocates_nothing() {
         assert_eq!(allocated(|| rounds(&client, ROUNDS)), (0, 0), "{full:?}");
         let finished = recording.finish();
         assert!(finished.complete);
-        let (calls, pages, lost) = counted(&folder.file());
+        let (calls, pages, lost) = counted(&folder.file("run.hct"));
         assert_eq!(
             (calls, lost),
             (u64::from(ROUNDS) * IN_A_ROUND, 0),
             "{full:?}"
         );
         assert!(pages > calls, "{full:?}: {pages} changes");
-        std::fs::remove_file(folder.file()).unwrap();
+        std::fs::remove_file(folder.file("run.hct")).unwrap();
     }
 }
 
@@ -156,7 +138,7 @@ fn neither_a_lost_call_nor_a_shared_lane_allocates() {
     let folder = Folder::new("shared");
     let recording = Recording::options(INTERFACES)
         .ring(16 << 10, 2)
-        .create(folder.file())
+        .create(folder.file("run.hct"))
         .unwrap();
     let lane = recording.shared_lane("main", 1).unwrap();
     let inner = Client::new(Recorder::new(Writer::default(), lane));
@@ -171,7 +153,7 @@ fn neither_a_lost_call_nor_a_shared_lane_allocates() {
     });
     assert_eq!(count, (0, 0));
     recording.finish();
-    let (calls, _, lost) = counted(&folder.file());
+    let (calls, _, lost) = counted(&folder.file("run.hct"));
     assert_eq!(calls + lost, made);
     assert!(
         calls > 0 && lost >= 200 * CALLS,
@@ -308,7 +290,7 @@ fn a_recorded_call_makes_no_system_call() {
         1,
         "a system call of a transport is seen: {asked:?}"
     );
-    let (calls, pages, lost) = counted(&folder.file());
+    let (calls, pages, lost) = counted(&folder.file("run.hct"));
     assert_eq!((calls, lost), (u64::from(ROUNDS) * IN_A_ROUND + 1, 0));
     assert!(calls > 9000 && pages > calls);
 }

@@ -11,6 +11,7 @@ extern crate hypercall_core as hypercall;
 
 mod common;
 
+use common::folder::Folder;
 use common::*;
 use hypercall::arg::Arg;
 use hypercall::call::CallInfo;
@@ -23,7 +24,6 @@ use hypercall_trace::read::recover::{Ring, find, recover};
 use hypercall_trace::record::{FileLane, Full, Recorder, Recording, Storage, SyncPolicy};
 use hypercall_trace::write::Options;
 use std::io;
-use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -66,21 +66,6 @@ impl Transport for Slow {
         self.0.send(()).unwrap();
         self.1.recv().unwrap();
         Ok(42)
-    }
-}
-
-/// A folder for rings, removed at the end of its test.
-struct Folder(PathBuf);
-impl Folder {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("hct-storage-{}-{name}", std::process::id()));
-        let _ = std::fs::remove_dir_all(&path);
-        Self(path)
-    }
-}
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
     }
 }
 

@@ -101,11 +101,11 @@ impl<'m, C: Clock, W: AsMut<[Watched]>> LaneWriter<'m, C, W> {
         reserve(&mut self.producer, need, self.wait)
     }
 
-    /// Records a call and makes it through `transport`. `entered` is run when the call is recorded and not made yet; it says whether that took
-    /// long. What a call waits for its record is no part of its duration.
+    /// Records a call and makes it through `transport`. `entered` is run when the call is recorded and not made yet; it says
+    /// whether that took long. What a call waits for its record is no part of its duration.
     ///
-    /// There are two ways through here: a short one for values and blocks that are read, which is all scalars to the
-    /// compiler, and one for the rest. The records are the same.
+    /// There are two ways through here: a short one for values and at most one block that is only read, which is all scalars to
+    /// the compiler, and one for the rest. The records are the same.
     ///
     /// Not `inline(always)`: the compiler then copies the arguments, which it otherwise hands on where they are.
     #[inline]

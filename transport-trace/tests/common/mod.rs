@@ -1,6 +1,7 @@
 //! An interface with every shape of argument, and a device that answers it: what the tests record.
 #![allow(dead_code, reason = "every test uses a part of it")]
 
+pub mod folder;
 pub mod in_memory;
 
 use hypercall::arg::{Arg, Linked, Target};
