@@ -25,7 +25,7 @@ use hypercall_trace::read::Trace;
 use hypercall_trace::read::recover::{Ring, find, recover};
 use hypercall_trace::record::{Finished, Full, Recorder, Recording, SyncPolicy};
 use hypercall_trace::write::Options;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 const FOLDER: &str = "HYPERCALL_TRACE_FULL_DISK_FOLDER";
