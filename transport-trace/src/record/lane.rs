@@ -153,20 +153,15 @@ impl<'m, C: Clock, W: AsMut<[Watched]>> LaneWriter<'m, C, W> {
         match transport.call(info, args) {
             Ok(rax) => {
                 let duration = self.clock.now().saturating_sub(ticks);
-                if self
-                    .producer
-                    .exit_short(short, duration, rax.cast_unsigned())
-                {
-                    self.note(Point::Exit);
-                } else {
-                    self.exit_otherwise(short.at(), short.crc(), &Ok(rax), duration);
-                }
+                self.producer
+                    .exit_short(short, duration, rax.cast_unsigned());
+                self.note(Point::Exit);
                 Ok(rax)
             }
             Err(error) => {
                 let duration = self.clock.now().saturating_sub(ticks);
                 let outcome = Err(error);
-                self.exit_otherwise(short.at(), short.crc(), &outcome, duration);
+                self.fail(short.at(), short.crc(), &outcome, duration);
                 outcome
             }
         }
@@ -254,15 +249,9 @@ impl<'m, C: Clock, W: AsMut<[Watched]>> LaneWriter<'m, C, W> {
         })
     }
 
-    /// Records what came of a call that was entered on the short way, and cannot be told on it. Nothing was written.
+    /// Records that a call that was entered on the short way had no answer.
     #[cold]
-    fn exit_otherwise(
-        &mut self,
-        at: usize,
-        crc: u32,
-        outcome: &Result<i64, TransportError>,
-        duration: u64,
-    ) {
+    fn fail(&mut self, at: usize, crc: u32, outcome: &Result<i64, TransportError>, duration: u64) {
         let mut record = self.producer.resume(at, crc);
         let (kind, texts) = put_answer(&mut record, duration, outcome);
         if kind == kind::FAILED {

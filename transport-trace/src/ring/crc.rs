@@ -5,7 +5,11 @@
 //! Inline assembly, since the intrinsics can only be inlined into functions that are compiled for the instruction, and the way
 //! of a call is not.
 
-#[cfg(all(target_arch = "x86_64", not(any(loom, miri))))]
+#[cfg(all(
+    target_arch = "x86_64",
+    target_pointer_width = "64",
+    not(any(loom, miri))
+))]
 mod how {
     use core::arch::asm;
 
@@ -110,7 +114,11 @@ mod how {
 }
 
 /// The same without the instruction: for Miri and loom, which have none, so that they see this way too.
-#[cfg(not(all(target_arch = "x86_64", not(any(loom, miri)))))]
+#[cfg(not(all(
+    target_arch = "x86_64",
+    target_pointer_width = "64",
+    not(any(loom, miri))
+)))]
 mod how {
     use crate::checksum::append;
 

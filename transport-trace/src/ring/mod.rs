@@ -36,7 +36,12 @@ mod busy;
 mod consumer;
 mod crc;
 pub(crate) mod layout;
-#[cfg(all(feature = "std", target_arch = "x86_64", not(any(loom, miri))))]
+#[cfg(all(
+    feature = "std",
+    target_arch = "x86_64",
+    target_pointer_width = "64",
+    not(any(loom, miri))
+))]
 mod long;
 #[cfg(all(test, loom))]
 mod model;

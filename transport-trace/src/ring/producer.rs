@@ -48,7 +48,12 @@ pub(crate) struct Producer<'m> {
     /// Whether there is a short way.
     short: bool,
     /// Whether many bytes may be folded on it.
-    #[cfg(all(feature = "std", target_arch = "x86_64", not(any(loom, miri))))]
+    #[cfg(all(
+        feature = "std",
+        target_arch = "x86_64",
+        target_pointer_width = "64",
+        not(any(loom, miri))
+    ))]
     pub(super) folds: bool,
 }
 
@@ -68,7 +73,12 @@ impl<'m> Producer<'m> {
             loss: Loss::default(),
             short_below: 0,
             short: super::short::available(),
-            #[cfg(all(feature = "std", target_arch = "x86_64", not(any(loom, miri))))]
+            #[cfg(all(
+                feature = "std",
+                target_arch = "x86_64",
+                target_pointer_width = "64",
+                not(any(loom, miri))
+            ))]
             folds: super::long::available(),
         }
     }

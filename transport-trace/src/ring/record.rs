@@ -139,7 +139,12 @@ impl<'p, 'm> Record<'p, 'm> {
     #[inline(never)]
     fn put_summed(&mut self, to: usize, bytes: &[u8]) {
         let padding = bytes.len().wrapping_neg() % 8;
-        #[cfg(all(feature = "std", target_arch = "x86_64", not(any(loom, miri))))]
+        #[cfg(all(
+            feature = "std",
+            target_arch = "x86_64",
+            target_pointer_width = "64",
+            not(any(loom, miri))
+        ))]
         {
             let crc = crate::checksum::append(self.crc, view(&self.unsummed()));
             // SAFETY: P1, as in `words`; in bounds, as `bytes` compared; `to` is a multiple of 8.

@@ -19,7 +19,7 @@ fn call(producer: &mut Producer<'_>, number: u64) -> Result<(), LossCause> {
         && let Some((entered, _)) = producer.enter_short([!number, 3, 4], 5, &bytes, || number)
     {
         std::thread::yield_now();
-        assert!(producer.exit_short(entered, number.wrapping_mul(3), 6));
+        producer.exit_short(entered, number.wrapping_mul(3), 6);
         return Ok(());
     }
     let mut record = producer.begin();
