@@ -31,6 +31,9 @@ struct Answer {
 ///
 /// What was asked for and not answered is not asked for again: the answer is waited for with the next attempt. A write that is
 /// tried again must therefore begin with the same bytes.
+///
+/// It belongs to the drain's thread. A child of `fork` has not got that, so that nobody drops the handle there, which would detach
+/// a thread of the child's own.
 pub(crate) struct Patient {
     orders: Option<Sender<Order>>,
     answers: Receiver<Answer>,
