@@ -335,6 +335,59 @@ fn nobody_waits_for_a_storage_that_does_not_answer() {
     }
 }
 
+/// An operating system tells once of what it could not write, and may drop it: that later syncs succeed proves nothing.
+#[test]
+fn a_sync_that_failed_is_not_forgotten() {
+    const CALLS: u32 = 50;
+    for (way, sync) in [
+        SyncPolicy::EachBlock,
+        SyncPolicy::EachCall,
+        SyncPolicy::Every(Duration::ZERO),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let folder = Folder::new(&format!("sync-{way}"));
+        let bytes = Bytes::default();
+        let syncs = Arc::new(Mutex::new(0_u32));
+        let counted = Arc::clone(&syncs);
+        let recording = Recording::options(INTERFACES)
+            .rings(&folder.0)
+            .sync(sync)
+            .start(Told {
+                bytes: Arc::clone(&bytes),
+                write: || Ok(()),
+                sync: move || {
+                    let mut syncs = counted.lock().unwrap();
+                    *syncs += 1;
+                    match *syncs {
+                        1 => Err(io::Error::other("the platter is scratched")),
+                        // That is not a failure.
+                        2 => Err(io::ErrorKind::Interrupted.into()),
+                        _ => Ok(()),
+                    }
+                },
+            })
+            .unwrap();
+        let client = client(recording.lane("main").unwrap());
+        for count in 0..CALLS {
+            assert_eq!(client.add(count, 1), Ok(count + 1));
+        }
+        // It is tried again before the end, without a further call.
+        until(|| (*syncs.lock().unwrap() >= 3).then_some(()));
+        let done = recording.finish();
+        assert!(!done.complete, "{sync:?}: {done:?}");
+        assert_eq!(done.failures, 1, "{sync:?}: {done:?}");
+        let failure = done.failure.unwrap();
+        assert!(failure.contains("the platter is scratched"), "{failure}");
+        assert_eq!(done.rings.as_deref(), Some(&*folder.0));
+        assert_eq!(find(&folder.0).unwrap().len(), 1, "the rings stay");
+        // No index says that all is well, so that `recover` looks for them.
+        assert!(!read(&bytes).is_finished());
+        assert_eq!(recovered(&folder, &bytes), (u64::from(CALLS), 0));
+    }
+}
+
 /// The drain is late for a while, and then is not.
 #[test]
 fn nothing_is_missing_when_a_storage_answers_late() {
