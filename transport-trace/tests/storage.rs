@@ -388,6 +388,28 @@ fn a_sync_that_failed_is_not_forgotten() {
     }
 }
 
+/// It holds what the memory of the machine did.
+#[test]
+#[cfg(unix)]
+fn what_is_recorded_is_for_its_user_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = Folder::new("rights");
+    let file = folder.file("run.hct");
+    let recording = Recording::options(INTERFACES)
+        .rings(folder.file("rings"))
+        .create(&file)
+        .unwrap();
+    let _lane = recording.lane("main").unwrap();
+    for (path, rights) in [
+        (file, 0o600),
+        (folder.file("rings"), 0o700),
+        (folder.file("rings/lane-0.ring"), 0o600),
+    ] {
+        let mode = path.metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, rights, "{}", path.display());
+    }
+}
+
 /// The drain is late for a while, and then is not.
 #[test]
 fn nothing_is_missing_when_a_storage_answers_late() {

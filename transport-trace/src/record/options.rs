@@ -158,13 +158,18 @@ impl<C: Clock + Clone + Send + Sync + 'static> RecordingOptions<C> {
         }
     }
 
-    /// Starts a recording into a new file.
+    /// Starts a recording into a new file. It holds what memory does, so on Unix only this user can read it (mode 0600), as only they can
+    /// the rings. For other rights make the file, and [`start`](Self::start) into that.
     ///
     /// # Errors
     /// As the operating system says: the file exists or cannot be written, the folder of the rings cannot be made.
     pub fn create(self, path: impl AsRef<Path>) -> io::Result<Recording<C>> {
         let path = path.as_ref();
-        let file = OpenOptions::new().write(true).create_new(true).open(path)?;
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let file = options.open(path)?;
         // An empty file would only be in the way of the next attempt.
         self.start(file).inspect_err(|_| {
             let _ = fs::remove_file(path);
