@@ -24,6 +24,7 @@ use hypercall_trace::read::recover::{Ring, find, recover};
 use hypercall_trace::record::{FileLane, Full, Recorder, Recording, Storage, SyncPolicy};
 use hypercall_trace::write::Options;
 use std::io;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -386,6 +387,70 @@ fn a_sync_that_failed_is_not_forgotten() {
         assert!(!read(&bytes).is_finished());
         assert_eq!(recovered(&folder, &bytes), (u64::from(CALLS), 0));
     }
+}
+
+/// Each write is well within the patience. All of them together, before the first call is announced, are not.
+#[test]
+fn a_call_waits_no_longer_for_many_writes_than_for_one() {
+    /// Takes a byte at a time, slowly, until a call was made; or until it is plain that none comes before everything is written.
+    struct Slow {
+        bytes: Bytes,
+        made: Arc<AtomicBool>,
+        taken_before: Arc<AtomicU32>,
+    }
+    const PLAIN: u32 = 1000;
+    impl io::Write for Slow {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let slow = !self.made.load(Ordering::SeqCst)
+                && self.taken_before.fetch_add(1, Ordering::SeqCst) < PLAIN;
+            let count = if slow { 1 } else { bytes.len() };
+            if slow {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            self.bytes
+                .lock()
+                .unwrap()
+                .extend_from_slice(&bytes[..count]);
+            Ok(count)
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    impl Storage for Slow {
+        fn sync(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    struct Made(Arc<AtomicBool>);
+    impl Transport for Made {
+        fn call<'a>(&self, _: &'static CallInfo, _: [Arg<'a>; 2]) -> Result<i64, TransportError> {
+            self.0.store(true, Ordering::SeqCst);
+            Ok(42)
+        }
+    }
+    let folder = Folder::new("many");
+    let (bytes, made) = (Bytes::default(), Arc::new(AtomicBool::new(false)));
+    let taken_before = Arc::new(AtomicU32::new(0));
+    let recording = Recording::options(INTERFACES)
+        .rings(&folder.0)
+        .sync(SyncPolicy::EachCall)
+        .patience(Duration::from_millis(100))
+        .start(Slow {
+            bytes: Arc::clone(&bytes),
+            made: Arc::clone(&made),
+            taken_before: Arc::clone(&taken_before),
+        })
+        .unwrap();
+    let lane = recording.lane("main").unwrap();
+    let client = Client::new(Recorder::new(Made(made), lane));
+    assert_eq!(client.add(1, 2), Ok(42));
+    // A hundred times the patience lies between the two.
+    assert!(taken_before.load(Ordering::SeqCst) < PLAIN);
+    // Nothing is missing for all that.
+    let done = recording.finish();
+    assert_eq!((done.calls, done.lost, done.complete), (1, 0, true));
+    assert_eq!(calls(&read(&bytes)).len(), 1);
 }
 
 /// It holds what the memory of the machine did.

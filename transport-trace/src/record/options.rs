@@ -96,9 +96,14 @@ impl<C: Clock + Clone + Send + Sync + 'static> RecordingOptions<C> {
     /// server is gone, is one that failed: no call waits for it any longer, [`finish`](Recording::finish) gives up, and the
     /// rings are left for `recover`. Where it comes back after all while the recording goes on, nothing is missing.
     ///
-    /// Calls wait for the storage with [`Full::Block`], until about a second after this, and with [`SyncPolicy::EachCall`],
-    /// at most this long; [`finish`](Recording::finish) and dropping a recording at most a few times as long. It should be
-    /// longer than the slowest sync of a disk that works.
+    /// It is what one write or one sync may take, and a storage that takes a little at a time needs many. Who waits for it:
+    /// - a call with [`SyncPolicy::EachCall`], at most this long, however many writes its announcement is. One that comes while the
+    ///   recording ends waits for that as for any announcement;
+    /// - a call with [`Full::Block`], as long as the storage takes something, and until about a second after this where it does not;
+    /// - [`finish`](Recording::finish), and who drops a recording, as long as the storage takes something, and at most a few times
+    ///   this long where it does not.
+    ///
+    /// It should be longer than the slowest sync of a disk that works.
     #[must_use]
     pub const fn patience(mut self, patience: Duration) -> Self {
         self.settings.patience = patience;
@@ -207,7 +212,7 @@ impl<C: Clock + Clone + Send + Sync + 'static> RecordingOptions<C> {
         }
         preamble.flush()?;
         let preamble = preamble.into_sink();
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(Shared::new(self.settings.patience));
         shared.set_frequency(frequency);
         let drain = Drain {
             shared: Arc::clone(&shared),

@@ -16,7 +16,8 @@ pub enum SyncPolicy {
     EachBlock,
     /// Before each call: the call is announced on the disk before it is made, so that a call that stops the machine is
     /// seen there. A call then takes as long as the disk; one that the disk does not take is made all the same, after one
-    /// attempt, and so is one for which it takes longer than the recording's [patience](super::RecordingOptions::patience).
+    /// attempt, and so is one whose announcement takes longer than the recording's [patience](super::RecordingOptions::patience),
+    /// all its writes and the sync together.
     EachCall,
 }
 
