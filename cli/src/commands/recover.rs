@@ -15,7 +15,7 @@ use crate::output::{Output, Progress};
 use crate::status::Status;
 use crate::target::Target;
 
-const HELP: &str = "the rings are in /dev/shm/hypercall-PID-ID, which is a link where the recording was given another folder; see `ls -l /dev/shm`";
+const HELP: &str = "the rings are in /dev/shm/hypercall-PID-ID, or a link /dev/shm/hypercall-PID.NAMESPACES-ID leads to them where the recording was given another folder; see `ls -l /dev/shm`";
 
 /// Opens what reached the file. That may be nothing, where the recording was killed at once: all of it is in the rings then.
 fn begun(path: &Path) -> Result<Option<Trace>, Failure> {

@@ -141,9 +141,10 @@ impl<C: Clock + Clone + Send + Sync + 'static> RecordingOptions<C> {
     /// the recording is finished, and stay when the process dies: `recover` reads them.
     ///
     /// Without this a new folder `hypercall-PROCESS-ID` in `/dev/shm`, or in the system's folder for temporary files. With it, on
-    /// Unix, a symbolic link of that name leads from there to the folder, so that whoever has the trace's file finds its rings:
-    /// `hcall recover` follows it, and `hcall verify` tells of the folder. A link that a killed process left is removed by a later
-    /// recording when its folder is gone.
+    /// Unix, a symbolic link leads from there to the folder, so that whoever has the trace's file finds its rings: `hcall recover`
+    /// follows it, and `hcall verify` tells of the folder. Its name is `hypercall-PROCESS.NAMESPACES-ID`, where Linux says what the
+    /// namespaces of processes and mounts are. A link that a killed process left is removed by a later recording in the same
+    /// namespaces when its folder is gone.
     #[must_use]
     pub fn rings(mut self, folder: impl Into<PathBuf>) -> Self {
         self.rings = Some(folder.into());
