@@ -152,6 +152,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg(feature = "std")]
     fn all_ways_agree() {
         let bytes: Vec<u8> = (0..5000_u32)
             .map(|number| (number * number % 251) as u8)

@@ -69,6 +69,8 @@ fn process() {
         Fork::Child => {
             if way == "leaves" {
                 leave(recording, folder);
+            } else if way == "threads" {
+                drop_among_threads(recording);
             } else {
                 // More than the ring has room for: calls neither fail nor wait, for there is nobody who would make room.
                 add(&client, 0..50 * CALLS);
@@ -81,7 +83,7 @@ fn process() {
             assert_eq!(status, 7 << 8);
         }
     }
-    if way == "leaves" {
+    if way == "leaves" || way == "threads" {
         add(&client, CALLS..2 * CALLS);
         let done = recording.finish();
         assert_eq!((done.calls, done.lost, done.complete), (200, 0, true));
@@ -108,6 +110,28 @@ fn leave(recording: Recording, folder: &Path) {
     let client = client(&own);
     add(&client, 0..CALLS / 2);
     assert!(own.finish().complete);
+}
+
+/// A child with threads of its own, which have the stacks of its parent's by now: more than the recording has threads.
+fn drop_among_threads(recording: Recording) {
+    let (go_on, goes_on) = std::sync::mpsc::channel::<()>();
+    let goes_on = std::sync::Arc::new(std::sync::Mutex::new(goes_on));
+    let workers: Vec<_> = (0..8)
+        .map(|number| {
+            let goes_on = std::sync::Arc::clone(&goes_on);
+            std::thread::spawn(move || {
+                let _ = goes_on.lock().unwrap().recv();
+                number
+            })
+        })
+        .collect();
+    drop(recording);
+    drop(go_on);
+    let numbers: Vec<_> = workers
+        .into_iter()
+        .map(|worker| worker.join().unwrap())
+        .collect();
+    assert!(numbers.into_iter().eq(0..8));
 }
 
 fn run(folder: &Folder, way: &str) {
@@ -152,6 +176,13 @@ fn a_child_that_leaves_the_recording_alone_leaves_it_whole() {
     // The parent, and nobody before it, removed its rings.
     let rings = std::fs::read_dir(folder.0.join("rings")).unwrap();
     assert_eq!(rings.count(), 0);
+}
+
+#[test]
+fn a_child_that_drops_the_recording_can_join_its_own_threads() {
+    let folder = Folder::new("threads");
+    run(&folder, "threads");
+    assert!(calls(folder.0.join("run.hct")).into_iter().eq(0..200));
 }
 
 /// Against the rule: the recording is spoilt, but the program goes on.

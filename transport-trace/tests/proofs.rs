@@ -88,7 +88,7 @@ fn trace_of(count: usize, compression: Compression, index: bool) -> (Vec<u8>, Ve
 const CODECS: [Compression; 3] = [Compression::None, Compression::Lz4, Compression::Zstd(3)];
 
 #[test]
-fn the_core_without_std_records_the_same() {
+fn a_lane_over_memory_records_the_same() {
     let trace = Trace::from_bytes(without_std(5)).unwrap();
     let report = trace.verify().unwrap();
     assert!(report.is_clean(), "{report:?}");

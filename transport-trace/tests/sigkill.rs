@@ -2,6 +2,8 @@
 //! thread has a lane, in the other several threads share one.
 //!
 //! The number of calls that returned is kept outside the process that is killed: it appends a byte to a file after each one.
+//! So a kill falls into any part of a call: in one lane only values travel, in another calls of every shape are made, with blocks that are
+//! read, written, nested, short and long. What stands in that one is compared with what the same program records when nobody kills it.
 //! The kill comes when that file has grown to a size that differs from round to round, so that no time is waited for.
 #![allow(
     clippy::arithmetic_side_effects,
@@ -22,10 +24,10 @@ use common::*;
 use hypercall_core::arg::Arg;
 use hypercall_core::call::CallInfo;
 use hypercall_core::{Client, SharedPage, Transport, TransportError};
-use hypercall_trace::entry::{Entry, LossCause, Outcome, When};
+use hypercall_trace::entry::{After, Call, Entry, LossCause, Outcome, When};
 use hypercall_trace::read::Trace;
 use hypercall_trace::read::recover::{Recovered, Ring, find, recover};
-use hypercall_trace::record::{FileLane, Full, Recorder, Recording};
+use hypercall_trace::record::{FileLane, Full, Recorder, Recording, Redaction};
 use hypercall_trace::write::Options;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -42,8 +44,94 @@ const WAY: &str = "HYPERCALL_TRACE_SIGKILL_WAY";
 /// How many calls at a time there is room for, where the child's threads share a lane.
 const SHARED: &str = "HYPERCALL_TRACE_SIGKILL_SHARED";
 const KILLS: u64 = 60;
+/// The number of the file for the lane with calls of every shape.
+const SHAPES: u32 = 2;
 /// Threads that share a lane, in the rounds that have one.
 const THREADS: u32 = 4;
+
+/// Counts the calls that returned, outside of the process.
+struct Counted<T> {
+    inner: T,
+    returned: RefCell<File>,
+}
+
+impl<T: Transport> Transport for Counted<T> {
+    fn call<'a>(&self, info: &'static CallInfo, args: [Arg<'a>; 2]) -> Result<i64, TransportError> {
+        let outcome = self.inner.call(info, args);
+        self.returned.borrow_mut().write_all(b".").unwrap();
+        outcome
+    }
+}
+
+/// Calls of every shape, and the longer blocks that [`program`] has not: one that is read, one that is read and written, an array
+/// behind a header.
+fn shapes<T: Transport>(client: &Client<T>, round: u32) {
+    program(client, round);
+    for length in [96, 248, 249, 3000] {
+        let bytes: Vec<u8> = (0..length).map(|at| (at as u32 ^ round) as u8).collect();
+        let args = [Arg::Value(round.into()), Arg::Read(&bytes)];
+        let _ = client.transport().call(PlotterCalls::MOVE_TO, args);
+        let _ = client.firmware(round, &mut bytes.clone());
+    }
+    let mut points = [Point { x: round, y: 1 }; 70];
+    let _ = client.draw(1, &points);
+    points[3].y = 2;
+    let _ = client.transpose(1, &mut points);
+}
+
+/// What a recording of [`shapes`] has when it is not killed, times left out: at least so many calls.
+fn undisturbed(count: usize) -> Vec<Call> {
+    let folder = std::env::temp_dir().join(format!("hct-kill-{}-shapes", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let recording = Recording::options(INTERFACES)
+        .rings(folder.join("rings"))
+        .redaction(Redaction::Zero)
+        .full(Full::Block)
+        .create(folder.join("run.hct"))
+        .unwrap();
+    let counted = Counted {
+        inner: Recorder::new(Device::default(), recording.lane("main").unwrap()),
+        returned: RefCell::new(returned_file(&folder, 0)),
+    };
+    let client = Client::new(counted);
+    for round in 0.. {
+        if returned(&folder, 0) >= count as u64 {
+            break;
+        }
+        shapes(&client, round);
+    }
+    assert!(recording.finish().complete);
+    let trace = Trace::open(folder.join("run.hct")).unwrap();
+    let calls = trace.entries().map(|entry| match entry {
+        Entry::Call(call) => untimed(call),
+        other => panic!("{other:?}"),
+    });
+    let calls = calls.collect();
+    std::fs::remove_dir_all(&folder).unwrap();
+    calls
+}
+
+fn untimed(call: Call) -> Call {
+    Call {
+        lane: 0,
+        enter: 0,
+        duration: None,
+        ..call
+    }
+}
+
+/// Whether a call that never returned is, as it was entered, one that did.
+fn entered_as(call: &Call, whole: &Call) -> bool {
+    let blocks = call.blocks().zip(whole.blocks());
+    (call.name(), call.number, call.index) == (whole.name(), whole.number, whole.index)
+        && call.registers() == whole.registers()
+        && call.blocks().count() == whole.blocks().count()
+        && blocks.into_iter().all(|((place, ours), (other, theirs))| {
+            (place, ours.direction, ours.length) == (other, theirs.direction, theirs.length)
+                && ours.before == theirs.before
+                && matches!(ours.after, After::Unfinished)
+        })
+}
 
 /// What the child does until it is killed. Not a test of its own: without the folder it does nothing.
 #[test]
@@ -63,6 +151,7 @@ fn child() {
         .rings(folder.join("rings"))
         .ring(ring, 16)
         .full(full)
+        .redaction(Redaction::Zero)
         .create(folder.join("run.hct"))
         .unwrap();
     if let Ok(width) = std::env::var(SHARED) {
@@ -83,6 +172,17 @@ fn child() {
         });
     }
     std::thread::scope(|scope| {
+        let recorder = Recorder::new(Device::default(), recording.lane("shapes").unwrap());
+        let returned = RefCell::new(returned_file(folder, SHAPES));
+        scope.spawn(move || {
+            let client = Client::new(Counted {
+                inner: recorder,
+                returned,
+            });
+            for round in 0.. {
+                shapes(&client, round);
+            }
+        });
         for lane in 0..2_u32 {
             let recorder = Recorder::new(
                 Device::default(),
@@ -173,6 +273,8 @@ fn recovered(folder: &Path, round: u64) -> (Trace, Recovered) {
 #[test]
 fn nothing_that_returned_is_lost() {
     let (mut calls, mut unfinished, mut from_rings) = (0, 0, 0);
+    let (mut of_shapes, mut cut_shapes) = (0, 0);
+    let mut whole = Vec::new();
     for round in 0..KILLS {
         let way = ["block", "drop", "overwrite"][round as usize % 3];
         let folder = run_and_kill(round, way, None);
@@ -221,14 +323,52 @@ fn nothing_that_returned_is_lost() {
             );
             calls += finished;
         }
+        let (finished, cut) = check_shapes(&trace, returned(&folder, SHAPES), &mut whole, round);
+        of_shapes += finished;
+        cut_shapes += cut;
         unfinished += done.unfinished;
         from_rings += done.from_rings;
         std::fs::remove_dir_all(&folder).unwrap();
     }
     println!(
-        "{KILLS} kills, {calls} calls that returned, 0 lost; {unfinished} unfinished seen, {from_rings} entries only in rings"
+        "{KILLS} kills, {calls} calls with values and {of_shapes} of every shape that returned, 0 lost; {unfinished} unfinished seen, \
+         {cut_shapes} of them of every shape; {from_rings} entries only in rings"
     );
-    assert!(from_rings > 0);
+    assert!(from_rings > 0 && of_shapes > 0);
+}
+
+/// Each call of every shape that returned is there as one that was not disturbed is. How many did, and whether one more was entered.
+fn check_shapes(trace: &Trace, expected: u64, whole: &mut Vec<Call>, round: u64) -> (u64, u64) {
+    let Some(id) = trace.lane("shapes") else {
+        assert_eq!(expected, 0);
+        return (0, 0);
+    };
+    let entries: Vec<_> = trace.lane_entries(id).collect();
+    if whole.len() < entries.len() {
+        *whole = undisturbed(2 * entries.len());
+    }
+    let (mut finished, mut cut) = (0, 0);
+    for (entry, whole) in entries.into_iter().zip(&*whole) {
+        let Entry::Call(call) = entry else {
+            panic!("round {round}: {entry:?}");
+        };
+        assert_eq!(cut, 0, "round {round}: only the last one is cut");
+        if matches!(call.outcome, Outcome::Unfinished) {
+            assert!(
+                entered_as(&call, whole),
+                "round {round}: {call:?}, {whole:?}"
+            );
+            cut += 1;
+        } else {
+            assert_eq!(&untimed(call), whole, "round {round}");
+            finished += 1;
+        }
+    }
+    assert!(
+        finished == expected || finished == expected + 1,
+        "round {round}: {finished} of {expected}"
+    );
+    (finished, cut)
 }
 
 /// Which lane a call takes is chance, and where none is free it is made and counted as lost: each thread's calls are found in

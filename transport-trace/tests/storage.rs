@@ -24,6 +24,7 @@ use hypercall_trace::read::recover::{Ring, find, recover};
 use hypercall_trace::record::{FileLane, Full, Recorder, Recording, Storage, SyncPolicy};
 use hypercall_trace::write::Options;
 use std::io;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -332,6 +333,145 @@ fn nobody_waits_for_a_storage_that_does_not_answer() {
             assert_eq!((calls > 0, lost), (true, done.lost), "{full:?}, {sync:?}");
             drop(release);
         }
+    }
+}
+
+/// An operating system tells once of what it could not write, and may drop it: that later syncs succeed proves nothing.
+#[test]
+fn a_sync_that_failed_is_not_forgotten() {
+    const CALLS: u32 = 50;
+    for (way, sync) in [
+        SyncPolicy::EachBlock,
+        SyncPolicy::EachCall,
+        SyncPolicy::Every(Duration::ZERO),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let folder = Folder::new(&format!("sync-{way}"));
+        let bytes = Bytes::default();
+        let syncs = Arc::new(Mutex::new(0_u32));
+        let counted = Arc::clone(&syncs);
+        let recording = Recording::options(INTERFACES)
+            .rings(&folder.0)
+            .sync(sync)
+            .start(Told {
+                bytes: Arc::clone(&bytes),
+                write: || Ok(()),
+                sync: move || {
+                    let mut syncs = counted.lock().unwrap();
+                    *syncs += 1;
+                    match *syncs {
+                        1 => Err(io::Error::other("the platter is scratched")),
+                        // That is not a failure.
+                        2 => Err(io::ErrorKind::Interrupted.into()),
+                        _ => Ok(()),
+                    }
+                },
+            })
+            .unwrap();
+        let client = client(recording.lane("main").unwrap());
+        for count in 0..CALLS {
+            assert_eq!(client.add(count, 1), Ok(count + 1));
+        }
+        // It is tried again before the end, without a further call.
+        until(|| (*syncs.lock().unwrap() >= 3).then_some(()));
+        let done = recording.finish();
+        assert!(!done.complete, "{sync:?}: {done:?}");
+        assert_eq!(done.failures, 1, "{sync:?}: {done:?}");
+        let failure = done.failure.unwrap();
+        assert!(failure.contains("the platter is scratched"), "{failure}");
+        assert_eq!(done.rings.as_deref(), Some(&*folder.0));
+        assert_eq!(find(&folder.0).unwrap().len(), 1, "the rings stay");
+        // No index says that all is well, so that `recover` looks for them.
+        assert!(!read(&bytes).is_finished());
+        assert_eq!(recovered(&folder, &bytes), (u64::from(CALLS), 0));
+    }
+}
+
+/// Each write is well within the patience. All of them together, before the first call is announced, are not.
+#[test]
+fn a_call_waits_no_longer_for_many_writes_than_for_one() {
+    /// Takes a byte at a time, slowly, until a call was made; or until it is plain that none comes before everything is written.
+    struct Slow {
+        bytes: Bytes,
+        made: Arc<AtomicBool>,
+        taken_before: Arc<AtomicU32>,
+    }
+    const PLAIN: u32 = 1000;
+    impl io::Write for Slow {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let slow = !self.made.load(Ordering::SeqCst)
+                && self.taken_before.fetch_add(1, Ordering::SeqCst) < PLAIN;
+            let count = if slow { 1 } else { bytes.len() };
+            if slow {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            self.bytes
+                .lock()
+                .unwrap()
+                .extend_from_slice(&bytes[..count]);
+            Ok(count)
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    impl Storage for Slow {
+        fn sync(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    struct Made(Arc<AtomicBool>);
+    impl Transport for Made {
+        fn call<'a>(&self, _: &'static CallInfo, _: [Arg<'a>; 2]) -> Result<i64, TransportError> {
+            self.0.store(true, Ordering::SeqCst);
+            Ok(42)
+        }
+    }
+    let folder = Folder::new("many");
+    let (bytes, made) = (Bytes::default(), Arc::new(AtomicBool::new(false)));
+    let taken_before = Arc::new(AtomicU32::new(0));
+    let recording = Recording::options(INTERFACES)
+        .rings(&folder.0)
+        .sync(SyncPolicy::EachCall)
+        .patience(Duration::from_millis(100))
+        .start(Slow {
+            bytes: Arc::clone(&bytes),
+            made: Arc::clone(&made),
+            taken_before: Arc::clone(&taken_before),
+        })
+        .unwrap();
+    let lane = recording.lane("main").unwrap();
+    let client = Client::new(Recorder::new(Made(made), lane));
+    assert_eq!(client.add(1, 2), Ok(42));
+    // A hundred times the patience lies between the two.
+    assert!(taken_before.load(Ordering::SeqCst) < PLAIN);
+    // Nothing is missing for all that.
+    let done = recording.finish();
+    assert_eq!((done.calls, done.lost, done.complete), (1, 0, true));
+    assert_eq!(calls(&read(&bytes)).len(), 1);
+}
+
+/// It holds what the memory of the machine did.
+#[test]
+#[cfg(unix)]
+fn what_is_recorded_is_for_its_user_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = Folder::new("rights");
+    let file = folder.file("run.hct");
+    let recording = Recording::options(INTERFACES)
+        .rings(folder.file("rings"))
+        .create(&file)
+        .unwrap();
+    let _lane = recording.lane("main").unwrap();
+    for (path, rights) in [
+        (file, 0o600),
+        (folder.file("rings"), 0o700),
+        (folder.file("rings/lane-0.ring"), 0o600),
+    ] {
+        let mode = path.metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, rights, "{}", path.display());
     }
 }
 

@@ -12,7 +12,8 @@ pub(crate) struct Recover {
     /// The trace's file, as far as it was written.
     pub(crate) trace: Option<PathBuf>,
     /// The folder with the recording's rings, or ring files. Without it, if the trace was not finished: where /dev/shm or the
-    /// folder for temporary files has or leads to those with its number, which `hcall verify` tells.
+    /// folder for temporary files has or leads to those with its number, which `hcall verify` tells. What somebody else put there
+    /// is left out.
     #[arg(long, value_name = "PATH", required_unless_present = "trace")]
     pub(crate) rings: Vec<PathBuf>,
     #[command(flatten)]

@@ -10,6 +10,7 @@ mod export;
 mod gen_test;
 mod import;
 mod pack;
+mod places;
 mod recover;
 mod redact;
 mod replay;

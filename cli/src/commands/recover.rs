@@ -6,6 +6,7 @@ use hypercall_trace::read::recover::{RecoverError, Recovered, Ring, RingError, f
 use hypercall_trace::read::{OpenError, Trace};
 use hypercall_trace::write::Options;
 
+use super::places::{Owners, Places};
 use crate::args::Recover;
 use crate::failure::Failure;
 use crate::format::{Context, Part};
@@ -14,7 +15,7 @@ use crate::output::{Output, Progress};
 use crate::status::Status;
 use crate::target::Target;
 
-const HELP: &str = "the rings are in /dev/shm/hypercall-PID-ID, which is a link where the recording was given another folder; see `ls -l /dev/shm`";
+const HELP: &str = "the rings are in /dev/shm/hypercall-PID-ID, or a link /dev/shm/hypercall-PID.NAMESPACES-ID leads to them where the recording was given another folder; see `ls -l /dev/shm`";
 
 /// Opens what reached the file. That may be nothing, where the recording was killed at once: all of it is in the rings then.
 fn begun(path: &Path) -> Result<Option<Trace>, Failure> {
@@ -31,12 +32,14 @@ fn begun(path: &Path) -> Result<Option<Trace>, Failure> {
 
 pub(crate) fn run(args: &Recover, out: &mut Output) -> Result<Status, Failure> {
     let trace = args.trace.as_deref().map(begun).transpose()?.flatten();
+    // Without a trace there is no number to look for.
+    let owners = Owners::of(args.trace.as_deref().unwrap_or_else(|| Path::new("")));
     let mut folders = args.rings.clone();
     let mut unreadable = 0;
     if folders.is_empty()
         && let Some(trace) = trace.as_ref().filter(|trace| !trace.is_finished())
     {
-        (folders, unreadable) = search(trace);
+        (folders, unreadable) = search(trace, &owners);
     }
     let (rings, no_rings) = rings(&folders)?;
     let unreadable = no_rings.saturating_add(unreadable);
@@ -85,7 +88,8 @@ pub(crate) fn run(args: &Recover, out: &mut Output) -> Result<Status, Failure> {
     if !rings.is_empty() {
         let first = rings.first();
         let folder = first.and_then(|ring| ring.path.parent());
-        let link = places(first.map_or(0, |ring| ring.id))
+        let link = Places::of(first.map_or(0, |ring| ring.id), &owners)
+            .own
             .into_iter()
             .find(|place| place.entry != place.folder && Some(&*place.folder) == folder)
             .map_or_else(String::new, |place| {
@@ -125,51 +129,21 @@ pub(crate) fn run(args: &Recover, out: &mut Output) -> Result<Status, Failure> {
     Ok(Status::Done.or_partly(damaged))
 }
 
-/// Where the rings of a recording are.
-pub(crate) struct Place {
-    /// What has its number in its name.
-    entry: PathBuf,
-    /// That, or what it leads to where the recording was given another folder.
-    pub(crate) folder: PathBuf,
-}
-
-/// Where the rings of the recording with this number are, if it is not finished.
-pub(crate) fn places(id: u64) -> Vec<Place> {
-    let mut places = Vec::new();
-    if id == 0 {
-        // It has none, as any other may.
-        return places;
-    }
-    let end = format!("-{id:016x}");
-    for base in [PathBuf::from("/dev/shm"), std::env::temp_dir()] {
-        let Ok(entries) = std::fs::read_dir(&base) else {
-            continue;
-        };
-        for entry in entries.flatten().map(|entry| entry.path()) {
-            let name = entry.file_name().map(|name| name.to_string_lossy());
-            if name.is_some_and(|name| name.starts_with("hypercall-") && name.ends_with(&end)) {
-                // Read and not followed: the system may not let root follow what another user left in such a place.
-                let folder = entry.read_link().unwrap_or_else(|_| entry.clone());
-                places.push(Place { entry, folder });
-            }
-        }
-    }
-    places.sort_by(|one, two| one.folder.cmp(&two.folder));
-    places.dedup_by(|one, two| one.folder == two.folder);
-    places
-}
-
-/// Says where the rings of an unfinished recording are. Folders that have some, and how many cannot be read.
-fn search(trace: &Trace) -> (Vec<PathBuf>, usize) {
-    let (mut folders, mut unreadable, mut gone) = (Vec::new(), 0_usize, false);
-    for Place { folder, .. } in places(trace.header().id) {
+/// Says where the rings of an unfinished recording are. The files that there are, and how many places and files cannot be read
+/// or are somebody else's.
+fn search(trace: &Trace, owners: &Owners) -> (Vec<PathBuf>, usize) {
+    let places = Places::of(trace.header().id, owners);
+    let (mut files, mut unreadable, mut gone) = (Vec::new(), places.tell_foreign(), false);
+    for place in places.own {
         let is = |text: &str| {
-            crate::output::tell!("hcall: the recording's rings {text} {}", folder.display());
+            let folder = place.folder.display();
+            crate::output::tell!("hcall: the recording's rings {text} {folder}");
         };
-        match find(&folder) {
-            Ok(rings) if !rings.is_empty() => {
+        match place.rings(owners) {
+            Ok((rings, foreign)) if !rings.is_empty() || foreign != 0 => {
                 is("are in");
-                folders.push(folder);
+                files.extend(rings);
+                unreadable = unreadable.saturating_add(foreign);
             }
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 unreadable = unreadable.saturating_add(1);
@@ -181,12 +155,12 @@ fn search(trace: &Trace) -> (Vec<PathBuf>, usize) {
             }
         }
     }
-    if folders.is_empty() && unreadable == 0 && !gone {
+    if files.is_empty() && unreadable == 0 && !gone {
         crate::output::tell!(
             "hcall: the recording was not finished, and nothing in /dev/shm leads to its rings: what they hold is not in what was written. If they are elsewhere, name the folder with --rings"
         );
     }
-    (folders, unreadable)
+    (files, unreadable)
 }
 
 /// Opens the rings in folders and files. How many could not be read is said on the error output.

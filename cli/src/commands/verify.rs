@@ -1,10 +1,13 @@
 //! `hcall verify`: every byte is looked at.
 
+use std::path::Path;
+
 use hypercall_trace::entry::{Damaged, Lost};
 use hypercall_trace::read::{Report, Trace};
 use serde_json::json;
 
 use super::count;
+use super::places::{Owners, Places};
 use crate::args::Verify;
 use crate::failure::Failure;
 use crate::format::{Context, Part, UNKNOWN_NUMBER, damage};
@@ -27,9 +30,9 @@ pub(crate) fn run(args: &Verify, out: &mut Output) -> Result<Status, Failure> {
         .map_err(failed)?;
     drop(progress);
     if args.json {
-        out.pretty(&as_json(&report, &trace))?;
+        out.pretty(&as_json(&report, &trace, &args.trace))?;
     } else {
-        as_text(&report, &trace, out)?;
+        as_text(&report, &trace, &args.trace, out)?;
     }
     Ok(if report.is_clean() {
         Status::Done
@@ -38,7 +41,7 @@ pub(crate) fn run(args: &Verify, out: &mut Output) -> Result<Status, Failure> {
     })
 }
 
-fn as_text(report: &Report, trace: &Trace, out: &mut Output) -> Result<(), Failure> {
+fn as_text(report: &Report, trace: &Trace, path: &Path, out: &mut Output) -> Result<(), Failure> {
     let Report {
         bytes,
         blocks,
@@ -83,11 +86,14 @@ fn as_text(report: &Report, trace: &Trace, out: &mut Output) -> Result<(), Failu
         ))?;
     }
     if !finished {
-        let places: Vec<String> = rings(trace).map(|folder| format!(" in {folder}")).collect();
+        let places: Vec<String> = rings(trace, path)
+            .into_iter()
+            .map(|folder| format!(" in {folder}"))
+            .collect();
         let places = places.join(" and");
         out.line(&format!(
-            "no index at the end: the recording goes on, was killed, or was cut between two blocks; if it was killed, \
-             `hcall recover TRACE -o WHOLE` also has what is left in its rings{places}",
+            "no index at the end: the recording goes on, was killed, was cut between two blocks, or its storage failed; if it was killed \
+             or its storage failed, `hcall recover TRACE -o WHOLE` also has what is left in its rings{places}",
         ))?;
     }
     for hole in damaged.iter().take(LISTED) {
@@ -140,15 +146,18 @@ fn as_text(report: &Report, trace: &Trace, out: &mut Output) -> Result<(), Failu
     }
 }
 
-/// Where the rings of an unfinished recording are.
-fn rings(trace: &Trace) -> impl Iterator<Item = String> {
-    super::recover::places(trace.header().id)
-        .into_iter()
-        .filter(|place| place.folder.exists())
-        .map(|place| place.folder.display().to_string())
+/// Where the rings of an unfinished recording are. What somebody else put there is told on the error output.
+fn rings(trace: &Trace, path: &Path) -> Vec<String> {
+    let places = Places::of(trace.header().id, &Owners::of(path));
+    places.tell_foreign();
+    let folders = places.own.iter().map(|place| &place.folder);
+    folders
+        .filter(|folder| folder.exists())
+        .map(|folder| folder.display().to_string())
+        .collect()
 }
 
-fn as_json(report: &Report, trace: &Trace) -> serde_json::Value {
+fn as_json(report: &Report, trace: &Trace, path: &Path) -> serde_json::Value {
     let hole = |hole: &Damaged| {
         json!({
             "offset": hole.offset,
@@ -166,7 +175,7 @@ fn as_json(report: &Report, trace: &Trace) -> serde_json::Value {
     json!({
         "clean": report.is_clean(),
         "finished": report.finished,
-        "rings": rings(trace).filter(|_| !report.finished).collect::<Vec<_>>(),
+        "rings": if report.finished { Vec::new() } else { rings(trace, path) },
         "bytes": report.bytes,
         "blocks": report.blocks,
         "records": report.entries,

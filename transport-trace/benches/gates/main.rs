@@ -16,6 +16,7 @@
 extern crate hypercall_core as hypercall;
 
 mod alternatives;
+mod blocks;
 mod lanes;
 mod read;
 mod record;
@@ -28,8 +29,9 @@ fn main() {
         .skip(1)
         .filter(|word| !word.starts_with('-'))
         .collect();
-    let parts: [(&str, fn()); 5] = [
+    let parts: [(&str, fn()); 6] = [
         ("record", record::record),
+        ("blocks", blocks::blocks),
         ("alternatives", alternatives::alternatives),
         ("tails", tails::tails),
         ("lanes", lanes::lanes),

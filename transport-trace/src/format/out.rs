@@ -89,6 +89,11 @@ impl<W: Write> Out<W> {
         Ok(())
     }
 
+    /// Whether the sink has taken everything.
+    pub(crate) const fn is_flushed(&self) -> bool {
+        self.pending.is_empty()
+    }
+
     /// Bytes that the sink has taken.
     pub(crate) fn written(&self) -> u64 {
         let waiting = self.pending.len().saturating_sub(self.taken);

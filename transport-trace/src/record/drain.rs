@@ -101,7 +101,8 @@ impl Drain {
                 self.finished.failure = Some(error.to_string());
             }
             if !stop {
-                self.note_refusal(result.is_err() && self.out.written() == before);
+                let nothing = self.out.written() == before && !self.out.is_flushed();
+                self.note_refusal(result.is_err() && nothing);
             }
             if stop && result.is_ok() {
                 return self.finish();
@@ -189,9 +190,10 @@ impl Drain {
         }
     }
 
-    /// Takes what the rings have.
+    /// Takes what the rings have. A sync that fails keeps nothing from being taken.
     pub(super) fn round(&mut self, partial: bool, moved: &mut bool) -> io::Result<()> {
         self.out.flush()?;
+        let mut synced = Ok(());
         for lane in self.lanes.iter_mut().filter(|lane| lane.ended.is_none()) {
             for _ in 0..TAKES {
                 let mut result = Ok(());
@@ -233,19 +235,19 @@ impl Drain {
                     gone
                 });
                 *moved |= taken == Taken::Some;
-                if taken == Taken::Some && self.sync == SyncPolicy::EachBlock && result.is_ok() {
-                    result = self.out.sink().sync();
+                if taken == Taken::Some && self.sync != SyncPolicy::Never {
+                    self.unsynced.get_or_insert_with(Instant::now);
                 }
                 result?;
                 if taken != Taken::Some {
                     break;
                 }
-                if self.sync != SyncPolicy::Never {
-                    self.unsynced.get_or_insert_with(Instant::now);
+                if self.sync == SyncPolicy::EachBlock {
+                    synced = synced.and(sync(&mut self.out, &mut self.unsynced));
                 }
             }
         }
-        Ok(())
+        synced
     }
 
     /// Puts the calls that were entered and have not returned onto the disk.
@@ -268,20 +270,36 @@ impl Drain {
         }
         self.out.flush()?;
         if self.unsynced.is_some() {
-            self.out.sink().sync()?;
-            self.unsynced = None;
+            sync(&mut self.out, &mut self.unsynced)?;
         }
         Ok(())
     }
 
     fn sync_if_due(&mut self) -> io::Result<()> {
-        if let (SyncPolicy::Every(limit), Some(since)) = (self.sync, self.unsynced)
-            && since.elapsed() >= limit
-        {
-            self.out.sink().sync()?;
-            self.unsynced = None;
+        let due = match (self.sync, self.unsynced) {
+            (SyncPolicy::Every(limit), Some(since)) => since.elapsed() >= limit,
+            // The one behind a block failed.
+            (SyncPolicy::EachBlock, Some(_)) => true,
+            _ => false,
+        };
+        if due {
+            sync(&mut self.out, &mut self.unsynced)?;
         }
         Ok(())
+    }
+}
+
+/// Asks what was written onto the disk. Where that fails, what was written stays unsynced.
+pub(super) fn sync(out: &mut Out<Patient>, unsynced: &mut Option<Instant>) -> io::Result<()> {
+    loop {
+        match out.sink().sync() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+            Ok(()) => {
+                *unsynced = None;
+                return Ok(());
+            }
+        }
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::io::{self, Write as _};
 
-use super::drain::{Drain, queue_entered, queue_loss};
-use super::storage::{Finished, Storage as _, SyncPolicy};
+use super::drain::{Drain, queue_entered, queue_loss, sync};
+use super::storage::{Finished, SyncPolicy};
 use crate::format::BlockKind;
 use crate::ring::Full;
 
@@ -76,7 +76,10 @@ impl Drain {
         }
     }
 
-    /// Writes what is left: losses that stand in no record, the last point of the clock, the index.
+    /// Writes what is left: losses that stand in no record, the last point of the clock, and when all that is where it was asked to
+    /// be, the index.
+    ///
+    /// Where a sync failed, whenever that was, there is no index: what was written before may be gone, and nobody can say.
     pub(super) fn finish(mut self) -> Finished {
         for lane in &self.lanes {
             let mut index = lane.ended.unwrap_or_else(|| lane.consumer.index());
@@ -89,20 +92,35 @@ impl Drain {
             }
         }
         self.out.queue_clock(&(self.clock)());
-        self.out.queue_index();
-        let result = self.out.flush().and_then(|()| self.out.sink().flush());
-        let result = result.and_then(|()| match self.sync {
-            SyncPolicy::Never => Ok(()),
-            _ => self.out.sink().sync(),
-        });
-        self.finished.complete = result.is_ok();
+        let mut result = self.settle();
+        if result.is_ok() && self.out.sink().failed_sync().is_none() {
+            self.out.queue_index();
+            result = self.settle();
+        }
+        let failed_sync = self.out.sink().failed_sync().map(str::to_owned);
+        self.finished.complete = result.is_ok() && failed_sync.is_none();
         if let Err(error) = result {
             self.finished.failures = self.finished.failures.saturating_add(1);
             self.finished.failure = Some(error.to_string());
             // The calls stand in the rings too; not all losses do.
             self.leave_waiting(true);
         }
+        if let Some(text) = failed_sync {
+            self.finished.failure = Some(format!(
+                "a sync failed, so that what was written before it may not be on the disk: {text}"
+            ));
+        }
         self.finished.bytes = self.out.written();
         self.finished
+    }
+
+    /// Writes what is queued, and asks it onto the disk where the policy does that at all.
+    fn settle(&mut self) -> io::Result<()> {
+        self.out.flush()?;
+        self.out.sink().flush()?;
+        match self.sync {
+            SyncPolicy::Never => Ok(()),
+            _ => sync(&mut self.out, &mut self.unsynced),
+        }
     }
 }

@@ -63,9 +63,12 @@
 //!   ends, since the rings overwrite and the storage is still broken, is put into a file beside the rings.
 //!   Also with [`Full::Block`]: a call waits about a second for a disk that takes nothing, and then none waits until it takes
 //!   something.
-//! - A storage that does not answer, such as a network's file system whose server is gone: no call waits for it longer than the
-//!   recording's patience (`RecordingOptions::patience`), and neither does the end of the recording. Until it answers it is as a
-//!   disk that takes nothing.
+//! - A disk that says of a sync that it failed: what was written before may be gone although the storage took it, and later syncs
+//!   that succeed prove nothing. The recording goes on and tries again; its end is then not complete
+//!   (`Finished::complete`), the file has no index, and the rings stay with what they still hold.
+//! - A storage that does not answer, such as a network's file system whose server is gone: it is waited for as long as the
+//!   recording's patience says (`RecordingOptions::patience`, which has who waits and how long), by calls and by the end of the
+//!   recording. Until it answers it is as a disk that takes nothing.
 //! - A panic in the transport: the call is in the trace as one that never returned.
 //! - A machine without power: what was asked onto the disk.
 //!

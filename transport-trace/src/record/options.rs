@@ -96,9 +96,14 @@ impl<C: Clock + Clone + Send + Sync + 'static> RecordingOptions<C> {
     /// server is gone, is one that failed: no call waits for it any longer, [`finish`](Recording::finish) gives up, and the
     /// rings are left for `recover`. Where it comes back after all while the recording goes on, nothing is missing.
     ///
-    /// Calls wait for the storage with [`Full::Block`], until about a second after this, and with [`SyncPolicy::EachCall`],
-    /// at most this long; [`finish`](Recording::finish) and dropping a recording at most a few times as long. It should be
-    /// longer than the slowest sync of a disk that works.
+    /// It is what one write or one sync may take, and a storage that takes a little at a time needs many. Who waits for it:
+    /// - a call with [`SyncPolicy::EachCall`], at most this long, however many writes its announcement is. One that comes while the
+    ///   recording ends waits for that as for any announcement;
+    /// - a call with [`Full::Block`], as long as the storage takes something, and until about a second after this where it does not;
+    /// - [`finish`](Recording::finish), and who drops a recording, as long as the storage takes something, and at most a few times
+    ///   this long where it does not.
+    ///
+    /// It should be longer than the slowest sync of a disk that works.
     #[must_use]
     pub const fn patience(mut self, patience: Duration) -> Self {
         self.settings.patience = patience;
@@ -136,9 +141,10 @@ impl<C: Clock + Clone + Send + Sync + 'static> RecordingOptions<C> {
     /// the recording is finished, and stay when the process dies: `recover` reads them.
     ///
     /// Without this a new folder `hypercall-PROCESS-ID` in `/dev/shm`, or in the system's folder for temporary files. With it, on
-    /// Unix, a symbolic link of that name leads from there to the folder, so that whoever has the trace's file finds its rings:
-    /// `hcall recover` follows it, and `hcall verify` tells of the folder. A link that a killed process left is removed by a later
-    /// recording when its folder is gone.
+    /// Unix, a symbolic link leads from there to the folder, so that whoever has the trace's file finds its rings: `hcall recover`
+    /// follows it, and `hcall verify` tells of the folder. Its name is `hypercall-PROCESS.NAMESPACES-ID`, where Linux says what the
+    /// namespaces of processes and mounts are. A link that a killed process left is removed by a later recording in the same
+    /// namespaces when its folder is gone.
     #[must_use]
     pub fn rings(mut self, folder: impl Into<PathBuf>) -> Self {
         self.rings = Some(folder.into());
@@ -158,13 +164,18 @@ impl<C: Clock + Clone + Send + Sync + 'static> RecordingOptions<C> {
         }
     }
 
-    /// Starts a recording into a new file.
+    /// Starts a recording into a new file. It holds what memory does, so on Unix only this user can read it (mode 0600), as only they can
+    /// the rings. For other rights make the file, and [`start`](Self::start) into that.
     ///
     /// # Errors
     /// As the operating system says: the file exists or cannot be written, the folder of the rings cannot be made.
     pub fn create(self, path: impl AsRef<Path>) -> io::Result<Recording<C>> {
         let path = path.as_ref();
-        let file = OpenOptions::new().write(true).create_new(true).open(path)?;
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let file = options.open(path)?;
         // An empty file would only be in the way of the next attempt.
         self.start(file).inspect_err(|_| {
             let _ = fs::remove_file(path);
@@ -202,7 +213,7 @@ impl<C: Clock + Clone + Send + Sync + 'static> RecordingOptions<C> {
         }
         preamble.flush()?;
         let preamble = preamble.into_sink();
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(Shared::new(self.settings.patience));
         shared.set_frequency(frequency);
         let drain = Drain {
             shared: Arc::clone(&shared),

@@ -31,6 +31,9 @@ struct Answer {
 ///
 /// What was asked for and not answered is not asked for again: the answer is waited for with the next attempt. A write that is
 /// tried again must therefore begin with the same bytes.
+///
+/// It belongs to the drain's thread. A child of `fork` has not got that, so that nobody drops the handle there, which would detach
+/// a thread of the child's own.
 pub(crate) struct Patient {
     orders: Option<Sender<Order>>,
     answers: Receiver<Answer>,
@@ -40,6 +43,8 @@ pub(crate) struct Patient {
     pending: Option<What>,
     /// Whether that took too long already. Then it is only looked at.
     late: bool,
+    /// What the storage said when a sync failed for the first time.
+    failed_sync: Option<String>,
     buffer: Vec<u8>,
 }
 
@@ -75,8 +80,18 @@ impl Patient {
             patience,
             pending: None,
             late: false,
+            failed_sync: None,
             buffer: Vec::new(),
         })
+    }
+
+    /// What the storage said when a sync failed for the first time, also where the answer came late and to somebody who asked for
+    /// something else. One that is late has not failed yet.
+    ///
+    /// Later ones that succeed do not take that back: an operating system tells of a page that it could not write once, and may
+    /// drop it then.
+    pub(crate) fn failed_sync(&self) -> Option<&str> {
+        self.failed_sync.as_deref()
     }
 
     fn ask(&mut self, what: What, bytes: &[u8]) -> io::Result<usize> {
@@ -111,8 +126,13 @@ impl Patient {
         match self.answers.recv_timeout(time) {
             Ok(Answer { bytes, result }) => {
                 self.buffer = bytes;
-                self.pending = None;
                 self.late = false;
+                if self.pending.take() == Some(What::Sync)
+                    && let Err(error) = &result
+                    && error.kind() != io::ErrorKind::Interrupted
+                {
+                    self.failed_sync.get_or_insert_with(|| error.to_string());
+                }
                 Ok(result)
             }
             Err(RecvTimeoutError::Timeout) => {
@@ -225,5 +245,48 @@ mod tests {
             std::thread::yield_now();
         }
         assert_eq!(*bytes.lock().unwrap(), b"abcdefgh!");
+        assert_eq!(patient.failed_sync(), None, "late is not failed");
+    }
+
+    /// Its first sync waits until it is let go, and fails.
+    struct Broken(Receiver<()>, u32);
+    impl Write for Broken {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    impl Storage for Broken {
+        fn sync(&mut self) -> io::Result<()> {
+            self.1 += 1;
+            if self.1 == 1 {
+                self.0.recv().unwrap();
+                return Err(io::Error::other("the plug is out"));
+            }
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_sync_that_fails_late_is_remembered_whoever_hears_of_it() {
+        let (open, gate) = channel();
+        let mut patient = Patient::new(Broken(gate, 0), Duration::from_millis(1)).unwrap();
+        let late = patient.sync().unwrap_err();
+        assert_eq!(late.kind(), io::ErrorKind::TimedOut);
+        assert_eq!(patient.failed_sync(), None);
+        open.send(()).unwrap();
+        // The answer comes to a write, which was not made.
+        let error = loop {
+            match patient.write(b"a") {
+                Err(error) if error.kind() == io::ErrorKind::TimedOut => std::thread::yield_now(),
+                other => break other.unwrap_err(),
+            }
+        };
+        assert_eq!(error.to_string(), "the plug is out");
+        assert_eq!(patient.write(b"a").unwrap(), 1);
+        patient.sync().unwrap();
+        assert_eq!(patient.failed_sync(), Some("the plug is out"));
     }
 }

@@ -193,8 +193,10 @@ impl<C: Clock + Clone> Recording<C> {
             return Finished::default();
         };
         if !self.shared.is_here() {
-            // A child of `fork`: the thread is its parent's, and so are the rings.
-            drop(thread);
+            // A child of `fork`: the thread is its parent's, and so are the rings. To drop the handle would detach a thread: after
+            // a fork the stacks of the threads that are gone go to new ones, and with them their names to the system, so that
+            // it would be one of the child's own.
+            std::mem::forget(thread);
             return Finished {
                 failures: 1,
                 failure: Some(OF_THE_PARENT.into()),

@@ -28,11 +28,19 @@ pub(super) fn default_name(id: u64) -> String {
 }
 
 /// Lets the folder of the rings be found where it would be by itself. That there is no place for this fails no recording.
+///
+/// The link's name says in which namespaces its process and its folder are, where there are such things: those of a container that
+/// shares the place seem to be gone from here.
 #[cfg(unix)]
 pub(super) fn signpost(directory: &Path, id: u64) -> Option<PathBuf> {
     let base = default_base();
-    forget_gone(&base);
-    let path = base.join(default_name(id));
+    let here = namespaces();
+    let path = if let Some(here) = &here {
+        forget_gone(&base, here);
+        base.join(format!("hypercall-{}.{here}-{id:016x}", std::process::id()))
+    } else {
+        base.join(default_name(id))
+    };
     let directory = std::path::absolute(directory).ok()?;
     std::os::unix::fs::symlink(directory, &path)
         .is_ok()
@@ -44,17 +52,32 @@ pub(super) const fn signpost(_: &Path, _: u64) -> Option<PathBuf> {
     None
 }
 
-/// Removes the links that killed recordings left to folders which are not there any more.
+/// The numbers of this process's namespaces: in which its own number is one, and in which paths lead where they lead.
 #[cfg(unix)]
-fn forget_gone(base: &Path) {
+fn namespaces() -> Option<String> {
+    use std::os::unix::fs::MetadataExt as _;
+    let number = |name: &str| {
+        let namespace = Path::new("/proc/self/ns").join(name);
+        namespace.metadata().ok().map(|data| data.ino())
+    };
+    Some(format!("{}.{}", number("pid")?, number("mnt")?))
+}
+
+/// Removes the links that killed recordings in these namespaces left to folders which are not there any more. Of other ones nobody can
+/// say from here whether they are killed or gone.
+#[cfg(unix)]
+fn forget_gone(base: &Path, here: &str) {
     let Ok(entries) = fs::read_dir(base) else {
         return;
     };
     for path in entries.flatten().map(|entry| entry.path()) {
         let name = path.file_name().map(|name| name.to_string_lossy());
         let process = name.as_ref().and_then(|name| {
-            let (process, _) = name.strip_prefix("hypercall-")?.split_once('-')?;
-            process.parse::<u32>().ok()
+            let (place, _) = name.strip_prefix("hypercall-")?.split_once('-')?;
+            let (process, namespaces) = place.split_once('.')?;
+            (namespaces == here)
+                .then(|| process.parse::<u32>().ok())
+                .flatten()
         });
         if let Some(process) = process
             && !Path::new("/proc").join(process.to_string()).exists()
@@ -106,4 +129,42 @@ fn fill_and_map(mut file: &File, bytes: usize) -> io::Result<memmap2::MmapRaw> {
         .len(bytes)
         .populate()
         .map_raw(file)
+}
+
+#[cfg(all(test, target_os = "linux"))]
+#[allow(clippy::unwrap_used, reason = "a test")]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn only_links_of_these_namespaces_to_what_is_gone_are_removed() {
+        let base = std::env::temp_dir().join(format!("hct-links-{}", std::process::id()));
+        fs::create_dir(&base).unwrap();
+        let (there, gone) = (base.join("there"), base.join("gone"));
+        fs::create_dir(&there).unwrap();
+        let here = namespaces().unwrap();
+        // No process has the greatest number.
+        let (dead, alive) = (u32::MAX, std::process::id());
+        let links = [
+            (format!("hypercall-{dead}.{here}-01"), &gone, false),
+            (format!("hypercall-{dead}.{here}-02"), &there, true),
+            (format!("hypercall-{alive}.{here}-03"), &gone, true),
+            // In a container, or of a version that did not say.
+            (format!("hypercall-{dead}.1.{here}-04"), &gone, true),
+            (format!("hypercall-{dead}.1.2-05"), &gone, true),
+            (format!("hypercall-{dead}-06"), &gone, true),
+        ];
+        for (name, folder, _) in &links {
+            symlink(folder, base.join(name)).unwrap();
+        }
+        forget_gone(&base, &here);
+        let left = links
+            .iter()
+            .map(|(name, ..)| base.join(name).is_symlink())
+            .collect::<Vec<_>>();
+        let expected = links.iter().map(|(.., stays)| *stays).collect::<Vec<_>>();
+        fs::remove_dir_all(&base).unwrap();
+        assert_eq!(left, expected);
+    }
 }

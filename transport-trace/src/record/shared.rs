@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use crate::ring::Consumer;
 
@@ -14,17 +15,8 @@ pub(crate) struct Shared {
     process: u32,
     /// Ticks a second, as the newest point of the clock says; 0 where that is not known.
     frequency: AtomicU64,
-}
-
-impl Default for Shared {
-    fn default() -> Self {
-        Self {
-            state: Mutex::default(),
-            turn: Condvar::new(),
-            process: std::process::id(),
-            frequency: AtomicU64::new(0),
-        }
-    }
+    /// How long a call waits for its announcement.
+    patience: Duration,
 }
 
 #[derive(Debug, Default)]
@@ -46,6 +38,16 @@ pub(crate) struct Added {
 }
 
 impl Shared {
+    pub(super) fn new(patience: Duration) -> Self {
+        Self {
+            state: Mutex::default(),
+            turn: Condvar::new(),
+            process: std::process::id(),
+            frequency: AtomicU64::new(0),
+            patience,
+        }
+    }
+
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -81,19 +83,25 @@ impl Shared {
         self.turn.notify_all();
     }
 
-    /// Waits until the call that was just entered is on the disk, or the drain is gone.
+    /// Waits until the call that was just entered is on the disk, the drain is gone, or all of that takes too long: one
+    /// announcement may be many writes, each of which the drain has patience with.
     pub(crate) fn announce(&self) {
         if !self.is_here() {
             return;
         }
+        let start = Instant::now();
         let mut state = self.state();
         state.asked = state.asked.saturating_add(1);
         let ticket = state.asked;
         self.turn.notify_all();
         while state.answered < ticket && !state.gone {
-            state = self
+            let left = self.patience.saturating_sub(start.elapsed());
+            if left.is_zero() {
+                return;
+            }
+            (state, _) = self
                 .turn
-                .wait(state)
+                .wait_timeout(state, left)
                 .unwrap_or_else(PoisonError::into_inner);
         }
     }

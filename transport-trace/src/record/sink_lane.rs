@@ -17,6 +17,7 @@ use super::sink::{Sink, SinkFailed};
 use crate::clock::Clock;
 use crate::loss::{Loss, LossCause};
 use crate::ring::Full;
+use crate::ring::layout::{Geometry, LEAST_BLOCK};
 
 /// A lane over memory and a sink.
 ///
@@ -53,11 +54,18 @@ pub struct SinkLaneOptions<'m, C, W = [Watched; 0]> {
     pub announce: bool,
 }
 
+/// Into how many blocks the memory is divided.
+const BLOCKS: usize = 2;
+
 impl<'m, C: Clock, S: Sink, W: AsMut<[Watched]>> SinkLane<'m, C, S, W> {
-    /// A lane over memory, which is divided into two blocks. `None` for less than 2,304 bytes. A call that does not
-    /// fit a block is counted as lost.
+    /// The least memory that a lane can be made over, in bytes: what it keeps of its blocks, and two blocks of 1 KiB.
+    pub const LEAST: usize =
+        Geometry::controls(BLOCKS).saturating_add(BLOCKS.saturating_mul(LEAST_BLOCK));
+
+    /// A lane over memory, which is divided into two blocks. `None` for less than [`LEAST`](Self::LEAST) bytes. A call that
+    /// does not fit a block is counted as lost.
     pub fn new(memory: &'m mut [u64], sink: S, options: SinkLaneOptions<'m, C, W>) -> Option<Self> {
-        let (producer, consumer) = crate::ring::borrowed(memory, 2, Full::Drop)?;
+        let (producer, consumer) = crate::ring::borrowed(memory, BLOCKS, Full::Drop)?;
         let writer = LaneWriter::new(
             producer,
             options.clock,
@@ -146,5 +154,37 @@ impl<C: Clock, S: Sink, W: AsMut<[Watched]>> Lane for SinkLane<'_, C, S, W> {
             // A program that waits for a change may make no call for long, and its next one needs room.
             let _ = inner.outlet.drain(false);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::ClockFn;
+
+    struct Nowhere;
+    impl Sink for Nowhere {
+        fn write(&mut self, _: &[u8]) -> Result<(), SinkFailed> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_lane_is_made_over_the_least_memory_and_over_no_less() {
+        type Smallest = SinkLane<'static, ClockFn, Nowhere>;
+        fn made(memory: &mut [u64]) -> bool {
+            let options = SinkLaneOptions {
+                lane: 0,
+                interfaces: &[],
+                clock: ClockFn(|| 0),
+                redaction: Redaction::Zero,
+                watched: [],
+                announce: false,
+            };
+            SinkLane::new(memory, Nowhere, options).is_some()
+        }
+        const WORDS: usize = Smallest::LEAST / 8;
+        assert!(made(&mut [0; WORDS]));
+        assert!(!made(&mut [0; WORDS - 1]));
     }
 }

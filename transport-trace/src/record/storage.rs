@@ -16,7 +16,8 @@ pub enum SyncPolicy {
     EachBlock,
     /// Before each call: the call is announced on the disk before it is made, so that a call that stops the machine is
     /// seen there. A call then takes as long as the disk; one that the disk does not take is made all the same, after one
-    /// attempt, and so is one for which it takes longer than the recording's [patience](super::RecordingOptions::patience).
+    /// attempt, and so is one whose announcement takes longer than the recording's [patience](super::RecordingOptions::patience),
+    /// all its writes and the sync together.
     EachCall,
 }
 
@@ -46,11 +47,13 @@ pub struct Finished {
     pub lost: u64,
     /// Bytes of the file.
     pub bytes: u64,
-    /// How often the storage failed. What it did not take was kept and tried again.
+    /// How often the storage failed. What it did not take was kept and tried again, and so was a sync.
     pub failures: u64,
-    /// What it said the last time.
+    /// What it said the last time, or when a sync failed.
     pub failure: Option<String>,
-    /// Whether everything reached the storage.
+    /// Whether everything reached the storage, and every sync succeeded in the end. One that is only late may still do so; one that
+    /// failed is never taken for a success, whatever later ones say: an operating system tells of what it could not write once, and
+    /// may drop it then.
     pub complete: bool,
     /// Where the rings are, which stay when not everything reached the storage. What had left them already lies beside them;
     /// `recover` reads both.

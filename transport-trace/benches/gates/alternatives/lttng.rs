@@ -7,6 +7,7 @@
 
 use std::fs;
 use std::io::{self, Write as _};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -107,14 +108,22 @@ impl Lttng {
     }
 }
 
-/// A folder for the program, the trace, and what LTTng keeps of a user; removed at the end.
+/// A folder for the program, the trace, and what LTTng keeps of a user; removed at the end. A program in it is run: nobody else can guess
+/// its name, make it before, or enter it.
 struct Folder(PathBuf);
 
 impl Folder {
     fn new() -> Result<Self, String> {
-        let path = std::env::temp_dir().join(format!("hct-lttng-{}", std::process::id()));
+        let mut name = [0; 8];
+        getrandom::fill(&mut name).map_err(|error| error.to_string())?;
+        let name = format!("hct-lttng-{:016x}", u64::from_ne_bytes(name));
+        let path = std::env::temp_dir().join(name);
+        let said = |error: io::Error| error.to_string();
+        let mut builder = fs::DirBuilder::new();
+        builder.mode(0o700).create(&path).map_err(said)?;
+        // What was not made here is not removed either.
         let folder = Self(path);
-        fs::create_dir_all(folder.traces()).map_err(|error| error.to_string())?;
+        fs::create_dir(folder.traces()).map_err(said)?;
         Ok(folder)
     }
 
