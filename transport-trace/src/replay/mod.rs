@@ -23,8 +23,8 @@
 //! the exit of calls, and where the program [looked](ReplayLane::note_pages). A program that polls finds a change at the
 //! same look as when it was recorded. What the program itself wrote is compared.
 //!
-//! A program that waits for a change which the trace does not have is [told so](Cause::Waits) after a million looks. It does not
-//! have it where the program polled without looks when it was recorded, or acted on what it saw without another one:
+//! A program that waits for a change which the trace does not have is [told so](Cause::Waits) after a million looks, when no other
+//! lane of the program has [calls to come](Options::empty_looks). The trace does not have it where the program polled without looks when it was recorded, or acted on what it saw without another one:
 //! [the rule](crate::record#pages-that-the-hypervisor-writes). A replay that polls without looks cannot be seen, and not be ended.
 //!
 //! # When a program leaves the trace

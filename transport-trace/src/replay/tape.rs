@@ -30,8 +30,11 @@ pub(crate) struct Tape {
     pub(crate) left: BTreeSet<usize>,
     /// How many calls the live program made.
     pub(crate) made: u64,
-    /// Looks in a row that found nothing, where the trace has nothing more to show before the next call.
-    pub(crate) idle: u64,
+    /// Looks in a row that found nothing, where the trace has nothing more to show before the next call; before them, how many
+    /// [moves](super::answer::State::moves) there were.
+    pub(crate) idle: (u64, u64),
+    /// The program asked for the lane.
+    pub(crate) taken: bool,
     /// The items that were used, in the order of their use.
     pub(crate) used: Vec<usize>,
     /// The lane's shared pages.
@@ -255,6 +258,14 @@ impl Tape {
         match self.items.get_mut(at) {
             Some(Item::Record(record)) => Some(record),
             _ => None,
+        }
+    }
+
+    /// Looks in a row that found nothing while no lane went on.
+    pub(crate) const fn idle(&self, moves: u64) -> u64 {
+        match self.idle {
+            (since, looks) if since == moves => looks,
+            _ => 0,
         }
     }
 
