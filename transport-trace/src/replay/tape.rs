@@ -8,7 +8,7 @@ use super::options::{Group, Options};
 use super::pages::Pages;
 use super::pool;
 use super::recorded::{LaneEntries, Recorded};
-use crate::entry::{Call, Entry, PageChange, When};
+use crate::entry::{Call, Damaged, Entry, PageChange, When};
 
 /// Why calls are missing that no record tells of.
 const DAMAGED: &str = "the trace is damaged";
@@ -132,6 +132,33 @@ impl Record {
     }
 }
 
+/// Damaged stretches between two entries of a lane, or behind the last.
+#[derive(Clone, Copy, Debug, Default)]
+struct Hole {
+    /// The index of the first call that stood there, and that behind the last, where headers say it.
+    first: Option<u64>,
+    end: Option<u64>,
+    /// Of one of them nobody knows how many calls it took.
+    unknown: bool,
+}
+
+impl Hole {
+    fn pass(&mut self, stretch: &Damaged) {
+        self.first = self.first.or(stretch.index);
+        self.end = self.end.max(stretch.end());
+        self.unknown |= stretch.how_many().is_none();
+    }
+
+    /// How many calls are missing behind the last one, whose lane would have gone on with this index.
+    fn until_the_end(self, expected: Option<u64>) -> Option<u64> {
+        if self.unknown {
+            return None;
+        }
+        let from = expected.or(self.first).unwrap_or(0);
+        Some(self.end?.saturating_sub(from))
+    }
+}
+
 impl Tape {
     /// The lane's entries as a tape.
     pub(crate) fn new(
@@ -148,13 +175,13 @@ impl Tape {
         let (mut notes, mut enter) = (Notes::default(), Vec::new());
         let mut expected: Option<u64> = None;
         let mut continuity = Continuity::default();
-        let mut damaged: Option<Option<u32>> = None;
+        let mut damaged: Option<Hole> = None;
         for entry in entries {
             match entry {
                 Entry::Call(call) => {
-                    let damaged = damaged.take().is_some();
                     // Where a trace begins is no gap, unless something stood before.
-                    let due = expected.or(damaged.then_some(0));
+                    let due = expected.or(damaged.map(|hole| hole.first.unwrap_or(0)));
+                    let damaged = damaged.take().is_some();
                     let missing = due.and_then(|due| call.index.checked_sub(due));
                     match missing {
                         Some(count @ 1..) => tape.missing(Some(count), DAMAGED.to_owned()),
@@ -192,16 +219,14 @@ impl Tape {
                         (When::Note | When::Exit, _) => notes.push(change),
                     }
                 }
+                Entry::Damaged(stretch) if stretch.took_nothing() => {}
                 // The gap in the indices tells how many calls it had.
-                Entry::Damaged(stretch) => damaged = Some(stretch.entries),
+                Entry::Damaged(stretch) => damaged.get_or_insert_default().pass(&stretch),
                 Entry::Unknown(_) => {}
             }
         }
-        if let Some(count) = damaged {
-            tape.missing(
-                count.map(|count| u64::from(count.max(1))),
-                DAMAGED.to_owned(),
-            );
+        if let Some(hole) = damaged {
+            tape.missing(hole.until_the_end(expected), DAMAGED.to_owned());
         }
         tape.tail = notes;
         tape.group(groups);

@@ -2,14 +2,18 @@
 
 use std::sync::Arc;
 
+use hypercall_core::acrn::server::AcrnServer;
 use hypercall_core::acrn::*;
 use hypercall_core::layer::fault::Plan;
-use hypercall_core::{ErrorKind, Hazard, TransportError};
+use hypercall_core::{ErrorKind, Gpa, Hazard, TransportError};
+use hypercall_mock::loopback::Loopback;
 use hypercall_trace::clock::ClockInfo;
 use hypercall_trace::diff::{Difference, Options, diff};
-use hypercall_trace::entry::{Entry, Failure, LossCause, Lost, Outcome};
+use hypercall_trace::drive::Driver;
+use hypercall_trace::entry::{Defect, Entry, Failure, LossCause, Lost, Outcome};
 use hypercall_trace::read::{OpenError, Trace};
 use hypercall_trace::replay::{Cause, Mode, Recorded, ReplayError, Replayer};
+use hypercall_trace::state::state_at;
 use hypercall_trace::write::{Options as WriteOptions, Writer};
 
 use super::replay_support::*;
@@ -379,4 +383,78 @@ fn damage_at_either_end_is_a_loss() {
             .contains("an unknown number of calls is missing"),
         "{cause}"
     );
+}
+
+/// A block's header says how many records stood there, and how many of them are calls. A block that stands a second time took none.
+#[test]
+fn every_view_counts_the_calls_that_damage_took_and_no_others() {
+    let recorded = record(&lines);
+    let damaged = |defect, index, calls| {
+        Entry::Damaged(hypercall_trace::entry::Damaged {
+            offset: 4000,
+            length: 100,
+            defect,
+            lane: Some(0),
+            entries: Some(22),
+            index,
+            calls,
+        })
+    };
+    let transport = || {
+        let machine = hypercall_mock::fake::FakeAcrn::new();
+        let server = AcrnServer::new(machine.clone());
+        Loopback::new(server, machine, Gpa(0x100_0000), 0x4_0000)
+    };
+    let driven = |recorded: &Recorded| {
+        Driver::new(HypervisorCalls::INTERFACE).drive(recorded, &transport())
+    };
+    let options = || Replayer::options().accept_damage();
+
+    // Two blocks one behind the other took all but the first of six calls.
+    let mut lacks = recorded.clone();
+    lacks.entries.truncate(1);
+    lacks
+        .entries
+        .push(damaged(Defect::Checksum, Some(1), Some(3)));
+    lacks
+        .entries
+        .push(damaged(Defect::Checksum, Some(4), Some(2)));
+    let (replayer, hypervisor) = lane(options(), &lacks);
+    let vm = hypervisor.create_vm(&mut creation("one")).unwrap();
+    set(&hypervisor, vm, 3).unwrap_err();
+    assert!(matches!(
+        replayer.divergence().unwrap().cause,
+        Cause::Missing { count: 5, .. }
+    ));
+    let machine = state_at(&lacks, u64::MAX);
+    assert_eq!((machine.missing, machine.missing_unknown), (5, false));
+    let told = driven(&lacks);
+    assert_eq!((told.missing, told.missing_unknown), (5, false));
+    let counts = diff(&lacks, &lacks, Options::default()).differences;
+    let counts: Vec<_> = counts
+        .iter()
+        .map(|difference| match difference {
+            Difference::Missing { index, count, .. } => (*index, *count),
+            other => panic!("{other}"),
+        })
+        .collect();
+    assert_eq!(counts.len(), 4);
+    assert!(counts.contains(&(1, Some(3))) && counts.contains(&(4, Some(2))));
+
+    for defect in [Defect::Order, Defect::Foreign] {
+        let mut twice = recorded.clone();
+        twice.entries.insert(3, damaged(defect, None, None));
+        twice.entries.push(damaged(defect, None, None));
+        let (_, report) = replay(&lines, &twice, options());
+        assert!(report.is_clean(), "{report}");
+        let state = |recorded: &Recorded| {
+            let machine = state_at(recorded, u64::MAX);
+            let states: Vec<_> = machine.vms.values().map(|vm| vm.state).collect();
+            (machine.missing, machine.missing_unknown, states)
+        };
+        assert_eq!(state(&twice), state(&recorded), "{defect}");
+        assert!(driven(&twice).is_complete());
+        let told = diff(&twice, &recorded, Options::default()).differences;
+        assert!(told.is_empty(), "{told:?}");
+    }
 }
