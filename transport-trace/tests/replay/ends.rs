@@ -405,9 +405,8 @@ fn every_view_counts_the_calls_that_damage_took_and_no_others() {
         let server = AcrnServer::new(machine.clone());
         Loopback::new(server, machine, Gpa(0x100_0000), 0x4_0000)
     };
-    let driven = |recorded: &Recorded| {
-        Driver::new(HypervisorCalls::INTERFACE).drive(recorded, &transport())
-    };
+    let driven =
+        |recorded: &Recorded| Driver::new(HypervisorCalls::INTERFACE).drive(recorded, &transport());
     let options = || Replayer::options().accept_damage();
 
     // Two blocks one behind the other took all but the first of six calls.
