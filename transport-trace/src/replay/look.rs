@@ -63,7 +63,9 @@ impl Shared {
                     state.idle(at_lane, looks.saturating_add(1));
                     return Ok(slow);
                 }
-                Cause::Waits { looks }
+                // What it waits for may be among the calls that are missing, or have come with one of them.
+                let loss = tape_loss(state, at_lane);
+                loss.unwrap_or(Cause::Waits { looks })
             }
         };
         let tape = at_lane.and_then(|at_lane| state.tapes.get(at_lane));
@@ -85,6 +87,12 @@ impl Shared {
         }
         true
     }
+}
+
+/// Why a lane has nothing more to show, where calls are missing next.
+fn tape_loss(state: &State, lane: Option<usize>) -> Option<Cause> {
+    let tape = state.tapes.get(lane?)?;
+    tape.items.get(tape.head)?.loss()
 }
 
 impl State {

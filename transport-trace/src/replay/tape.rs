@@ -8,6 +8,7 @@ use super::options::{Group, Options};
 use super::pages::Pages;
 use super::pool;
 use super::recorded::{LaneEntries, Recorded};
+use super::report::Cause;
 use crate::entry::{Call, Damaged, Entry, PageChange, When};
 
 /// Why calls are missing that no record tells of.
@@ -93,6 +94,26 @@ pub(crate) enum Item {
         why: String,
         crossed: bool,
     },
+}
+
+impl Item {
+    /// Why nothing can be answered here, where calls are missing that are not crossed.
+    pub(crate) fn loss(&self) -> Option<Cause> {
+        match self {
+            Self::Missing {
+                count,
+                why,
+                crossed: false,
+            } => {
+                let why = why.clone();
+                Some(match count {
+                    Some(count) => Cause::Missing { count: *count, why },
+                    None => Cause::MissingUnknown { why },
+                })
+            }
+            _ => None,
+        }
+    }
 }
 
 /// A call with the changes of pages around it.

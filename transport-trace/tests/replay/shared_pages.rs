@@ -2,6 +2,7 @@
 
 use hypercall_core::Client;
 use hypercall_core::acrn::*;
+use hypercall_trace::entry::{Entry, LossCause, Lost};
 use hypercall_trace::replay::{Cause, Mode, Replayer};
 
 use super::replay_support::*;
@@ -334,4 +335,36 @@ fn a_lane_that_polls_while_another_has_calls_to_come_does_not_leave_the_trace() 
         replayer.divergence().unwrap().cause,
         Cause::Waits { looks: 3 }
     );
+}
+
+/// Whoever waits where calls are missing is told so: what it waits for may have come with one of them.
+#[test]
+fn a_program_that_waits_where_calls_are_missing_is_told_that() {
+    for (count, expected) in [(3, Some(3)), (0, None)] {
+        let mut recorded = polled(true);
+        // All behind the start of the VM.
+        let calls = |entry: &Entry| matches!(entry, Entry::Call(call) if call.index == 3);
+        let start = recorded.entries.iter().position(calls).unwrap();
+        recorded.entries.truncate(start + 1);
+        recorded.entries.push(Entry::Lost(Lost {
+            lane: 0,
+            index: 4,
+            count,
+            cause: LossCause::RingFull,
+            first: 0,
+            last: 0,
+        }));
+        let replayer = Replayer::options()
+            .empty_looks(5)
+            .recorded(recorded)
+            .unwrap();
+        play(&replayer).unwrap_err();
+        let told = replayer.divergence().unwrap();
+        let missing = match &told.cause {
+            Cause::Missing { count, .. } => Some(*count),
+            Cause::MissingUnknown { .. } => None,
+            other => panic!("{other}"),
+        };
+        assert_eq!(missing, expected, "{told}");
+    }
 }
