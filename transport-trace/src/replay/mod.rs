@@ -105,4 +105,4 @@ pub(crate) use recorded::LaneEntries;
 pub use recorded::{Recorded, TooLarge};
 pub use replayer::{ReplayLane, Replayer};
 pub use report::{Candidate, Cause, Divergence, Line, WhyNot};
-pub use run::{OfLane, Report};
+pub use run::{Gap, OfLane, Report};

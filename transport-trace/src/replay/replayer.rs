@@ -109,7 +109,7 @@ impl Replayer {
     #[must_use]
     pub fn report(&self) -> Report {
         let state = self.shared.lock();
-        let mut unused = Vec::new();
+        let (mut unused, mut missing) = (Vec::new(), Vec::new());
         let mut answered: u64 = 0;
         for tape in &state.tapes {
             let used = u64::try_from(tape.used.len()).unwrap_or(u64::MAX);
@@ -119,6 +119,7 @@ impl Replayer {
                 lane: tape.name.clone(),
                 line,
             }));
+            missing.extend(tape.gaps());
         }
         Report {
             answered,
@@ -128,13 +129,15 @@ impl Replayer {
                 .map(|(divergence, _)| (**divergence).clone()),
             skipped: state.skipped.clone(),
             unused,
+            missing,
         }
     }
 
     /// Ends the replay.
     ///
     /// # Errors
-    /// The report, where the program left the trace, skipped records, or did not use all.
+    /// The report, where the program left the trace, skipped records, or did not use all, and where calls are missing from the
+    /// trace that were not [crossed](Options::cross_losses).
     pub fn finish(&self) -> Result<Report, Box<Report>> {
         let report = self.report();
         if report.is_clean() {

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use super::report::{Divergence, Line};
-use crate::plural::{count, were};
+use crate::plural::{calls_are, count as counted, were};
 
 /// A recorded call, by its lane.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -15,6 +15,19 @@ pub struct OfLane {
     /// The call.
     #[serde(flatten)]
     pub line: Line,
+}
+
+/// A place where calls are missing from the trace, which a replay did not cross.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Gap {
+    /// The lane.
+    pub lane: String,
+    /// The index of the last recorded call before it.
+    pub after: Option<u64>,
+    /// How many calls; 0 where only what a shared page held is missing, `None` where nobody knows.
+    pub count: Option<u64>,
+    /// Why.
+    pub why: String,
 }
 
 /// How a replay went.
@@ -28,19 +41,25 @@ pub struct Report {
     pub skipped: Vec<OfLane>,
     /// Records that no call used.
     pub unused: Vec<OfLane>,
+    /// Places where calls are missing from the trace: nobody knows whether the program would have made them. Those that were
+    /// [crossed](super::Options::cross_losses) are not among them.
+    pub missing: Vec<Gap>,
 }
 
 impl Report {
-    /// Whether the program did what the trace has, all of it, and nothing else.
+    /// Whether the program did what was recorded, all of it, and nothing else.
     #[must_use]
     pub fn is_clean(&self) -> bool {
-        self.divergence.is_none() && self.skipped.is_empty() && self.unused.is_empty()
+        self.divergence.is_none()
+            && self.skipped.is_empty()
+            && self.unused.is_empty()
+            && self.missing.is_empty()
     }
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{} answered", count(self.answered, "call"))?;
+        writeln!(f, "{} answered", counted(self.answered, "call"))?;
         if let Some(divergence) = &self.divergence {
             write!(f, "{divergence}")?;
         }
@@ -55,6 +74,25 @@ impl fmt::Display for Report {
             } in records
             {
                 writeln!(f, "  {lane}#{index}  {text}")?;
+            }
+        }
+        for Gap {
+            lane,
+            after,
+            count,
+            why,
+        } in &self.missing
+        {
+            match after {
+                Some(after) => write!(f, "behind {lane}#{after} ")?,
+                None => write!(f, "at the start of {lane} ")?,
+            }
+            match count {
+                Some(0) => writeln!(
+                    f,
+                    "what a shared page held is missing from the trace ({why})"
+                )?,
+                count => writeln!(f, "{} missing from the trace ({why})", calls_are(*count))?,
             }
         }
         Ok(())

@@ -9,6 +9,7 @@ use super::pages::Pages;
 use super::pool;
 use super::recorded::{LaneEntries, Recorded};
 use super::report::Cause;
+use super::run::Gap;
 use crate::entry::{Call, Damaged, Entry, PageChange, When};
 
 /// Why calls are missing that no record tells of.
@@ -333,6 +334,29 @@ impl Tape {
             Item::Record(record) if record.is_open() => Some((at, &**record)),
             _ => None,
         })
+    }
+
+    /// The places where calls are missing that were not crossed.
+    pub(crate) fn gaps(&self) -> Vec<Gap> {
+        let mut after = None;
+        let mut gaps = Vec::new();
+        for (at, item) in self.items.iter().enumerate() {
+            match item {
+                Item::Record(record) => after = Some(record.call.index),
+                Item::Missing {
+                    count,
+                    why,
+                    crossed: false,
+                } if at >= self.head => gaps.push(Gap {
+                    lane: self.name.clone(),
+                    after,
+                    count: *count,
+                    why: why.clone(),
+                }),
+                Item::Missing { .. } => {}
+            }
+        }
+        gaps
     }
 
     /// The notes before the next call; `None` where nobody knows what was seen here.

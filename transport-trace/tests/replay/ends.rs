@@ -457,3 +457,52 @@ fn every_view_counts_the_calls_that_damage_took_and_no_others() {
         assert!(told.is_empty(), "{told:?}");
     }
 }
+
+/// The program did all that the trace has; what it may have lacked is told.
+#[test]
+fn calls_that_are_missing_at_the_end_are_in_the_report() {
+    let mut recorded = record(&lines);
+    let lost = |index, count| {
+        Entry::Lost(Lost {
+            lane: 0,
+            index,
+            count,
+            cause: LossCause::RingFull,
+            first: 0,
+            last: 0,
+        })
+    };
+    let calls = recorded.entries.len() as u64;
+    recorded.entries.push(lost(calls, 7));
+    recorded.entries.push(lost(calls + 7, 0));
+    let play = |options: hypercall_trace::replay::Options| {
+        let (replayer, hypervisor) = lane(options, &recorded);
+        let vm = hypervisor.create_vm(&mut creation("one")).unwrap();
+        for line in [3, 4, 5, 3] {
+            set(&hypervisor, vm, line).unwrap();
+        }
+        hypervisor.pause_vm(vm).unwrap();
+        replayer.finish()
+    };
+    let report = play(Replayer::options()).unwrap_err();
+    let missing: Vec<_> = report
+        .missing
+        .iter()
+        .map(|gap| (gap.lane.as_str(), gap.after, gap.count))
+        .collect();
+    assert_eq!(
+        missing,
+        [
+            ("main", Some(calls - 1), Some(7)),
+            ("main", Some(calls - 1), None)
+        ]
+    );
+    let text = report.to_string();
+    assert!(text.contains("behind main#5 7 calls are missing"), "{text}");
+    assert!(
+        text.contains("an unknown number of calls is missing"),
+        "{text}"
+    );
+    // Whoever crosses them does so knowingly.
+    assert!(play(Replayer::options().cross_losses()).unwrap().is_clean());
+}
