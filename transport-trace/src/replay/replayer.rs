@@ -130,6 +130,7 @@ impl Replayer {
             skipped: state.skipped.clone(),
             unused,
             missing,
+            untied: state.bindings.untied(),
         }
     }
 
@@ -137,7 +138,7 @@ impl Replayer {
     ///
     /// # Errors
     /// The report, where the program left the trace, skipped records, or did not use all, and where calls are missing from the
-    /// trace that were not [crossed](Options::cross_losses).
+    /// trace that were not [crossed](Options::cross_losses), or there were more names than are compared.
     pub fn finish(&self) -> Result<Report, Box<Report>> {
         let report = self.report();
         if report.is_clean() {
