@@ -142,8 +142,8 @@ impl Options {
     }
 
     /// How many looks at shared pages in a row may find nothing where the trace has nothing more to show before the next call:
-    /// the look after these [ends the replay](super::Cause::Waits), or says which calls are missing there. A call of any lane, or a look that finds something, begins the
-    /// count anew.
+    /// the look after these [ends the replay](super::Cause::Waits), or says which calls are missing there. A call of any lane, or a
+    /// look that finds something, begins the count anew.
     ///
     /// Without this 1,048,576, which take a minute or more, and however many while another lane that the program asked for has
     /// calls to come and does not wait itself: what a correct program waits for comes from there, sooner or later. With this,

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::continuity::Continuity;
+use super::hole::Hole;
 use super::notes::Notes;
 use super::options::{Group, Options};
 use super::pages::Pages;
@@ -10,7 +11,7 @@ use super::pool;
 use super::recorded::{LaneEntries, Recorded};
 use super::report::Cause;
 use super::run::Gap;
-use crate::entry::{Call, Damaged, Entry, PageChange, When};
+use crate::entry::{Call, Entry, PageChange, When};
 
 /// Why calls are missing that no record tells of.
 const DAMAGED: &str = "the trace is damaged";
@@ -151,33 +152,6 @@ impl Record {
     /// Whether it can still answer a call.
     pub(crate) const fn is_open(&self) -> bool {
         self.used.is_none() && !self.skipped
-    }
-}
-
-/// Damaged stretches between two entries of a lane, or behind the last.
-#[derive(Clone, Copy, Debug, Default)]
-struct Hole {
-    /// The index of the first call that stood there, and that behind the last, where headers say it.
-    first: Option<u64>,
-    end: Option<u64>,
-    /// Of one of them nobody knows how many calls it took.
-    unknown: bool,
-}
-
-impl Hole {
-    fn pass(&mut self, stretch: &Damaged) {
-        self.first = self.first.or(stretch.index);
-        self.end = self.end.max(stretch.end());
-        self.unknown |= stretch.how_many().is_none();
-    }
-
-    /// How many calls are missing behind the last one, whose lane would have gone on with this index.
-    fn until_the_end(self, expected: Option<u64>) -> Option<u64> {
-        if self.unknown {
-            return None;
-        }
-        let from = expected.or(self.first).unwrap_or(0);
-        Some(self.end?.saturating_sub(from))
     }
 }
 
