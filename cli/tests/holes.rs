@@ -215,17 +215,59 @@ fn in_a_joined_file_each_recording_lacks_its_own() {
         }
         let trace = folder.text("damaged.hct");
         std::fs::write(&trace, &bytes).unwrap();
-        for command in ["pack", "redact", "recover"] {
-            let to = folder.text("made.hct");
-            hcall()
-                .args([command, &trace, "-o", &to, "--force"])
-                .assert()
-                .code(4);
+        for (command, path) in rewritten(&folder, &trace) {
             assert_eq!(
-                verified(&to),
+                verified(&path),
                 (taken, 4 * CALLS - taken),
                 "{command} {places:?}"
             );
+        }
+    }
+}
+
+/// Nothing is left of what a recording had of a lane, and the lane of the next recording counts from 0: its calls are not those.
+#[test]
+fn in_a_joined_file_the_next_recording_does_not_stand_for_what_one_lacks() {
+    let folder = Folder::new();
+    let mut sample = sample();
+    sample.block = 1 << 20;
+    let one = without_index(&sample.bytes());
+    let joined = [&one[..], &one[32..]].concat();
+    let of_lane = blocks(&joined, 0);
+    assert_eq!(of_lane.len(), 2, "one in each recording");
+    for (recording, (offset, ..)) in of_lane.into_iter().enumerate() {
+        let mut bytes = joined.clone();
+        // Its header is gone: nobody knows what it was.
+        for at in [20, 33, 40] {
+            bytes[offset + at] ^= 0xff;
+        }
+        let trace = folder.text("damaged.hct");
+        std::fs::write(&trace, &bytes).unwrap();
+        for (command, path) in rewritten(&folder, &trace) {
+            let made = Trace::open(&path).unwrap();
+            let mut entries = made.entries();
+            let (mut unknown, mut calls) = (Vec::new(), [[0; 2]; 2]);
+            while let Some(entry) = entries.next() {
+                let of = entries.recording();
+                match entry {
+                    Entry::Lost(lost) => unknown.push((of, lost.lane, lost.how_many())),
+                    Entry::Call(call) => calls[of as usize][call.lane as usize] += 1,
+                    other => panic!("{command}: {other:?}"),
+                }
+            }
+            let mut expected = [[CALLS; 2]; 2];
+            expected[recording][0] = 0;
+            assert_eq!(calls, expected, "{command} of {recording}");
+            // Lane 1 may have had calls there as well.
+            let here = unknown.iter().all(|(of, ..)| *of as usize == recording);
+            let told = unknown
+                .iter()
+                .any(|(_, lane, count)| (*lane, *count) == (0, None));
+            assert!(here && told, "{command} of {recording}: {unknown:?}");
+            hcall()
+                .args(["verify", &path])
+                .assert()
+                .stdout(predicates::str::contains("an unknown number of calls"));
         }
     }
 }

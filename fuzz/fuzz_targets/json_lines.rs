@@ -116,6 +116,13 @@ fn import(bytes: &[u8]) -> Option<Trace> {
     }
     for line in lines {
         let line: Line = serde_json::from_slice(line).ok()?;
+        if let Some((recording, ends)) = line.begins() {
+            writer.recording(recording).ok()?;
+            for lane in ends {
+                writer.end_is_unknown(*lane).ok()?;
+            }
+            continue;
+        }
         writer.push(&line.into_entry(&schema).ok()?).ok()?;
     }
     Trace::from_bytes(writer.finish().ok()?).ok()

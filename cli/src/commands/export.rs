@@ -35,9 +35,15 @@ fn write(
     let mut losses = Losses::of(trace);
     let mut all = |exporter: &mut dyn Exporter| -> Result<(), Failure> {
         exporter.start(trace).map_err(failed)?;
-        for (position, entry) in (0..).zip(input::best_in_time(trace)) {
-            progress.at(position);
+        let mut entries = input::best_in_time(trace);
+        let (mut position, mut recording) = (0.., 0);
+        while let Some(entry) = entries.next() {
+            progress.at(position.next().unwrap_or(u64::MAX));
             losses.note(&entry);
+            if entries.recording() != recording {
+                recording = entries.recording();
+                exporter.recording(recording).map_err(failed)?;
+            }
             exporter.entry(&entry).map_err(failed)?;
         }
         exporter.finish().map_err(failed)

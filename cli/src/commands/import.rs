@@ -77,6 +77,15 @@ fn import(
     let progress = Progress::new("importing", size);
     while let Some(line) = lines.next()? {
         let line: Line = serde_json::from_slice(line).map_err(|error| lines.wrong(&error))?;
+        if let Some((recording, ends)) = line.begins() {
+            writer.recording(recording).map_err(&failed)?;
+            for lane in ends {
+                writer
+                    .end_is_unknown(*lane)
+                    .map_err(|error| lines.wrong(&error))?;
+            }
+            continue;
+        }
         let entry = line.into_entry(&schema).map_err(|why| lines.wrong(&why))?;
         sane(&entry).map_err(|why| lines.wrong(&why))?;
         writer.push(&entry).map_err(|error| match error.kind() {

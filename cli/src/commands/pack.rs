@@ -25,9 +25,12 @@ pub(crate) fn run(args: &Pack, out: &mut Output) -> Result<Status, Failure> {
         let mut writer = Writer::new(target, trace.schema(), *trace.clock(), options)?;
         super::name_lanes(&trace, &mut writer)?;
         let progress = Progress::new("packing", trace.len());
-        for (position, entry) in (0..).zip(trace.entries()) {
-            progress.at(position);
+        let mut entries = trace.entries();
+        let mut position = 0..;
+        while let Some(entry) = entries.next() {
+            progress.at(position.next().unwrap_or(u64::MAX));
             losses.note(&entry);
+            writer.recording(entries.recording())?;
             writer.push(&entry)?;
         }
         writer.finish()

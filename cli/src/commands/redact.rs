@@ -78,8 +78,10 @@ fn write<W: Write>(
     let mut writer = Writer::new(to, trace.schema(), *trace.clock(), options).map_err(failed())?;
     super::name_lanes(trace, &mut writer).map_err(failed())?;
     let progress = Progress::new("redacting", trace.len());
-    for (position, mut entry) in (0..).zip(trace.entries()) {
-        progress.at(position);
+    let mut entries = trace.entries();
+    let mut position = 0..;
+    while let Some(mut entry) = entries.next() {
+        progress.at(position.next().unwrap_or(u64::MAX));
         losses.note_all(&entry);
         match &mut entry {
             Entry::Call(call) => {
@@ -93,6 +95,7 @@ fn write<W: Write>(
             Entry::Unknown(_) => continue,
             Entry::Lost(_) | Entry::Damaged(_) => {}
         }
+        writer.recording(entries.recording()).map_err(failed())?;
         writer.push(&entry).map_err(failed())?;
     }
     let replaced = redaction.replaced();

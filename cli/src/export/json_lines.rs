@@ -1,6 +1,6 @@
-//! JSON lines: a line about the trace, then one for each entry. `hcall import` reads them back to the same trace.
+//! JSON lines: a line about the trace, then one for each entry, and one where another recording of a joined file begins. `hcall import` reads them back to the same trace.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 
 use hypercall_trace::clock::{ClockInfo, ClockPoint};
@@ -32,7 +32,8 @@ struct About {
     /// The indices of the first calls of lanes that do not start at 0, as in a slice.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     starts: Vec<(u32, u64)>,
-    /// Lanes that nothing follows of behind a damaged stretch without a header: nobody knows how many calls they lack.
+    /// Lanes that nothing follows of behind a damaged stretch without a header: nobody knows how many calls they lack. Of a joined
+    /// file, those of its first recording.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     ends: Vec<u32>,
     schema: Schema,
@@ -68,7 +69,7 @@ impl Header {
                 id: trace.header().id,
                 clock: [point(first), point(last)],
                 starts: starts.filter(|(_, start)| *start != 0).collect(),
-                ends: unknown_ends(trace, &lanes),
+                ends: unknown_ends(trace, &lanes).remove(&0).unwrap_or_default(),
                 lanes: lanes.into_iter().map(|lane| (lane.id, lane.name)).collect(),
                 schema: Schema::of(trace.schema()),
             },
@@ -81,7 +82,7 @@ impl Header {
         &self.trace.starts
     }
 
-    /// The lanes of which nobody knows how many calls they lack at their end.
+    /// The lanes of which nobody knows how many calls they lack at their end, in the first recording.
     #[must_use]
     pub fn ends(&self) -> &[u32] {
         &self.trace.ends
@@ -128,17 +129,41 @@ impl Header {
     }
 }
 
-/// The lanes that do not go on behind the last stretch of which nobody knows what it held. In the order of time, such a stretch
-/// stands in front of everything, so that the entries do not tell.
-fn unknown_ends(trace: &Trace, lanes: &[Lane]) -> Vec<u32> {
+/// By recording, the lanes that do not go on behind the last stretch of which nobody knows what it held. In the order of time, such
+/// a stretch stands in front of all of its recording, so that the entries do not tell.
+fn unknown_ends(trace: &Trace, lanes: &[Lane]) -> BTreeMap<u32, Vec<u32>> {
     let unknown = trace.damage().filter(|damaged| damaged.is_unknown());
-    let Some(last) = unknown.map(|damaged| damaged.offset).max() else {
-        return Vec::new();
+    // They are in the order of the file.
+    let last: BTreeMap<u32, u64> = unknown
+        .map(|damaged| (trace.recording_at(damaged.offset), damaged.offset))
+        .collect();
+    let mut go_on: BTreeSet<(u32, u32)> = BTreeSet::new();
+    for block in trace.data() {
+        let recording = trace.recording_at(block.offset);
+        if last
+            .get(&recording)
+            .is_some_and(|last| block.offset > *last)
+        {
+            go_on.insert((recording, block.header.lane));
+        }
+    }
+    let ends = |recording| {
+        let lanes = lanes.iter().map(|lane| lane.id);
+        lanes
+            .filter(|lane| !go_on.contains(&(recording, *lane)))
+            .collect()
     };
-    let behind = trace.data().filter(|block| block.offset > last);
-    let go_on: BTreeSet<u32> = behind.map(|block| block.header.lane).collect();
-    let ends = lanes.iter().map(|lane| lane.id);
-    ends.filter(|lane| !go_on.contains(lane)).collect()
+    last.into_keys()
+        .map(|recording| (recording, ends(recording)))
+        .collect()
+}
+
+/// The line where a recording begins behind another one.
+#[derive(Debug, Serialize)]
+struct Begins {
+    recording: u32,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    ends: Vec<u32>,
 }
 
 /// Any line behind the first. Keys that are for people are not read.
@@ -154,9 +179,19 @@ pub struct Line {
     pages: Option<raw::Pages>,
     unknown: Option<raw::Unknown>,
     damaged: Option<raw::Hole>,
+    recording: Option<u32>,
+    #[serde(default)]
+    ends: Vec<u32>,
 }
 
 impl Line {
+    /// The recording that begins here, and the lanes of it of which nobody knows how many calls they lack at their end. `None`: the line
+    /// is an entry.
+    #[must_use]
+    pub fn begins(&self) -> Option<(u32, &[u32])> {
+        Some((self.recording?, &self.ends))
+    }
+
     /// The entry.
     ///
     /// # Errors
@@ -205,6 +240,7 @@ impl Line {
 pub struct JsonLines<W> {
     to: W,
     context: Context,
+    ends: BTreeMap<u32, Vec<u32>>,
 }
 
 impl<W: Write> JsonLines<W> {
@@ -214,6 +250,7 @@ impl<W: Write> JsonLines<W> {
         Self {
             to,
             context: Context::default(),
+            ends: BTreeMap::new(),
         }
     }
 
@@ -226,7 +263,14 @@ impl<W: Write> JsonLines<W> {
 impl<W: Write> Exporter for JsonLines<W> {
     fn start(&mut self, trace: &Trace) -> io::Result<()> {
         self.context = Context::of(trace);
+        let lanes = crate::input::lanes(trace).unwrap_or_else(|| trace.lanes().to_vec());
+        self.ends = unknown_ends(trace, &lanes);
         self.line(&Header::of(trace))
+    }
+
+    fn recording(&mut self, recording: u32) -> io::Result<()> {
+        let ends = self.ends.remove(&recording).unwrap_or_default();
+        self.line(&Begins { recording, ends })
     }
 
     fn entry(&mut self, entry: &Entry) -> io::Result<()> {

@@ -27,6 +27,14 @@ pub trait Exporter {
     /// As the sink says.
     fn start(&mut self, trace: &Trace) -> io::Result<()>;
 
+    /// The entries that follow are of this recording of a file that was joined from several; those before are of recording 0.
+    ///
+    /// # Errors
+    /// As the sink says.
+    fn recording(&mut self, _number: u32) -> io::Result<()> {
+        Ok(())
+    }
+
     /// The next entry, in the order of time: however lanes stand in the file, what comes out is the same.
     ///
     /// # Errors

@@ -112,13 +112,11 @@ impl<I: Iterator<Item = Entry>> Iterator for Units<I> {
                         why,
                     });
                 }
-                // The file's own header held no calls.
-                Entry::Damaged(damaged) if damaged.offset == 0 => {}
+                Entry::Damaged(damaged) if damaged.took_nothing() => {}
                 Entry::Damaged(damaged) => {
-                    let count = damaged.entries.map(u64::from);
                     return Some(Unit::Missing {
-                        index: 0,
-                        count,
+                        index: damaged.index.unwrap_or(0),
+                        count: damaged.how_many(),
                         why: damaged.defect.to_string(),
                     });
                 }

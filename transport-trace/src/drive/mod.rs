@@ -138,9 +138,7 @@ impl Driver {
                     true
                 }
                 Entry::Damaged(damaged) => {
-                    if damaged.offset != 0 {
-                        run.out.miss(damaged.entries.map(u64::from));
-                    }
+                    run.out.miss(damaged.how_many());
                     true
                 }
                 Entry::Unknown(_) => true,

@@ -31,6 +31,7 @@ pub struct Entries<'t> {
     from_index: Option<u64>,
     /// Whether the trace may grow: what is not settled yet is left out.
     growing: bool,
+    recording: u32,
 }
 
 /// How far a trace that grows was read.
@@ -72,6 +73,7 @@ pub(crate) struct Mark<'t> {
     next_gap: usize,
     current: Option<Current<'t>>,
     order: Order,
+    recording: u32,
 }
 
 /// There is nothing more.
@@ -92,6 +94,7 @@ impl<'t> Entries<'t> {
             skip: 0,
             from_index: None,
             growing: false,
+            recording: 0,
         }
     }
 
@@ -115,6 +118,13 @@ impl<'t> Entries<'t> {
         }
     }
 
+    /// Which recording the entry that came last is of: 0, and in a file that was joined from several 1, 2 and so on, in their
+    /// order. For a [`Writer`](crate::write::Writer::recording).
+    #[must_use]
+    pub const fn recording(&self) -> u32 {
+        self.recording
+    }
+
     /// Gives the buffer away for another. The block that is being read is read again when its next record is wanted.
     pub(crate) fn exchange(&mut self, buffer: &mut Buffer) {
         core::mem::swap(&mut self.buffer, buffer);
@@ -128,6 +138,7 @@ impl<'t> Entries<'t> {
             next_gap: self.next_gap,
             current: self.current,
             order: self.order.clone(),
+            recording: self.recording,
         }
     }
 
@@ -137,6 +148,7 @@ impl<'t> Entries<'t> {
         self.next_gap = mark.next_gap;
         self.current = mark.current;
         self.order = mark.order;
+        self.recording = mark.recording;
         self.unloaded = true;
     }
 
@@ -230,6 +242,7 @@ impl<'t> Entries<'t> {
             self.next_gap = self.next_gap.saturating_add(1);
             return Ok(gap.filter(|gap| self.wants(gap.lane)).map(|gap| {
                 self.order.forget(gap.lane);
+                self.recording = self.trace.recording_at(gap.offset);
                 Entry::Damaged(gap.clone())
             }));
         }
@@ -238,6 +251,7 @@ impl<'t> Entries<'t> {
             return Ok(None);
         };
         let lane = block.header.lane;
+        self.recording = block.section;
         self.unloaded = false;
         if let Err(damaged) = self.trace.load(block, &mut self.buffer) {
             // A block in a wrong place takes no index away from those that are in the right one.

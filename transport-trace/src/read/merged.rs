@@ -17,18 +17,20 @@ const MERGE_LANES: usize = 1 << 16;
 /// How many times a block is unpacked at most, where not all lanes can have theirs in memory.
 const UNPACKED: u64 = 16;
 
-/// The entries of all lanes by time.
+/// The entries of all lanes by time. Of a file that was joined from several recordings, one recording after the other: each may
+/// have a clock of its own.
 ///
 /// One block of each lane is in memory. Where there are more than 1024 lanes, or their blocks would take more than 256 MiB, a
 /// part of each block is, and a block is read again for its next part: up to 65,536 lanes, and 4 GiB of blocks. What is beyond
 /// that comes in the order of the file: [`in_order`](Self::in_order) tells.
 #[derive(Debug)]
 pub struct Merged<'t> {
-    /// Damage that belongs to no lane.
-    lost: std::vec::IntoIter<Entry>,
+    /// Damage that belongs to no lane, with its recording.
+    lost: VecDeque<(u32, Entry)>,
     lanes: Vec<Turns<'t>>,
-    /// When the next entry of which lane was.
-    turns: BinaryHeap<Reverse<(u64, usize)>>,
+    /// In which recording, and when, the next entry of which lane was.
+    turns: BinaryHeap<Reverse<(u32, u64, usize)>>,
+    recording: u32,
     /// What the lanes share that have no block of their own in memory.
     buffer: Option<Buffer>,
     fallback: Option<Entries<'t>>,
@@ -37,8 +39,8 @@ pub struct Merged<'t> {
 /// The entries of one lane that are still to come.
 #[derive(Debug)]
 struct Turns<'t> {
-    /// Those that are in memory.
-    next: VecDeque<Entry>,
+    /// Those that are in memory, with their recording.
+    next: VecDeque<(u32, Entry)>,
     /// Those that follow.
     entries: Entries<'t>,
     /// Bytes that those in memory may take.
@@ -57,9 +59,10 @@ impl<'t> Merged<'t> {
             .values()
             .fold(0_u64, |sum, raw| sum.saturating_add(*raw));
         let mut merged = Self {
-            lost: Vec::new().into_iter(),
+            lost: VecDeque::new(),
             lanes: Vec::new(),
             turns: BinaryHeap::new(),
+            recording: 0,
             buffer: None,
             fallback: None,
         };
@@ -70,13 +73,12 @@ impl<'t> Merged<'t> {
         if total > BUDGET || largest.len() > OPEN_LANES {
             merged.buffer = Some(Buffer::default());
         }
-        let lost: Vec<_> = trace
+        merged.lost = trace
             .gaps()
             .iter()
             .filter(|gap| gap.lane.is_none_or(|lane| !largest.contains_key(&lane)))
-            .map(|gap| Entry::Damaged(gap.clone()))
+            .map(|gap| (trace.recording_at(gap.offset), Entry::Damaged(gap.clone())))
             .collect();
-        merged.lost = lost.into_iter();
         let mut lanes: Vec<_> = largest.into_iter().collect();
         lanes.sort_unstable();
         for (place, (lane, raw)) in lanes.into_iter().enumerate() {
@@ -89,8 +91,8 @@ impl<'t> Merged<'t> {
                 entries: Entries::of_lane(trace, lane),
                 window: u64::try_from(share).unwrap_or(BUDGET),
             };
-            if let Some(ticks) = turns.look(merged.buffer.as_mut()) {
-                merged.turns.push(Reverse((ticks, place)));
+            if let Some((recording, ticks)) = turns.look(merged.buffer.as_mut()) {
+                merged.turns.push(Reverse((recording, ticks, place)));
             }
             merged.lanes.push(turns);
         }
@@ -105,22 +107,37 @@ impl Merged<'_> {
     pub const fn in_order(&self) -> bool {
         self.fallback.is_none()
     }
+
+    /// Which recording the entry that came last is of: see [`Entries::recording`].
+    #[must_use]
+    pub const fn recording(&self) -> u32 {
+        match &self.fallback {
+            Some(entries) => entries.recording(),
+            None => self.recording,
+        }
+    }
 }
 
-/// The next entry that belongs to the lane itself.
-fn next_of(entries: &mut Entries<'_>) -> Option<Entry> {
-    entries.find(|entry| entry.lane().is_some())
+/// The next entry that belongs to the lane itself, with its recording.
+fn next_of(entries: &mut Entries<'_>) -> Option<(u32, Entry)> {
+    let entry = entries.find(|entry| entry.lane().is_some())?;
+    Some((entries.recording(), entry))
+}
+
+/// When it was.
+fn time(next: &(u32, Entry)) -> (u32, u64) {
+    (next.0, next.1.ticks())
 }
 
 impl Turns<'_> {
-    /// When the next entry was. Takes as many into memory as may be there; with a buffer of its own, one.
-    fn look(&mut self, shared: Option<&mut Buffer>) -> Option<u64> {
+    /// In which recording, and when, the next entry was. Takes as many into memory as may be there; with a buffer of its own, one.
+    fn look(&mut self, shared: Option<&mut Buffer>) -> Option<(u32, u64)> {
         if let Some(next) = self.next.front() {
-            return Some(next.ticks());
+            return Some(time(next));
         }
         let Some(buffer) = shared else {
             self.next.extend(next_of(&mut self.entries));
-            return self.next.front().map(Entry::ticks);
+            return self.next.front().map(time);
         };
         self.entries.exchange(buffer);
         let mut left = self.window;
@@ -130,8 +147,8 @@ impl Turns<'_> {
             let Some(entry) = next_of(&mut self.entries) else {
                 break;
             };
-            first = first.or(Some(entry.ticks()));
-            let Some(rest) = left.checked_sub(entry.memory()) else {
+            first = first.or_else(|| Some(time(&entry)));
+            let Some(rest) = left.checked_sub(entry.1.memory()) else {
                 // It is read again when its turn comes.
                 self.entries.return_to(before);
                 break;
@@ -144,7 +161,7 @@ impl Turns<'_> {
     }
 
     /// Takes the next entry.
-    fn take(&mut self, shared: Option<&mut Buffer>) -> Option<Entry> {
+    fn take(&mut self, shared: Option<&mut Buffer>) -> Option<(u32, Entry)> {
         if let Some(next) = self.next.pop_front() {
             return Some(next);
         }
@@ -165,15 +182,20 @@ impl Iterator for Merged<'_> {
         if let Some(fallback) = &mut self.fallback {
             return fallback.next();
         }
-        if let Some(lost) = self.lost.next() {
+        let due = self.turns.peek().map(|Reverse((recording, ..))| *recording);
+        // Nobody knows when it was; behind it all that is left of its recording.
+        let lost = |lost: &mut (u32, Entry)| due.is_none_or(|due| lost.0 <= due);
+        if let Some((recording, lost)) = self.lost.pop_front_if(lost) {
+            self.recording = recording;
             return Some(lost);
         }
-        let Reverse((_, place)) = self.turns.pop()?;
+        let Reverse((_, _, place)) = self.turns.pop()?;
         let lane = self.lanes.get_mut(place)?;
-        let entry = lane.take(self.buffer.as_mut());
-        if let Some(ticks) = lane.look(self.buffer.as_mut()) {
-            self.turns.push(Reverse((ticks, place)));
+        let (recording, entry) = lane.take(self.buffer.as_mut())?;
+        self.recording = recording;
+        if let Some((recording, ticks)) = lane.look(self.buffer.as_mut()) {
+            self.turns.push(Reverse((recording, ticks, place)));
         }
-        entry
+        Some(entry)
     }
 }

@@ -22,4 +22,21 @@ impl Damaged {
         // The file's own header holds no calls.
         self.entries.is_none() && self.offset != 0
     }
+
+    /// How many calls are missing because of it. 0 for a stretch that took none: the file's own header, a description, a block that
+    /// stands a second time or is of another recording, a block without calls. Calls that a lost record of losses
+    /// counted are not among them. `None` where nobody knows, until the lane goes on.
+    #[must_use]
+    pub const fn how_many(&self) -> Option<u64> {
+        match (self.index, self.calls) {
+            (Some(_), Some(calls)) => Some(calls as u64),
+            (None, _) if !self.is_unknown() => Some(0),
+            _ => None,
+        }
+    }
+
+    /// Whether nothing of the recording is missing because of it.
+    pub(crate) const fn took_nothing(&self) -> bool {
+        self.index.is_none() && !self.is_unknown()
+    }
 }

@@ -230,6 +230,15 @@ impl Trace {
         self.found.damage.iter().chain(&self.descriptions)
     }
 
+    /// Which of the recordings that were joined to this file the block at an offset, or the last one before it, is of.
+    #[must_use]
+    pub fn recording_at(&self, offset: u64) -> u32 {
+        let blocks = self.blocks();
+        let before = blocks.partition_point(|block| block.offset <= offset);
+        let last = before.checked_sub(1).and_then(|last| blocks.get(last));
+        last.map_or(0, |block| block.section)
+    }
+
     /// The places in [`blocks`](Self::blocks) of a lane's blocks of records.
     pub(crate) fn places(&self, lane: u32) -> &[usize] {
         self.found

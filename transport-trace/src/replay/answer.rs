@@ -33,6 +33,8 @@ pub(super) struct Shared {
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) tapes: Vec<Tape>,
+    /// How many calls were made, and looks that found something, in all lanes.
+    pub(super) moves: u64,
     pub(super) bindings: Bindings,
     pub(super) skipped: Vec<OfLane>,
     /// What every call is answered with since the program left the trace.
@@ -108,11 +110,11 @@ impl Shared {
             let lanes = state.tapes.iter().map(|tape| tape.name.clone()).collect();
             return Err(self.stop(state, None, lane, &live, Cause::NoLane { lanes }));
         };
+        state.moved();
         let chosen = match state.tapes.get_mut(at_lane) {
             Some(tape) => {
                 live.index = tape.made;
                 tape.made = tape.made.saturating_add(1);
-                tape.idle = 0;
                 name_pages(&mut live, &args, tape);
                 choose(&self.options, &state.bindings, tape, &live)
             }

@@ -212,6 +212,12 @@ impl Bindings {
         }
     }
 
+    /// As if there were as many ties as are kept.
+    #[cfg(test)]
+    pub(crate) const fn fill(&mut self) {
+        self.ties = MAX_TIES;
+    }
+
     /// How many pairs were not tied, since [`MAX_TIES`] are.
     pub(crate) const fn untied(&self) -> u64 {
         self.untied

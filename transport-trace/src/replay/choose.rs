@@ -128,12 +128,8 @@ pub(crate) fn choose(
         let record = match tape.items.get(at) {
             None => continue,
             // What fits may be among those that are missing.
-            Some(Item::Missing { count, why, .. }) => {
-                let why = why.clone();
-                due = Some(Nothing::because(match count {
-                    Some(count) => Cause::Missing { count: *count, why },
-                    None => Cause::MissingUnknown { why },
-                }));
+            Some(item @ Item::Missing { .. }) => {
+                due = item.loss().map(Nothing::because);
                 break;
             }
             Some(Item::Record(record)) => record,

@@ -23,9 +23,9 @@
 //! the exit of calls, and where the program [looked](ReplayLane::note_pages). A program that polls finds a change at the
 //! same look as when it was recorded. What the program itself wrote is compared.
 //!
-//! A program that waits for a change which the trace does not have is [told so](Cause::Waits) after a million looks. It does not
-//! have it where the program polled without looks when it was recorded, or acted on what it saw without another one:
-//! [the rule](crate::record#pages-that-the-hypervisor-writes). A replay that polls without looks cannot be seen, and not be ended.
+//! A program that waits for a change which the trace does not have is [told so](Cause::Waits) after a million looks, when no other
+//! lane of the program has [calls to come](Options::empty_looks). The trace does not have it where the program polled without looks
+//! when it was recorded, or acted on what it saw without another one: [the rule](crate::record#pages-that-the-hypervisor-writes). A replay that polls without looks cannot be seen, and not be ended.
 //!
 //! # When a program leaves the trace
 //! The call is answered with [`Unexpected`](hypercall_core::TransportError::Unexpected) and a summary, and so is every
@@ -80,6 +80,7 @@ mod diverge;
 mod error;
 pub(crate) mod failure;
 mod handed;
+mod hole;
 pub(crate) mod interface;
 pub(crate) mod leaf;
 mod look;
@@ -105,4 +106,4 @@ pub(crate) use recorded::LaneEntries;
 pub use recorded::{Recorded, TooLarge};
 pub use replayer::{ReplayLane, Replayer};
 pub use report::{Candidate, Cause, Divergence, Line, WhyNot};
-pub use run::{OfLane, Report};
+pub use run::{Gap, OfLane, Report};

@@ -142,8 +142,13 @@ impl Options {
     }
 
     /// How many looks at shared pages in a row may find nothing where the trace has nothing more to show before the next call:
-    /// 1,048,576 without this. The look after these [ends the replay](super::Cause::Waits). For programs that give up by a clock,
-    /// and look more often until then.
+    /// the look after these [ends the replay](super::Cause::Waits), or says which calls are missing there. A call of any lane, or a
+    /// look that finds something, begins the count anew.
+    ///
+    /// Without this 1,048,576, which take a minute or more, and however many while another lane that the program asked for has
+    /// calls to come and does not wait itself: what a correct program waits for comes from there, sooner or later. With this,
+    /// what other lanes have to come is not asked: for a replay that never ends, to see where it waits, and for programs that give
+    /// up by a clock.
     #[must_use]
     pub const fn empty_looks(mut self, most: u64) -> Self {
         self.empty_looks = Some(most);

@@ -24,7 +24,7 @@ use super::tape::tapes;
 /// a transport where the trace has a single lane.
 #[derive(Clone, Debug)]
 pub struct Replayer {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
 }
 
 impl Replayer {
@@ -45,6 +45,7 @@ impl Replayer {
     pub(crate) fn build(options: Options, recorded: Recorded) -> Self {
         let state = State {
             tapes: tapes(&recorded, &options),
+            moves: 0,
             bindings: Bindings::of(&recorded.schema),
             skipped: Vec::new(),
             poison: None,
@@ -66,6 +67,12 @@ impl Replayer {
     /// Calls of a lane that the trace does not have diverge.
     #[must_use]
     pub fn lane(&self, name: &str) -> ReplayLane {
+        let mut state = self.shared.lock();
+        let at_lane = state.find(name);
+        if let Some(tape) = at_lane.and_then(|at_lane| state.tapes.get_mut(at_lane)) {
+            tape.taken = true;
+        }
+        drop(state);
         ReplayLane {
             shared: Arc::clone(&self.shared),
             name: name.into(),
@@ -102,7 +109,7 @@ impl Replayer {
     #[must_use]
     pub fn report(&self) -> Report {
         let state = self.shared.lock();
-        let mut unused = Vec::new();
+        let (mut unused, mut missing) = (Vec::new(), Vec::new());
         let mut answered: u64 = 0;
         for tape in &state.tapes {
             let used = u64::try_from(tape.used.len()).unwrap_or(u64::MAX);
@@ -112,6 +119,7 @@ impl Replayer {
                 lane: tape.name.clone(),
                 line,
             }));
+            missing.extend(tape.gaps());
         }
         Report {
             answered,
@@ -121,13 +129,16 @@ impl Replayer {
                 .map(|(divergence, _)| (**divergence).clone()),
             skipped: state.skipped.clone(),
             unused,
+            missing,
+            untied: state.bindings.untied(),
         }
     }
 
     /// Ends the replay.
     ///
     /// # Errors
-    /// The report, where the program left the trace, skipped records, or did not use all.
+    /// The report, where the program left the trace, skipped records, or did not use all, and where calls are missing from the
+    /// trace that were not [crossed](Options::cross_losses), or there were more names than are compared.
     pub fn finish(&self) -> Result<Report, Box<Report>> {
         let report = self.report();
         if report.is_clean() {
@@ -224,8 +235,10 @@ impl ReplayLane {
     ///
     /// A program that polls a page has to look by this, or what it waits for never comes: neither a recorder nor a replayer can see
     /// a program read memory. One that looks, and waits for what the trace does not have, is told so after
-    /// [many looks](Options::empty_looks) that found nothing. One that waits without looking waits for ever: nothing but the test's
-    /// own limit ends that. `hcall check` tells of recordings whose program acted on what no look had found.
+    /// [many looks](Options::empty_looks) that found nothing while no lane made a call, but not as long as another lane that the
+    /// program asked for has calls to come. One that waits without looking, or for a lane that does, waits for ever: nothing but
+    /// the test's own limit ends that, or `empty_looks`. After some thousands of such looks each takes a moment, so that the other
+    /// threads get time. `hcall check` tells of recordings whose program acted on what no look had found.
     ///
     /// # Errors
     /// As of a [call](Transport::call), where a program left the trace, this one or another: a loop that polls has to end with it.

@@ -72,7 +72,7 @@ pub enum Cause {
     /// The program looks at its shared pages again and again, and the trace has nothing more to show before the next call: the
     /// recorded program saw what this one waits for without a look, or gave up.
     Waits {
-        /// Looks in a row that found nothing.
+        /// Looks in a row that found nothing while no lane made a call.
         looks: u64,
     },
     /// The program's description of the call is not the trace's: they are of different versions of the interface.

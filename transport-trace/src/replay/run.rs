@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use super::report::{Divergence, Line};
-use crate::plural::{count, were};
+use crate::plural::{calls_are, count as counted, were};
 
 /// A recorded call, by its lane.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -15,6 +15,19 @@ pub struct OfLane {
     /// The call.
     #[serde(flatten)]
     pub line: Line,
+}
+
+/// A place where calls are missing from the trace, which a replay did not cross.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Gap {
+    /// The lane.
+    pub lane: String,
+    /// The index of the last recorded call before it.
+    pub after: Option<u64>,
+    /// How many calls; 0 where only what a shared page held is missing, `None` where nobody knows.
+    pub count: Option<u64>,
+    /// Why.
+    pub why: String,
 }
 
 /// How a replay went.
@@ -28,19 +41,29 @@ pub struct Report {
     pub skipped: Vec<OfLane>,
     /// Records that no call used.
     pub unused: Vec<OfLane>,
+    /// Places where calls are missing from the trace: nobody knows whether the program would have made them. Those that were
+    /// [crossed](super::Options::cross_losses) are not among them.
+    pub missing: Vec<Gap>,
+    /// Pairs of recorded and live names that were not tied to each other, since 1,048,576 are: later calls with any other name in
+    /// their place were accepted.
+    pub untied: u64,
 }
 
 impl Report {
-    /// Whether the program did what the trace has, all of it, and nothing else.
+    /// Whether the program did what was recorded, all of it, and nothing else.
     #[must_use]
     pub fn is_clean(&self) -> bool {
-        self.divergence.is_none() && self.skipped.is_empty() && self.unused.is_empty()
+        self.divergence.is_none()
+            && self.skipped.is_empty()
+            && self.unused.is_empty()
+            && self.missing.is_empty()
+            && self.untied == 0
     }
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{} answered", count(self.answered, "call"))?;
+        writeln!(f, "{} answered", counted(self.answered, "call"))?;
         if let Some(divergence) = &self.divergence {
             write!(f, "{divergence}")?;
         }
@@ -57,8 +80,84 @@ impl fmt::Display for Report {
                 writeln!(f, "  {lane}#{index}  {text}")?;
             }
         }
+        for Gap {
+            lane,
+            after,
+            count,
+            why,
+        } in &self.missing
+        {
+            match after {
+                Some(after) => write!(f, "behind {lane}#{after} ")?,
+                None => write!(f, "at the start of {lane} ")?,
+            }
+            match count {
+                Some(0) => writeln!(
+                    f,
+                    "what a shared page held is missing from the trace ({why})"
+                )?,
+                count => writeln!(f, "{} missing from the trace ({why})", calls_are(*count))?,
+            }
+        }
+        if self.untied != 0 {
+            let pairs = were(self.untied, "pair");
+            writeln!(f, "{pairs} of names not tied: there are more than are kept")?;
+        }
         Ok(())
     }
 }
 
 impl std::error::Error for Report {}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use hypercall_core::Client;
+    use hypercall_core::acrn::{Hypervisor as _, HypervisorCalls, VmId};
+
+    use crate::entry::{Argument, Call, Entry, Outcome};
+    use crate::replay::{Recorded, Replayer};
+    use crate::schema::Schema;
+
+    #[test]
+    fn a_replay_whose_names_are_not_all_compared_is_not_clean() {
+        let schema = Arc::new(Schema::from_interfaces(&[HypervisorCalls::INTERFACE]));
+        let pause = schema.find(None, "pause_vm").unwrap();
+        let call = |index| {
+            Entry::Call(Call {
+                lane: 0,
+                index,
+                schema: Some(Arc::clone(pause)),
+                number: pause.number,
+                args: [Argument::Value(1), Argument::Unused],
+                enter: 0,
+                duration: None,
+                outcome: Outcome::Returned(0),
+            })
+        };
+        let recorded = Recorded {
+            entries: vec![call(0), call(1)],
+            schema: Arc::clone(&schema),
+            lanes: Vec::new(),
+        };
+        let replay = |full: bool, second: u16| {
+            let replayer = Replayer::options().recorded(recorded.clone()).unwrap();
+            if full {
+                replayer.shared.lock().bindings.fill();
+            }
+            let hypervisor = Client::new(replayer.lane("lane 0"));
+            hypervisor.pause_vm(VmId(1)).unwrap();
+            let _ = hypervisor.pause_vm(VmId(second));
+            replayer.finish()
+        };
+        assert!(replay(false, 1).is_ok());
+        assert!(replay(false, 2).unwrap_err().divergence.is_some());
+        let report = replay(true, 2).unwrap_err();
+        assert_eq!((report.answered, report.untied), (2, 2));
+        assert!(report.divergence.is_none());
+        assert!(report.to_string().contains("2 pairs were"), "{report}");
+        // Each name stood for itself, and nobody would have noticed otherwise.
+        assert_eq!(replay(true, 1).unwrap_err().untied, 2);
+    }
+}

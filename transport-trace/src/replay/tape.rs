@@ -3,11 +3,14 @@
 use std::collections::BTreeSet;
 
 use super::continuity::Continuity;
+use super::hole::Hole;
 use super::notes::Notes;
 use super::options::{Group, Options};
 use super::pages::Pages;
 use super::pool;
 use super::recorded::{LaneEntries, Recorded};
+use super::report::Cause;
+use super::run::Gap;
 use crate::entry::{Call, Entry, PageChange, When};
 
 /// Why calls are missing that no record tells of.
@@ -30,8 +33,11 @@ pub(crate) struct Tape {
     pub(crate) left: BTreeSet<usize>,
     /// How many calls the live program made.
     pub(crate) made: u64,
-    /// Looks in a row that found nothing, where the trace has nothing more to show before the next call.
-    pub(crate) idle: u64,
+    /// Looks in a row that found nothing, where the trace has nothing more to show before the next call; before them, how many
+    /// [moves](super::answer::State::moves) there were.
+    pub(crate) idle: (u64, u64),
+    /// The program asked for the lane.
+    pub(crate) taken: bool,
     /// The items that were used, in the order of their use.
     pub(crate) used: Vec<usize>,
     /// The lane's shared pages.
@@ -92,6 +98,26 @@ pub(crate) enum Item {
     },
 }
 
+impl Item {
+    /// Why nothing can be answered here, where calls are missing that are not crossed.
+    pub(crate) fn loss(&self) -> Option<Cause> {
+        match self {
+            Self::Missing {
+                count,
+                why,
+                crossed: false,
+            } => {
+                let why = why.clone();
+                Some(match count {
+                    Some(count) => Cause::Missing { count: *count, why },
+                    None => Cause::MissingUnknown { why },
+                })
+            }
+            _ => None,
+        }
+    }
+}
+
 /// A call with the changes of pages around it.
 #[derive(Debug)]
 pub(crate) struct Record {
@@ -145,13 +171,13 @@ impl Tape {
         let (mut notes, mut enter) = (Notes::default(), Vec::new());
         let mut expected: Option<u64> = None;
         let mut continuity = Continuity::default();
-        let mut damaged: Option<Option<u32>> = None;
+        let mut damaged: Option<Hole> = None;
         for entry in entries {
             match entry {
                 Entry::Call(call) => {
-                    let damaged = damaged.take().is_some();
                     // Where a trace begins is no gap, unless something stood before.
-                    let due = expected.or(damaged.then_some(0));
+                    let due = expected.or(damaged.map(|hole| hole.first.unwrap_or(0)));
+                    let damaged = damaged.take().is_some();
                     let missing = due.and_then(|due| call.index.checked_sub(due));
                     match missing {
                         Some(count @ 1..) => tape.missing(Some(count), DAMAGED.to_owned()),
@@ -189,16 +215,14 @@ impl Tape {
                         (When::Note | When::Exit, _) => notes.push(change),
                     }
                 }
+                Entry::Damaged(stretch) if stretch.took_nothing() => {}
                 // The gap in the indices tells how many calls it had.
-                Entry::Damaged(stretch) => damaged = Some(stretch.entries),
+                Entry::Damaged(stretch) => damaged.get_or_insert_default().pass(&stretch),
                 Entry::Unknown(_) => {}
             }
         }
-        if let Some(count) = damaged {
-            tape.missing(
-                count.map(|count| u64::from(count.max(1))),
-                DAMAGED.to_owned(),
-            );
+        if let Some(hole) = damaged {
+            tape.missing(hole.until_the_end(expected), DAMAGED.to_owned());
         }
         tape.tail = notes;
         tape.group(groups);
@@ -258,6 +282,14 @@ impl Tape {
         }
     }
 
+    /// Looks in a row that found nothing while no lane went on.
+    pub(crate) const fn idle(&self, moves: u64) -> u64 {
+        match self.idle {
+            (since, looks) if since == moves => looks,
+            _ => 0,
+        }
+    }
+
     /// Moves the head behind everything that is done.
     pub(crate) fn advance(&mut self) {
         while let Some(item) = self.items.get(self.head) {
@@ -276,6 +308,29 @@ impl Tape {
             Item::Record(record) if record.is_open() => Some((at, &**record)),
             _ => None,
         })
+    }
+
+    /// The places where calls are missing that were not crossed.
+    pub(crate) fn gaps(&self) -> Vec<Gap> {
+        let mut after = None;
+        let mut gaps = Vec::new();
+        for (at, item) in self.items.iter().enumerate() {
+            match item {
+                Item::Record(record) => after = Some(record.call.index),
+                Item::Missing {
+                    count,
+                    why,
+                    crossed: false,
+                } if at >= self.head => gaps.push(Gap {
+                    lane: self.name.clone(),
+                    after,
+                    count: *count,
+                    why: why.clone(),
+                }),
+                Item::Missing { .. } => {}
+            }
+        }
+        gaps
     }
 
     /// The notes before the next call; `None` where nobody knows what was seen here.

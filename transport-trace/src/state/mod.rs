@@ -273,9 +273,8 @@ impl Machine {
                 self.apply(&at, call);
             }
             Entry::Lost(lost) => self.lose(lost.how_many()),
-            // The file's own header held no calls.
-            Entry::Damaged(damaged) if damaged.offset == 0 => {}
-            Entry::Damaged(damaged) => self.lose(damaged.entries.map(u64::from)),
+            Entry::Damaged(damaged) if damaged.how_many() == Some(0) => {}
+            Entry::Damaged(damaged) => self.lose(damaged.how_many()),
             Entry::Pages(_) | Entry::Unknown(_) => {}
         }
     }

@@ -19,7 +19,9 @@
 //!     for lane in trace.lanes() {
 //!         writer.lane_from(&lane.name, trace.lane_start(lane.id))?;
 //!     }
-//!     for entry in trace.entries() {
+//!     let mut entries = trace.entries();
+//!     while let Some(entry) = entries.next() {
+//!         writer.recording(entries.recording())?;
 //!         writer.push(&entry)?;
 //!     }
 //!     writer.finish()
@@ -98,6 +100,8 @@ pub struct Writer<W: Write> {
     starts: BTreeMap<u32, u64>,
     /// What damage took.
     holes: Holes,
+    /// The number of the recording that is written.
+    recording: u32,
 }
 
 /// Bytes of memory that open blocks may have. Where many lanes are beyond that, blocks are written before they are full.
@@ -131,6 +135,7 @@ impl<W: Write> Writer<W> {
             started: BTreeSet::new(),
             starts: BTreeMap::new(),
             holes: Holes::default(),
+            recording: 0,
             block: options.block.clamp(1 << 10, MAX_BLOCK / 4),
         })
     }
@@ -161,8 +166,27 @@ impl<W: Write> Writer<W> {
         Ok(id)
     }
 
+    /// Says which recording of a file that was joined from several the next entry is of, as
+    /// [`Entries::recording`](crate::read::Entries::recording) has it: where it is a later one than before, a recording begins. Without
+    /// it one begins where indices begin again, and what damage took at the end of the one before can be missed. A number that is not
+    /// greater than the last one changes nothing.
+    ///
+    /// # Errors
+    /// As the sink says.
+    pub fn recording(&mut self, number: u32) -> io::Result<()> {
+        if number > self.recording {
+            self.recording = number;
+            // The damaged stretches that were pushed are all of the recording that ends here.
+            self.end_recording(true)?;
+            self.begin_recording()?;
+            self.holes = Holes::default();
+        }
+        Ok(())
+    }
+
     /// Writes an entry. Its lane is one that [`lane`](Self::lane) gave; the entries of a lane come in their order. Indices
-    /// may be missing. Where they begin again, as in a trace that was joined from two, a second recording begins.
+    /// may be missing. Where they begin again, as in a trace that was joined from two, a second recording begins, unless its
+    /// [beginning](Self::recording) was told.
     ///
     /// In the place of [`Damaged`](Entry::Damaged) entries the calls that they took are noted as lost to damage, where that
     /// is known: from the index with which the lane goes on, or, where it does not, from what the entry says. Where nobody knows
@@ -238,7 +262,8 @@ impl<W: Write> Writer<W> {
     }
 
     /// Says that nothing of a lane follows behind a damaged stretch whose lane nobody knows, for those who push such stretches
-    /// elsewhere than they stood: the lane ends with a loss of unknown number.
+    /// elsewhere than they stood: the lane ends with a loss of unknown number. In a file that was joined from several recordings, the
+    /// one that is [being written](Self::recording).
     ///
     /// # Errors
     /// `InvalidInput` for a lane that was not named.
@@ -365,14 +390,19 @@ impl<W: Write> Writer<W> {
     /// Starts a recording behind the one that is written.
     fn next_recording(&mut self) -> io::Result<()> {
         self.end_recording(false)?;
+        self.begin_recording()?;
+        self.holes.next_recording();
+        Ok(())
+    }
+
+    fn begin_recording(&mut self) -> io::Result<()> {
         self.open.clear();
         self.held = 0;
         self.started.clear();
         self.starts.clear();
         self.out
             .queue_plain(BlockKind::Schema, 0, &crate::schema::encode(&self.schema));
-        self.holes.next_recording();
-        Ok(())
+        self.out.flush()
     }
 
     fn close_all(&mut self) -> io::Result<()> {

@@ -2,14 +2,18 @@
 
 use std::sync::Arc;
 
+use hypercall_core::acrn::server::AcrnServer;
 use hypercall_core::acrn::*;
 use hypercall_core::layer::fault::Plan;
-use hypercall_core::{ErrorKind, Hazard, TransportError};
+use hypercall_core::{ErrorKind, Gpa, Hazard, TransportError};
+use hypercall_mock::loopback::Loopback;
 use hypercall_trace::clock::ClockInfo;
 use hypercall_trace::diff::{Difference, Options, diff};
-use hypercall_trace::entry::{Entry, Failure, LossCause, Lost, Outcome};
+use hypercall_trace::drive::Driver;
+use hypercall_trace::entry::{Defect, Entry, Failure, LossCause, Lost, Outcome};
 use hypercall_trace::read::{OpenError, Trace};
 use hypercall_trace::replay::{Cause, Mode, Recorded, ReplayError, Replayer};
+use hypercall_trace::state::state_at;
 use hypercall_trace::write::{Options as WriteOptions, Writer};
 
 use super::replay_support::*;
@@ -379,4 +383,126 @@ fn damage_at_either_end_is_a_loss() {
             .contains("an unknown number of calls is missing"),
         "{cause}"
     );
+}
+
+/// A block's header says how many records stood there, and how many of them are calls. A block that stands a second time took none.
+#[test]
+fn every_view_counts_the_calls_that_damage_took_and_no_others() {
+    let recorded = record(&lines);
+    let damaged = |defect, index, calls| {
+        Entry::Damaged(hypercall_trace::entry::Damaged {
+            offset: 4000,
+            length: 100,
+            defect,
+            lane: Some(0),
+            entries: Some(22),
+            index,
+            calls,
+        })
+    };
+    let transport = || {
+        let machine = hypercall_mock::fake::FakeAcrn::new();
+        let server = AcrnServer::new(machine.clone());
+        Loopback::new(server, machine, Gpa(0x100_0000), 0x4_0000)
+    };
+    let driven =
+        |recorded: &Recorded| Driver::new(HypervisorCalls::INTERFACE).drive(recorded, &transport());
+    let options = || Replayer::options().accept_damage();
+
+    // Two blocks one behind the other took all but the first of six calls.
+    let mut lacks = recorded.clone();
+    lacks.entries.truncate(1);
+    lacks
+        .entries
+        .push(damaged(Defect::Checksum, Some(1), Some(3)));
+    lacks
+        .entries
+        .push(damaged(Defect::Checksum, Some(4), Some(2)));
+    let (replayer, hypervisor) = lane(options(), &lacks);
+    let vm = hypervisor.create_vm(&mut creation("one")).unwrap();
+    set(&hypervisor, vm, 3).unwrap_err();
+    assert!(matches!(
+        replayer.divergence().unwrap().cause,
+        Cause::Missing { count: 5, .. }
+    ));
+    let machine = state_at(&lacks, u64::MAX);
+    assert_eq!((machine.missing, machine.missing_unknown), (5, false));
+    let told = driven(&lacks);
+    assert_eq!((told.missing, told.missing_unknown), (5, false));
+    let counts = diff(&lacks, &lacks, Options::default()).differences;
+    let counts: Vec<_> = counts
+        .iter()
+        .map(|difference| match difference {
+            Difference::Missing { index, count, .. } => (*index, *count),
+            other => panic!("{other}"),
+        })
+        .collect();
+    assert_eq!(counts.len(), 4);
+    assert!(counts.contains(&(1, Some(3))) && counts.contains(&(4, Some(2))));
+
+    for defect in [Defect::Order, Defect::Foreign] {
+        let mut twice = recorded.clone();
+        twice.entries.insert(3, damaged(defect, None, None));
+        twice.entries.push(damaged(defect, None, None));
+        let (_, report) = replay(&lines, &twice, options());
+        assert!(report.is_clean(), "{report}");
+        let state = |recorded: &Recorded| {
+            let machine = state_at(recorded, u64::MAX);
+            let states: Vec<_> = machine.vms.values().map(|vm| vm.state).collect();
+            (machine.missing, machine.missing_unknown, states)
+        };
+        assert_eq!(state(&twice), state(&recorded), "{defect}");
+        assert!(driven(&twice).is_complete());
+        let told = diff(&twice, &recorded, Options::default()).differences;
+        assert!(told.is_empty(), "{told:?}");
+    }
+}
+
+/// The program did all that the trace has; what it may have lacked is told.
+#[test]
+fn calls_that_are_missing_at_the_end_are_in_the_report() {
+    let mut recorded = record(&lines);
+    let lost = |index, count| {
+        Entry::Lost(Lost {
+            lane: 0,
+            index,
+            count,
+            cause: LossCause::RingFull,
+            first: 0,
+            last: 0,
+        })
+    };
+    let calls = recorded.entries.len() as u64;
+    recorded.entries.push(lost(calls, 7));
+    recorded.entries.push(lost(calls + 7, 0));
+    let play = |options: hypercall_trace::replay::Options| {
+        let (replayer, hypervisor) = lane(options, &recorded);
+        let vm = hypervisor.create_vm(&mut creation("one")).unwrap();
+        for line in [3, 4, 5, 3] {
+            set(&hypervisor, vm, line).unwrap();
+        }
+        hypervisor.pause_vm(vm).unwrap();
+        replayer.finish()
+    };
+    let report = play(Replayer::options()).unwrap_err();
+    let missing: Vec<_> = report
+        .missing
+        .iter()
+        .map(|gap| (gap.lane.as_str(), gap.after, gap.count))
+        .collect();
+    assert_eq!(
+        missing,
+        [
+            ("main", Some(calls - 1), Some(7)),
+            ("main", Some(calls - 1), None)
+        ]
+    );
+    let text = report.to_string();
+    assert!(text.contains("behind main#5 7 calls are missing"), "{text}");
+    assert!(
+        text.contains("an unknown number of calls is missing"),
+        "{text}"
+    );
+    // Whoever crosses them does so knowingly.
+    assert!(play(Replayer::options().cross_losses()).unwrap().is_clean());
 }

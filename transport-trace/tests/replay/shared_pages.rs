@@ -2,6 +2,7 @@
 
 use hypercall_core::Client;
 use hypercall_core::acrn::*;
+use hypercall_trace::entry::{Entry, LossCause, Lost};
 use hypercall_trace::replay::{Cause, Mode, Replayer};
 
 use super::replay_support::*;
@@ -225,9 +226,8 @@ fn a_program_that_waits_for_what_no_look_found_is_told_so() {
     play(&replayer).unwrap();
     replayer.finish().unwrap();
 
-    // Neither the default nor another limit ends what goes on; each ends what does not.
+    // No limit ends what goes on; each ends what does not.
     for (options, limit) in [
-        (Replayer::options(), 1 << 20),
         (Replayer::options().empty_looks(100), 100),
         (Replayer::options().at_first_look().empty_looks(100), 100),
         (Replayer::options().mode(Mode::Keyed).empty_looks(0), 0),
@@ -288,4 +288,83 @@ fn a_look_tells_that_another_lane_left_the_trace() {
         replayer.divergence().unwrap().cause,
         Cause::NoLane { .. }
     ));
+}
+
+/// Whoever polls until another thread says stop is not cut, however often it looks meanwhile: it makes a last call or none.
+#[test]
+fn a_lane_that_polls_while_another_has_calls_to_come_does_not_leave_the_trace() {
+    let recorded = record(&|world: &World| {
+        let (main, model) = (world.lane("main"), world.lane("model"));
+        let vm = main.hypervisor().create_vm(&mut creation("one")).unwrap();
+        model.hypervisor().get_api_version().unwrap();
+        main.hypervisor().pause_vm(vm).unwrap();
+        main.hypervisor().destroy_vm(vm).unwrap();
+    });
+    for last_call in [false, true] {
+        let replayer = Replayer::options().recorded(recorded.clone()).unwrap();
+        let (main, model) = (replayer.lane("main"), replayer.lane("model"));
+        let (hypervisor, served) = (Client::new(&main), Client::new(&model));
+        let look = || (0..(1 << 20) + 2).try_for_each(|_| model.note_pages());
+        let vm = hypervisor.create_vm(&mut creation("one")).unwrap();
+        if !last_call {
+            served.get_api_version().unwrap();
+        }
+        look().unwrap();
+        hypervisor.pause_vm(vm).unwrap();
+        look().unwrap();
+        hypervisor.destroy_vm(vm).unwrap();
+        model.note_pages().unwrap();
+        if last_call {
+            served.get_api_version().unwrap();
+        }
+        replayer.finish().unwrap();
+    }
+
+    // Where a limit was asked for it holds; a call of the other lane begins it anew.
+    let replayer = Replayer::options()
+        .empty_looks(3)
+        .recorded(recorded)
+        .unwrap();
+    let (main, model) = (replayer.lane("main"), replayer.lane("model"));
+    let looks = |count: usize| (0..count).try_for_each(|_| model.note_pages());
+    looks(3).unwrap();
+    Client::new(&main).create_vm(&mut creation("one")).unwrap();
+    looks(3).unwrap();
+    looks(1).unwrap_err();
+    assert_eq!(
+        replayer.divergence().unwrap().cause,
+        Cause::Waits { looks: 3 }
+    );
+}
+
+/// Whoever waits where calls are missing is told so: what it waits for may have come with one of them.
+#[test]
+fn a_program_that_waits_where_calls_are_missing_is_told_that() {
+    for (count, expected) in [(3, Some(3)), (0, None)] {
+        let mut recorded = polled(true);
+        // All behind the start of the VM.
+        let calls = |entry: &Entry| matches!(entry, Entry::Call(call) if call.index == 3);
+        let start = recorded.entries.iter().position(calls).unwrap();
+        recorded.entries.truncate(start + 1);
+        recorded.entries.push(Entry::Lost(Lost {
+            lane: 0,
+            index: 4,
+            count,
+            cause: LossCause::RingFull,
+            first: 0,
+            last: 0,
+        }));
+        let replayer = Replayer::options()
+            .empty_looks(5)
+            .recorded(recorded)
+            .unwrap();
+        play(&replayer).unwrap_err();
+        let told = replayer.divergence().unwrap();
+        let missing = match &told.cause {
+            Cause::Missing { count, .. } => Some(*count),
+            Cause::MissingUnknown { .. } => None,
+            other => panic!("{other}"),
+        };
+        assert_eq!(missing, expected, "{told}");
+    }
 }

@@ -150,7 +150,11 @@ pub fn recover<W: Write>(
         numbers.insert(*lane, writer.lane_from(name, start)?);
     }
 
-    let mut push = |entry: &Entry, done: &mut Recovered| -> io::Result<()> {
+    let mut recording = 0;
+    let mut push = |entry: &Entry, of: Option<u32>, done: &mut Recovered| -> io::Result<()> {
+        // What the rings have follows the last of those in the file.
+        recording = of.unwrap_or(recording);
+        writer.recording(recording)?;
         let mut entry = entry.clone();
         let lane = match &mut entry {
             Entry::Call(call) => &mut call.lane,
@@ -191,7 +195,8 @@ pub fn recover<W: Write>(
             |damaged: &&Damaged| damaged.defect == Defect::Description || damaged.offset == 0;
         let damaged = trace.damage().filter(of_descriptions).count();
         done.damaged = u64::try_from(damaged).unwrap_or(u64::MAX);
-        for entry in trace.entries() {
+        let mut entries = trace.entries();
+        while let Some(entry) = entries.next() {
             let behind = match (&entry, entry.lane().and_then(|lane| starts.get(&lane))) {
                 (_, None) => false,
                 // An announcement, or a record of a call in flight, says less than the ring.
@@ -199,7 +204,7 @@ pub fn recover<W: Write>(
             };
             if !behind {
                 reached.note(&entry);
-                push(&entry, &mut done)?;
+                push(&entry, Some(entries.recording()), &mut done)?;
                 done.from_file = done.from_file.saturating_add(1);
             }
         }
@@ -212,7 +217,7 @@ pub fn recover<W: Write>(
         if let Some(lost) = reached.missing_before(ring, lane_start) {
             let lost = Entry::Lost(lost);
             reached.note(&lost);
-            push(&lost, &mut done)?;
+            push(&lost, None, &mut done)?;
         }
         let later = rings.get(place.saturating_add(1));
         let later = later.filter(|later| later.lane == ring.lane);
@@ -223,7 +228,7 @@ pub fn recover<W: Write>(
                 continue;
             }
             reached.note(entry);
-            push(entry, &mut done)?;
+            push(entry, None, &mut done)?;
             done.from_rings = done.from_rings.saturating_add(1);
         }
         if later.is_none() {
@@ -231,7 +236,7 @@ pub fn recover<W: Write>(
                 // What is noted when a recording ends stands behind what the ring has.
                 if key(entry).is_some_and(|key| key.0 >= reached.next(ring.lane)) {
                     reached.note(entry);
-                    push(entry, &mut done)?;
+                    push(entry, None, &mut done)?;
                     done.from_rings = done.from_rings.saturating_add(1);
                 }
             }
