@@ -80,6 +80,13 @@ pub enum Difference {
         /// The values: expected are the first trace's, found the second's.
         differences: Vec<FieldDifference>,
     },
+    /// Other changes of shared pages are behind a lane's last call.
+    PagesBehind {
+        /// The lane.
+        lane: String,
+        /// The words: expected are the first trace's, found the second's.
+        differences: Vec<FieldDifference>,
+    },
     /// A call is in the first trace only.
     OnlyLeft {
         /// The lane.
@@ -286,6 +293,13 @@ impl fmt::Display for Difference {
                     write!(f, "/#{}", right.index)?;
                 }
                 write!(f, "  {}", left.text)?;
+                for difference in differences {
+                    write!(f, "\n      {difference}")?;
+                }
+                Ok(())
+            }
+            Self::PagesBehind { lane, differences } => {
+                write!(f, "~ {lane}  shared pages behind the last call")?;
                 for difference in differences {
                     write!(f, "\n      {difference}")?;
                 }

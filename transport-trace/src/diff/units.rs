@@ -65,6 +65,11 @@ impl<I: Iterator<Item = Entry>> Units<I> {
         self.memory = memory;
         exit.unwrap_or(&mut self.enter).push(change);
     }
+
+    /// The changes of pages behind the lane's last call, once there are no more units.
+    pub(super) fn behind(self) -> Vec<PageChange> {
+        self.enter
+    }
 }
 
 impl<I: Iterator<Item = Entry>> Iterator for Units<I> {
