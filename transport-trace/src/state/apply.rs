@@ -6,7 +6,7 @@ use hypercall_core::acrn::{VmCreation, VmId};
 use super::devices;
 use super::field::{after, before, elements, text, value};
 use super::memory::{self, Change};
-use super::{AsyncIo, At, Machine, Memory, Vm, VmState};
+use super::{AsyncIo, At, MAX_LISTED, MAX_VMS, Machine, Memory, Vm, VmState};
 use crate::entry::{Argument, Block, Call, Link, Outcome, Place, Target};
 
 /// Processors that are remembered as given away; more no machine has.
@@ -94,9 +94,14 @@ impl Machine {
             }
             return;
         };
+        if id >= MAX_VMS {
+            // A trace may name 65,536 of them.
+            self.more = true;
+            return;
+        }
         self.apply_to(id, at, call, rax);
         if let Some(vm) = self.vms.get_mut(&id) {
-            vm.bound(id);
+            vm.bound();
         }
     }
 
@@ -202,6 +207,10 @@ impl Machine {
             self.vm(vm).buffers.insert(id, memory);
         } else if let Ok(pcpu) = u16::try_from(read("cpu_id")) {
             self.buffers.insert((pcpu, id), memory);
+            if self.buffers.len() > MAX_LISTED {
+                self.buffers.pop_last();
+                self.more = true;
+            }
         }
     }
 }
