@@ -864,6 +864,27 @@ fn a_writer_of_many_lanes_does_not_hold_a_block_of_each() {
     writer.finish().unwrap();
 }
 
+/// Each of these lanes may have lost calls in each of these stretches; nobody goes through all of them for each lane.
+#[test]
+fn damage_of_no_lane_is_not_walked_through_for_each_lane() {
+    let _alone = alone();
+    const LANES: u32 = 20_000;
+    let mut bytes = header();
+    let call = record(9, &[7; 8]);
+    for lane in 0..LANES {
+        bytes.extend(data(0, lane, 0, 1, call.len(), &call));
+        bytes.extend(data(0, lane, 1, 1, call.len(), &call));
+        bytes.extend([0xee; 8]);
+    }
+    let trace = Trace::from_bytes(bytes).unwrap();
+    let (lanes, stretches) = (LANES as usize, trace.damage().count());
+    assert_eq!(stretches, lanes);
+    assert!(trace.merged().in_order());
+    assert_eq!(trace.merged().count(), 2 * lanes + stretches);
+    // Who asks for a lane alone gets what may have been of it.
+    assert_eq!(trace.lane_entries(LANES / 2).count(), 2 + stretches);
+}
+
 /// However lanes are merged, each comes as it is alone: with what is damaged and what is missing in it.
 #[test]
 fn merging_many_lanes_leaves_each_as_it_is() {

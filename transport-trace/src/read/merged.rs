@@ -86,7 +86,7 @@ impl<'t> Merged<'t> {
                 .unwrap_or(0);
             let mut turns = Turns {
                 next: VecDeque::new(),
-                entries: Entries::of_lane(trace, lane),
+                entries: Entries::of_lane(trace, lane).without_shared_damage(),
                 window: u64::try_from(share).unwrap_or(BUDGET),
             };
             if let Some(ticks) = turns.look(merged.buffer.as_mut()) {
