@@ -881,6 +881,18 @@ fn damage_of_no_lane_is_not_walked_through_for_each_lane() {
     assert_eq!(stretches, lanes);
     assert!(trace.merged().in_order());
     assert_eq!(trace.merged().count(), 2 * lanes + stretches);
+    let told = diff_traces(&trace, &trace, Default::default()).differences;
+    let anywhere =
+        |difference: &&Difference| matches!(difference, Difference::MissingAnywhere { .. });
+    assert_eq!(told.iter().filter(anywhere).count(), 2 * stretches);
+    // In memory as well, for a comparison and for a replay that goes on behind it.
+    let recorded = Recorded::read(&trace).unwrap();
+    assert_eq!(
+        diff(&recorded, &recorded, Default::default()).differences,
+        told
+    );
+    let accepting = Replayer::options().accept_damage();
+    assert!(accepting.recorded(recorded).is_ok());
     // Who asks for a lane alone gets what may have been of it.
     assert_eq!(trace.lane_entries(LANES / 2).count(), 2 + stretches);
 }

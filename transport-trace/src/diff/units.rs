@@ -117,8 +117,8 @@ impl<I: Iterator<Item = Entry>> Iterator for Units<I> {
                         why,
                     });
                 }
-                // The file's own header held no calls.
-                Entry::Damaged(damaged) if damaged.offset == 0 => {}
+                // The file's own header held no calls. What may be of any lane is told once, not in each.
+                Entry::Damaged(damaged) if damaged.offset == 0 || damaged.lane.is_none() => {}
                 Entry::Damaged(damaged) => {
                     let count = damaged.entries.map(u64::from);
                     return Some(Unit::Missing {
