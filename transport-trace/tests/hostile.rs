@@ -19,15 +19,16 @@ use common::Device;
 use file::*;
 use hypercall_core::call::Direction;
 use hypercall_trace::canonical::canonical;
-use hypercall_trace::check::{Checker, check};
+use hypercall_trace::check::{Checker, Rule, check};
 use hypercall_trace::diff::{Difference, diff, diff_traces};
-use hypercall_trace::drive::Driver;
+use hypercall_trace::drive::{Driven, Driver};
 use hypercall_trace::entry::{
-    After, Argument, Block, Call, Defect, Entry, Outcome, PageChange, Run, Unknown, When,
+    After, Argument, Block, Call, Defect, Entry, Link, Outcome, PageChange, Run, Target, Unknown,
+    When,
 };
 use hypercall_trace::read::{Lane, Trace};
 use hypercall_trace::replay::{Recorded, ReplayError, Replayer};
-use hypercall_trace::schema::{Register, Schema};
+use hypercall_trace::schema::{LinkTarget, Register, Schema};
 use hypercall_trace::state::Machine;
 use hypercall_trace::write::{Compression, Options, Writer};
 use std::sync::{Mutex, MutexGuard};
@@ -667,7 +668,112 @@ fn a_checker_follows_no_more_pages_than_a_program_has() {
     for page in 0..100_000 {
         checker.take(page.into(), "main", &page_change(page));
     }
-    assert!(checker.finish().findings.is_empty());
+    // It is said once.
+    let found = checker.finish().findings;
+    let rules: Vec<_> = found.iter().map(|finding| finding.rule).collect();
+    assert_eq!(rules, [Rule::NotFollowed]);
+    assert!(found[0].message.contains("page 4096 "), "{found:?}");
+}
+
+/// What a VM has beyond what is followed may be what a call takes away.
+#[test]
+fn what_is_not_followed_is_not_blamed() {
+    let _alone = alone();
+    let schema = Schema::from_interfaces(&[hypercall::acrn::HypervisorCalls::INTERFACE]);
+    let position = |checker: &mut Checker, at: u64, name: &str, args| {
+        let described = schema.find(None, name).unwrap();
+        let call = Call {
+            lane: 0,
+            index: at,
+            number: described.number,
+            schema: Some(described.clone()),
+            args,
+            enter: at,
+            duration: Some(1),
+            outcome: Outcome::Returned(0),
+        };
+        checker.take(at, "main", &Entry::Call(call));
+    };
+    let block = |name: &str, before: Vec<u8>, after| {
+        let described = schema.find(None, name).unwrap();
+        let size = |register: &Register| match register {
+            Register::Block { size, .. } => Some(*size),
+            _ => None,
+        };
+        let length = described.registers.iter().find_map(size).unwrap();
+        let sized = |mut bytes: Vec<u8>| {
+            bytes.resize(length, 0);
+            bytes
+        };
+        Block {
+            direction: Direction::ReadWrite,
+            before: sized(before),
+            after: match after {
+                Some(bytes) => After::Changed(sized(bytes)),
+                None => After::Unchanged,
+            },
+            length,
+            link: None,
+        }
+    };
+    let mut checker = Checker::new();
+    let created = block("create_vm", Vec::new(), Some(vec![1, 0]));
+    let args = [Argument::Block(created), Argument::Unused];
+    position(&mut checker, 0, "create_vm", args);
+    assert!(checker.findings().is_empty());
+    let (count_at, link_at) = match &schema.find(None, "set_memory_regions").unwrap().registers[0] {
+        Register::Block {
+            link: Some(link), ..
+        } => match &link.target {
+            LinkTarget::Array { count_offset, .. } => (*count_offset, link.offset),
+            other => panic!("{other:?}"),
+        },
+        other => panic!("{other:?}"),
+    };
+    let elements = |kind: u32, ranges: std::ops::Range<u64>| {
+        let mut header = vec![0; 64];
+        header[..2].copy_from_slice(&1_u16.to_le_bytes());
+        let count = (ranges.end - ranges.start) as u32;
+        header[count_at..count_at + 4].copy_from_slice(&count.to_le_bytes());
+        let bytes = ranges.flat_map(|range| {
+            let mut one = [0; 32];
+            one[..4].copy_from_slice(&kind.to_le_bytes());
+            one[4..8].copy_from_slice(&7_u32.to_le_bytes());
+            one[8..16].copy_from_slice(&(range * 0x2000).to_le_bytes());
+            one[16..24].copy_from_slice(&(range * 0x2000).to_le_bytes());
+            one[24..].copy_from_slice(&0x1000_u64.to_le_bytes());
+            one
+        });
+        let bytes: Vec<u8> = bytes.collect();
+        let mut block = block("set_memory_regions", header, None);
+        block.link = Some(Link {
+            offset: link_at,
+            target: Target::Block(Box::new(Block {
+                direction: Direction::Read,
+                length: bytes.len(),
+                before: bytes,
+                after: After::Unchanged,
+                link: None,
+            })),
+        });
+        [Argument::Block(block), Argument::Unused]
+    };
+    let unmap = |checker: &mut Checker, at| {
+        position(checker, at, "set_memory_regions", elements(2, 0..1));
+        let found = checker.take_findings();
+        found.into_iter().map(|one| one.rule).collect::<Vec<_>>()
+    };
+    assert_eq!(unmap(&mut checker, 1), [Rule::UnmapsNothing]);
+    for at in 2..5000_u64 {
+        let protect = block(
+            "write_protect_page",
+            [1, at << 12].map(u64::to_le_bytes).concat(),
+            None,
+        );
+        let args = [Argument::Value(1), Argument::Block(protect)];
+        position(&mut checker, at, "write_protect_page", args);
+    }
+    assert_eq!(unmap(&mut checker, 5000), [Rule::NotFollowed]);
 }
 
 #[test]
@@ -720,6 +826,28 @@ fn a_vm_lists_no_more_than_it_can_have() {
 }
 
 #[test]
+fn processors_beyond_those_that_are_listed_are_told() {
+    let schema = Schema::from_interfaces(&[hypercall::acrn::HypervisorCalls::INTERFACE]);
+    let call = schema.find(None, "service_vm_offline_cpu").unwrap();
+    let mut machine = Machine::new();
+    for lapic in 0..=4096 {
+        assert!(!machine.more);
+        let entry = Entry::Call(Call {
+            lane: 0,
+            index: lapic,
+            schema: Some(call.clone()),
+            number: call.number,
+            args: [Argument::Value(lapic), Argument::Unused],
+            enter: lapic,
+            duration: Some(1),
+            outcome: Outcome::Returned(0),
+        });
+        machine.take(lapic, "main", &entry);
+    }
+    assert_eq!((machine.offline.len(), machine.more), (4096, true));
+}
+
+#[test]
 fn a_drive_lists_and_allocates_no_more_than_is_bounded() {
     let alone = alone();
     let driver = Driver::new(hypercall::acrn::HypervisorCalls::INTERFACE);
@@ -744,6 +872,18 @@ fn a_drive_lists_and_allocates_no_more_than_is_bounded() {
     assert_eq!((driven.not_made.len(), driven.more_not_made), (10_000, 5));
     assert!(!driven.is_complete());
     assert!(driven.to_string().contains("and 5 more not made"));
+    // One whose calls were all made, and not all of its pages.
+    assert_eq!(driven.pages_not_written, 100_000 - (1 << 16));
+    assert!(driven.to_string().contains("of shared pages not written"));
+    assert!(
+        !Driven {
+            made: 1,
+            same: 1,
+            pages_not_written: 1,
+            ..Driven::default()
+        }
+        .is_complete()
+    );
 }
 
 #[test]

@@ -6,7 +6,7 @@ use crate::entry::{PageChange, When};
 use crate::state::Memory;
 
 /// Watched pages that are followed; a trace with more is a hostile one.
-const MAX_PAGES: usize = 4096;
+pub(super) const MAX_PAGES: usize = 4096;
 /// Bytes of a page.
 const PAGE: usize = 4096;
 /// Bytes of a slot of a request page, and where in it the state is.
@@ -45,7 +45,8 @@ impl Shadow {
 }
 
 impl Shadows {
-    pub(super) fn take(&mut self, lane: &str, change: &PageChange) {
+    /// Takes a change of a page. Whether it is followed.
+    pub(super) fn take(&mut self, lane: &str, change: &PageChange) -> bool {
         if change.when == When::Note {
             let own = self.looks.entry(lane.to_owned()).or_default();
             *own = own.saturating_add(1);
@@ -55,7 +56,7 @@ impl Shadows {
         let others = self.all_looks.saturating_sub(own);
         let key = (lane.to_owned(), change.page);
         if self.pages.len() >= MAX_PAGES && !self.pages.contains_key(&key) {
-            return;
+            return false;
         }
         let page = self.pages.entry(key).or_insert_with(|| Shadow {
             bytes: vec![0; PAGE],
@@ -83,6 +84,7 @@ impl Shadows {
                 page.unseen.remove(&slot);
             }
         }
+        true
     }
 
     /// The state of a vCPU's slot in a request page, where the page is watched in this lane.

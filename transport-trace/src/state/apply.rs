@@ -9,8 +9,6 @@ use super::memory::{self, Change};
 use super::{AsyncIo, At, MAX_LISTED, MAX_VMS, Machine, Memory, Vm, VmState};
 use crate::entry::{Argument, Block, Call, Link, Outcome, Place, Target};
 
-/// Processors that are remembered as given away; more no machine has.
-const MAX_OFFLINE: usize = 4096;
 /// No VM.
 const INVALID: u64 = 0xffff;
 /// A processor of the VM did not come back; the VM changed its state all the same.
@@ -190,8 +188,11 @@ impl Machine {
             "service_vm_offline_cpu" => {
                 let new = |lapic: &u64| !self.offline.contains(lapic);
                 if let Some(lapic) = value(call, 0).filter(new) {
-                    self.offline.push(lapic);
-                    self.offline.truncate(MAX_OFFLINE);
+                    if self.offline.len() < MAX_LISTED {
+                        self.offline.push(lapic);
+                    } else {
+                        self.more = true;
+                    }
                 }
             }
             _ => {}
