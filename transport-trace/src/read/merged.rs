@@ -14,7 +14,8 @@ const BUDGET: u64 = 256 << 20;
 const OPEN_LANES: usize = 1024;
 /// The most lanes that are merged at all: a program has a lane for each thread.
 const MERGE_LANES: usize = 1 << 16;
-/// How many times a block is unpacked at most, where not all lanes can have theirs in memory.
+/// How many times the budget the blocks of all lanes may be. A lane's share of the budget counts its block's raw bytes, and what it
+/// has room for is entries, which take several times as much: with this, a block is unpacked some dozens of times.
 const UNPACKED: u64 = 16;
 
 /// The entries of all lanes by time.
