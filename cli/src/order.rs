@@ -1,6 +1,7 @@
 //! The entries of some lanes by time, from a call of each lane on.
 
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
 use hypercall_trace::entry::{Damaged, Defect, Entry};
 use hypercall_trace::read::{Entries, Trace};
@@ -13,7 +14,10 @@ const BUDGET: u64 = 48 << 20;
 pub(crate) struct ByTime<'t> {
     /// What could not be read and belongs to no lane, first.
     holes: std::vec::IntoIter<Entry>,
-    lanes: Vec<(Entry, Entries<'t>)>,
+    /// Of each lane the next entry, and those behind it.
+    lanes: Vec<(Option<Entry>, Entries<'t>)>,
+    /// When the next entry of which lane was.
+    turns: BinaryHeap<Reverse<(u64, usize)>>,
 }
 
 impl<'t> ByTime<'t> {
@@ -26,7 +30,8 @@ impl<'t> ByTime<'t> {
             let memory = largest.entry(header.lane).or_default();
             *memory = (*memory).max(u64::from(header.raw).saturating_add(u64::from(header.stored)));
         }
-        let wanted = largest.iter().filter(|(lane, _)| lanes.contains(lane));
+        let chosen: BTreeSet<_> = lanes.iter().collect();
+        let wanted = largest.iter().filter(|(lane, _)| chosen.contains(lane));
         if wanted.fold(0_u64, |sum, (_, memory)| sum.saturating_add(*memory)) > BUDGET {
             return None;
         }
@@ -38,13 +43,21 @@ impl<'t> ByTime<'t> {
             .filter(of_no_lane)
             .map(|damaged| Entry::Damaged(damaged.clone()))
             .collect();
-        let started = lanes.iter().filter_map(|lane| {
+        let mut started = Vec::new();
+        let mut turns = BinaryHeap::new();
+        for (place, lane) in lanes.iter().enumerate() {
             let start = from.get(lane).copied().unwrap_or(0);
-            let mut entries = trace.lane_entries_from(*lane, start);
-            next_of(&mut entries).map(|first| (first, entries))
-        });
+            let of_lane = trace.lane_entries_from(*lane, start);
+            let mut entries = of_lane.without_shared_damage();
+            let first = next_of(&mut entries);
+            if let Some(first) = &first {
+                turns.push(Reverse((first.ticks(), place)));
+            }
+            started.push((first, entries));
+        }
         Some(Self {
-            lanes: started.collect(),
+            lanes: started,
+            turns,
             holes: holes.into_iter(),
         })
     }
@@ -62,12 +75,12 @@ impl Iterator for ByTime<'_> {
         if let Some(hole) = self.holes.next() {
             return Some(hole);
         }
-        let earliest = self.lanes.iter().enumerate();
-        let (place, _) = earliest.min_by_key(|(_, (entry, _))| entry.ticks())?;
+        let Reverse((_, place)) = self.turns.pop()?;
         let (entry, entries) = self.lanes.get_mut(place)?;
-        match next_of(entries) {
-            Some(next) => Some(std::mem::replace(entry, next)),
-            None => Some(self.lanes.remove(place).0),
+        let next = next_of(entries);
+        if let Some(next) = &next {
+            self.turns.push(Reverse((next.ticks(), place)));
         }
+        std::mem::replace(entry, next)
     }
 }

@@ -93,7 +93,7 @@ fn call(machine: &FakeAcrn, kind: Kind, registers: Registers, by: Caller, races:
         other => machine.called_by(other),
     };
     let command = ProfilingCommand(registers.args[0]);
-    let extent = fake.profiling_extent(command).min(BYTES_LIMIT);
+    let extent = fake.profiling_extent(command).unwrap_or(0).min(BYTES_LIMIT);
     let blocks = selected.map_or(Vec::new(), |call| {
         allowed(call, registers.args, extent, &[])
     });

@@ -126,7 +126,11 @@ fn debug_builds_talk() {
     fake.profiling_ops(ProfilingCommand::GET_VERSION, &mut version)
         .unwrap();
     assert_eq!(version[..8], [1, 0, 0, 0, 0, 0, 0, 0]);
-    let mut vms = vec![0; fake.profiling_extent(ProfilingCommand::GET_VM_INFO)];
+    let mut vms = vec![
+        0;
+        fake.profiling_extent(ProfilingCommand::GET_VM_INFO)
+            .unwrap()
+    ];
     create(&fake);
     fake.profiling_ops(ProfilingCommand::GET_VM_INFO, &mut vms)
         .unwrap();

@@ -1,7 +1,6 @@
 //! Takes little-endian integers and texts off bytes, and says `None` at their end.
 
-/// The most bytes of a name.
-const MAX_NAME: usize = 256;
+use crate::wire::MAX_NAME;
 
 /// Bytes that are being read.
 pub(crate) struct Get<'b> {
@@ -49,7 +48,7 @@ impl<'b> Get<'b> {
     pub(crate) fn i64(&mut self) -> Option<i64> {
         self.array().map(i64::from_le_bytes)
     }
-    /// A name, of at most 256 bytes: it is repeated for each element of an array.
+    /// A name, of at most 256 bytes: it is repeated for each element of an array, or for each VM that was created in a lane.
     pub(crate) fn name(&mut self) -> Option<String> {
         self.text().filter(|name| name.len() <= MAX_NAME)
     }

@@ -7,6 +7,30 @@ use hypercall_core::call::{
 };
 use hypercall_core::schema::{Kind, Name, Role, StructInfo};
 
+/// The most bytes of a name.
+pub(crate) const MAX_NAME: usize = 256;
+
+/// As much of a name as is written.
+pub(crate) fn cut_name(name: &str) -> &str {
+    name.get(..name.floor_char_boundary(MAX_NAME))
+        .unwrap_or_default()
+}
+
+/// Refuses a lane's name that no reader would take.
+#[cfg(feature = "std")]
+pub(crate) fn fits_name(name: &str) -> std::io::Result<()> {
+    if name.len() <= MAX_NAME {
+        return Ok(());
+    }
+    Err(std::io::Error::new(
+        std::io::ErrorKind::InvalidInput,
+        format!(
+            "the name of a lane has {} bytes, of which it may have {MAX_NAME}: give it a shorter one",
+            name.len()
+        ),
+    ))
+}
+
 /// Takes bytes.
 pub(crate) trait Put {
     fn bytes(&mut self, bytes: &[u8]);

@@ -705,6 +705,43 @@ fn an_answer_to_a_request_that_no_look_found_is_told() {
     assert_eq!(serve(&[]), [Rule::LookNotNoted, Rule::LookNotNoted]);
 }
 
+/// A thread of its own may find the requests, and another one notify: its lane has the looks.
+#[test]
+fn a_request_that_another_lane_found_is_not_blamed() {
+    use hypercall_core::acrn::ioreq::IoReqPage;
+    let serve = |looks: bool| {
+        with_vm(move |world, port, vm| {
+            let worker = world.lane("worker");
+            let page = fresh();
+            port.watch(page);
+            worker.watch(page);
+            port.hypervisor().set_ioreq_buffer(vm, page.into()).unwrap();
+            port.hypervisor().start_vm(vm).unwrap();
+            for _ in 0..2 {
+                world.guest(|machine| {
+                    let access = Access::PortRead {
+                        port: 0x64,
+                        size: 1,
+                    };
+                    machine.guest_access(vm, VcpuId::BSP, access).unwrap();
+                });
+                if looks {
+                    worker.look();
+                }
+                let claimed = IoReqPage::new(page).claim().unwrap();
+                let completed = claimed.complete_read(1).unwrap();
+                port.hypervisor()
+                    .notify_request_finish(vm, completed.vcpu())
+                    .unwrap();
+            }
+            port.hypervisor().pause_vm(vm).unwrap();
+            port.hypervisor().destroy_vm(vm).unwrap();
+        })
+    };
+    assert_eq!(serve(true), []);
+    assert_eq!(serve(false), [Rule::LookNotNoted, Rule::LookNotNoted]);
+}
+
 /// 0 is the Service VM, and ids are below 16: an answer of another is an error by the interface's rules, and no VM.
 #[test]
 fn an_id_that_no_new_vm_can_have_is_no_vm() {

@@ -8,7 +8,9 @@ use hypercall_core::Gpa;
 use hypercall_core::acrn::*;
 use hypercall_trace::clock::ClockInfo;
 use hypercall_trace::diff::{Diff, Difference, Options, diff, diff_traces};
-use hypercall_trace::entry::{Argument, Call, Entry, LossCause, Lost, Outcome};
+use hypercall_trace::entry::{
+    Argument, Call, Entry, LossCause, Lost, Outcome, PageChange, Run, When,
+};
 use hypercall_trace::read::Trace;
 use hypercall_trace::replay::{Reason, Recorded};
 use hypercall_trace::write::{Options as WriteOptions, Writer};
@@ -223,6 +225,46 @@ fn pages_are_compared_unless_told_otherwise() {
         )
         .is_empty()
     );
+}
+
+#[test]
+fn pages_behind_the_last_call_are_compared() {
+    let noted = |byte| {
+        let mut recorded = lines(0, &[3]);
+        recorded.entries.push(Entry::Pages(PageChange {
+            lane: 0,
+            index: 3,
+            ticks: u64::MAX,
+            page: 1,
+            when: When::Note,
+            look: 1,
+            late: false,
+            runs: vec![Run {
+                offset: 8,
+                before: vec![0; 4],
+                after: vec![byte, 0, 0, 0],
+            }],
+        }));
+        recorded
+    };
+    assert!(compare(&noted(1), &noted(1)).is_empty());
+    let told = compare(&noted(1), &noted(2));
+    let [Difference::PagesBehind { lane, differences }] = told.differences.as_slice() else {
+        panic!("{told}")
+    };
+    assert_eq!(lane, "main");
+    let [word] = differences.as_slice() else {
+        panic!("{told}")
+    };
+    assert_eq!((&*word.expected, &*word.found), ("0x1", "0x2"));
+    // One that only one of them has is told as well, and none where pages are left out.
+    assert_eq!(compare(&lines(0, &[3]), &noted(2)).differences.len(), 1);
+    let without_pages = Options {
+        without_pages: true,
+    };
+    assert!(diff(&noted(1), &noted(2), without_pages).is_empty());
+    let traces = diff_traces(&trace(&noted(1)), &trace(&noted(2)), Options::default());
+    assert_eq!(traces, told);
 }
 
 #[test]

@@ -261,6 +261,29 @@ fn what_no_test_can_be_made_of_is_said() {
 }
 
 #[test]
+fn bytes_that_are_not_asserted_are_told() {
+    let with = |bytes: Vec<u8>| {
+        let mut recorded = record(&every_call);
+        for entry in &mut recorded.entries {
+            if let Entry::Call(call) = entry
+                && call.name() == "profiling_ops"
+                && call.rax() == Some(0)
+                && let Argument::Block(block) = &mut call.args[1]
+            {
+                block.length = bytes.len();
+                block.before = vec![0; bytes.len()];
+                block.after = After::Changed(bytes.clone());
+            }
+        }
+        generator("x").generate(&recorded).unwrap().source
+    };
+    let told = "// The 257 bytes that came back are in the trace, and are not asserted.";
+    assert!(with(vec![7; 257]).contains(told));
+    let few = with(vec![7; 256]);
+    assert!(few.contains("assert_eq!(buffer, [0x07,") && !few.contains("not asserted"));
+}
+
+#[test]
 fn variables_of_a_test_are_each_other_than_all_others() {
     let mut recorded = record(&vm_life);
     let source = |recorded: &Recorded| generator("x").generate(recorded).unwrap().source;

@@ -69,6 +69,12 @@ pub(crate) fn run(args: &Replay, out: &mut Output) -> Result<Status, Failure> {
         crate::output::tell!(
             "hcall: not all was made again: {not_made} not made, {missing} missing, {unknown} without a recorded answer"
         );
+        if driven.pages_not_written != 0 {
+            crate::output::tell!(
+                "hcall: {} of shared pages not written: there are more pages than are allocated",
+                super::count(driven.pages_not_written, "change")
+            );
+        }
     }
     let damaged = losses.report(&Context::of(&trace));
     Ok(if driven.differences.is_empty() {

@@ -3,6 +3,7 @@
 //! The link type is USER0, which Wireshark leaves to its user; the [dissector](super::dissector()) takes it.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::io::{self, Write};
 use std::time::Duration;
 
@@ -32,8 +33,8 @@ pub struct Pcapng<W: Write> {
     writer: Option<PcapNgWriter<W>>,
     schema: std::sync::Arc<Schema>,
     context: Context,
-    /// The lanes, in the order of their interfaces.
-    lanes: Vec<Option<u32>>,
+    /// The interface of each lane.
+    lanes: HashMap<Option<u32>, u32>,
     /// The last time, for entries that have none.
     last: u64,
 }
@@ -62,7 +63,7 @@ impl<W: Write> Pcapng<W> {
             writer: None,
             schema: std::sync::Arc::default(),
             context: Context::default(),
-            lanes: Vec::new(),
+            lanes: HashMap::new(),
             last: 0,
         }
     }
@@ -75,27 +76,26 @@ impl<W: Write> Pcapng<W> {
 
     /// The interface of a lane; a new one at its first sight.
     fn interface(&mut self, lane: Option<u32>) -> io::Result<u32> {
-        let place = match self.lanes.iter().position(|known| *known == lane) {
-            Some(place) => place,
-            None => {
-                let name = match lane {
-                    Some(lane) => self.context.lane(lane).into_owned(),
-                    None => "(no lane)".to_owned(),
-                };
-                let block = InterfaceDescriptionBlock {
-                    linktype: DataLink::USER0,
-                    snaplen: 0,
-                    options: vec![
-                        InterfaceDescriptionOption::IfName(Cow::Owned(name)),
-                        InterfaceDescriptionOption::IfTsResol(NANOSECONDS),
-                    ],
-                };
-                self.writer()?.write_pcapng_block(block).map_err(failed)?;
-                self.lanes.push(lane);
-                self.lanes.len().saturating_sub(1)
-            }
+        if let Some(place) = self.lanes.get(&lane) {
+            return Ok(*place);
+        }
+        let place =
+            u32::try_from(self.lanes.len()).map_err(|_| io::Error::other("too many lanes"))?;
+        let name = match lane {
+            Some(lane) => self.context.lane(lane).into_owned(),
+            None => "(no lane)".to_owned(),
         };
-        u32::try_from(place).map_err(|_| io::Error::other("too many lanes"))
+        let block = InterfaceDescriptionBlock {
+            linktype: DataLink::USER0,
+            snaplen: 0,
+            options: vec![
+                InterfaceDescriptionOption::IfName(Cow::Owned(name)),
+                InterfaceDescriptionOption::IfTsResol(NANOSECONDS),
+            ],
+        };
+        self.writer()?.write_pcapng_block(block).map_err(failed)?;
+        self.lanes.insert(lane, place);
+        Ok(place)
     }
 
     /// Nanoseconds since 1970; since the trace began where the date is not known; 0 where no time is.

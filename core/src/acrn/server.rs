@@ -47,9 +47,11 @@ pub trait Host: Hypervisor {
     /// Those of [`create_vm`](Hypervisor::create_vm); -1 for a description that could not be read.
     fn create_vm_in(&self, slot: VmId, creation: Option<&mut VmCreation>) -> Result<VmId, Error>;
 
-    /// Bytes that a profiling command reads and writes. 0 for one that is not answered.
-    fn profiling_extent(&self, _command: ProfilingCommand) -> usize {
-        0
+    /// Bytes that a profiling command reads and writes; 0 for one that is not answered. `None`, which is the default, is that
+    /// nobody knows: [`profiling_ops`](Hypervisor::profiling_ops) is not called then, as
+    /// [`Rules::extent`] says.
+    fn profiling_extent(&self, _command: ProfilingCommand) -> Option<usize> {
+        None
     }
 }
 
@@ -69,7 +71,7 @@ macro_rules! forward {
             ) -> Result<VmId, Error> {
                 (**self).create_vm_in(slot, creation)
             }
-            fn profiling_extent(&self, command: ProfilingCommand) -> usize {
+            fn profiling_extent(&self, command: ProfilingCommand) -> Option<usize> {
                 (**self).profiling_extent(command)
             }
         }
@@ -227,7 +229,7 @@ impl<H: Host> AcrnServer<H> {
                 let rules = AcrnRules {
                     exact: true,
                     target: Target::Machine,
-                    extent: 0,
+                    extent: None,
                 };
                 Calls::invoke(&self.host, call, registers.args, memory, &rules)
             }
@@ -329,7 +331,7 @@ struct AcrnRules {
     /// Whether the number is the call's own.
     exact: bool,
     target: Target,
-    extent: usize,
+    extent: Option<usize>,
 }
 
 impl Rules for AcrnRules {
@@ -364,6 +366,6 @@ impl Rules for AcrnRules {
     }
 
     fn extent(&self, _: &'static CallInfo, _: [u64; 2]) -> Option<usize> {
-        Some(self.extent)
+        self.extent
     }
 }

@@ -82,6 +82,8 @@ pub enum Rule {
     NoAnswer,
     /// Calls are missing: what follows may be wrong.
     CallsMissing,
+    /// There is more of something than is followed, more than a machine has: what is beyond is not checked.
+    NotFollowed,
 }
 
 impl Rule {
@@ -95,7 +97,8 @@ impl Rule {
             | Self::UnmapsNothing
             | Self::MappedTwice
             | Self::LookNotNoted
-            | Self::CallsMissing => Severity::Warning,
+            | Self::CallsMissing
+            | Self::NotFollowed => Severity::Warning,
             _ => Severity::Error,
         }
     }
@@ -151,6 +154,9 @@ impl Rule {
                 "look at what the call waits for, and at what the hypervisor's log says last"
             }
             Self::NoAnswer => "read the hypervisor's log; what the call did is not known",
+            Self::NotFollowed => {
+                "take a part of the trace, if it is a right one: what is not followed breaks no rule here, whatever it does"
+            }
             Self::CallsMissing => {
                 "where the recorder lost calls, record with a larger ring, or one that blocks; where the file is damaged, use another copy"
             }

@@ -28,7 +28,7 @@ use crate::replay::Recorded;
 use crate::state::{At, Machine};
 pub use finding::{Finding, Rule, Severity};
 use losses::Losses;
-use pages::Shadows;
+use pages::{MAX_PAGES, Shadows};
 
 /// Checks a trace entry by entry, in the order of time: as [`Trace::merged`](crate::read::Trace::merged) has them where that is
 /// [in order](crate::read::Merged::in_order).
@@ -38,6 +38,9 @@ pub struct Checker {
     shadows: Shadows,
     losses: Losses,
     findings: Vec<Finding>,
+    /// What was said not to be followed: pages, and what a machine has.
+    pages_left_out: bool,
+    machine_left_out: bool,
 }
 
 /// A [`Checker`]'s result.
@@ -70,7 +73,21 @@ impl Checker {
                 };
                 self.call(&at, call);
             }
-            Entry::Pages(change) => self.shadows.take(lane, change),
+            Entry::Pages(change) => {
+                let followed = self.shadows.take(lane, change);
+                if !followed && !std::mem::replace(&mut self.pages_left_out, true) {
+                    let at = At {
+                        position,
+                        lane: lane.to_owned(),
+                        index: change.index,
+                    };
+                    let why = format!(
+                        "page {} is not followed, and others are not: {MAX_PAGES} watched pages are",
+                        change.page
+                    );
+                    self.findings.push(Rule::NotFollowed.found(&at, None, why));
+                }
+            }
             Entry::Lost(lost) => {
                 let at = At {
                     position,
@@ -100,10 +117,33 @@ impl Checker {
             Entry::Unknown(_) => {}
         }
         self.machine.take(position, lane, entry);
+        if let Entry::Call(call) = entry {
+            self.left_out(position, lane, call);
+        }
         self.losses.take(lane, entry);
         if self.losses.open() {
             self.machine.forget();
         }
+    }
+
+    /// Says it where the machine has more than is followed.
+    fn left_out(&mut self, position: u64, lane: &str, call: &Call) {
+        let vm = self.machine.vms.iter().find(|(_, vm)| vm.more);
+        let more = self.machine.more || vm.is_some();
+        if std::mem::replace(&mut self.machine_left_out, more) || !more {
+            return;
+        }
+        let at = At {
+            position,
+            lane: lane.to_owned(),
+            index: call.index,
+        };
+        let vm = vm.map(|(id, _)| *id);
+        let why = match vm {
+            Some(id) => format!("VM {id} has more than is followed"),
+            None => "there are more VMs, buffers or processors than are followed".to_owned(),
+        };
+        self.findings.push(Rule::NotFollowed.found(&at, vm, why));
     }
 
     fn call(&mut self, at: &At, call: &Call) {

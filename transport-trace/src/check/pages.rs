@@ -6,7 +6,7 @@ use crate::entry::{PageChange, When};
 use crate::state::Memory;
 
 /// Watched pages that are followed; a trace with more is a hostile one.
-const MAX_PAGES: usize = 4096;
+pub(super) const MAX_PAGES: usize = 4096;
 /// Bytes of a page.
 const PAGE: usize = 4096;
 /// Bytes of a slot of a request page, and where in it the state is.
@@ -22,6 +22,9 @@ pub(super) const FREE: u32 = 3;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Shadows {
     pages: BTreeMap<(String, u32), Shadow>,
+    /// Looks that found something, of each lane and in all.
+    looks: BTreeMap<String, u64>,
+    all_looks: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -29,6 +32,8 @@ struct Shadow {
     bytes: Vec<u8>,
     /// Slots, if it is a request page, that went from free to answered without a look that found the request.
     unseen: BTreeSet<usize>,
+    /// Looks of other lanes until it changed last.
+    others: u64,
 }
 
 impl Shadow {
@@ -40,15 +45,26 @@ impl Shadow {
 }
 
 impl Shadows {
-    pub(super) fn take(&mut self, lane: &str, change: &PageChange) {
+    /// Takes a change of a page. Whether it is followed.
+    pub(super) fn take(&mut self, lane: &str, change: &PageChange) -> bool {
+        if change.when == When::Note {
+            let own = self.looks.entry(lane.to_owned()).or_default();
+            *own = own.saturating_add(1);
+            self.all_looks = self.all_looks.saturating_add(1);
+        }
+        let own = self.looks.get(lane).copied().unwrap_or(0);
+        let others = self.all_looks.saturating_sub(own);
         let key = (lane.to_owned(), change.page);
         if self.pages.len() >= MAX_PAGES && !self.pages.contains_key(&key) {
-            return;
+            return false;
         }
         let page = self.pages.entry(key).or_insert_with(|| Shadow {
             bytes: vec![0; PAGE],
             unseen: BTreeSet::new(),
+            others: 0,
         });
+        // The trace does not tell whether another lane's page is the same one: its thread may have found the request.
+        let found_elsewhere = core::mem::replace(&mut page.others, others) != others;
         let states =
             |page: &Shadow| -> Vec<_> { (0..PAGE / SLOT).map(|slot| page.state(slot)).collect() };
         let before = states(page);
@@ -57,7 +73,7 @@ impl Shadows {
             crate::format::put(&mut page.bytes, at, &run.after);
         }
         // At the exit of a call it may have been another thread; what stands later than it came says nothing of before.
-        let own = change.when != When::Exit && !change.late;
+        let own = change.when != When::Exit && !change.late && !found_elsewhere;
         for (slot, (before, after)) in before.into_iter().zip(states(page)).enumerate() {
             if before == after {
                 continue;
@@ -68,6 +84,7 @@ impl Shadows {
                 page.unseen.remove(&slot);
             }
         }
+        true
     }
 
     /// The state of a vCPU's slot in a request page, where the page is watched in this lane.

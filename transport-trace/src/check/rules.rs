@@ -179,7 +179,9 @@ impl Work<'_> {
                     self.found(Rule::WritesBeyondBuffer, Some(id), why);
                 }
             }
-            "set_memory_regions" if !vm.regions_uncertain => self.regions(id, vm, certain),
+            "set_memory_regions" if !vm.regions_uncertain => {
+                self.regions(id, vm, certain && !vm.more);
+            }
             _ => {}
         }
     }
@@ -220,6 +222,8 @@ impl Work<'_> {
             let (gpa, end) = (change.gpa, change.end());
             let range = format!("{gpa:#x}..{end:#x} of VM {id}");
             let covered = memory::covered(&regions, gpa, end);
+            // Beyond as many ranges are not kept.
+            let certain = certain && regions.len() < memory::MAX_REGIONS;
             match change.kind {
                 0 if certain && covered != 0 => {
                     found.push((

@@ -48,10 +48,10 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::entry::Entry;
+use crate::entry::{Damaged, Entry};
 use crate::plural::{are, calls_are, count, were};
 use crate::read::Trace;
-use crate::replay::{FieldDifference, LaneEntries, Line, Recorded};
+use crate::replay::{FieldDifference, Line, Recorded};
 use crate::schema::Schema;
 pub(crate) use pair::{differences, outcome};
 use units::Units;
@@ -80,6 +80,13 @@ pub enum Difference {
         /// The values: expected are the first trace's, found the second's.
         differences: Vec<FieldDifference>,
     },
+    /// Other changes of shared pages are behind a lane's last call.
+    PagesBehind {
+        /// The lane.
+        lane: String,
+        /// The words: expected are the first trace's, found the second's.
+        differences: Vec<FieldDifference>,
+    },
     /// A call is in the first trace only.
     OnlyLeft {
         /// The lane.
@@ -102,6 +109,17 @@ pub enum Difference {
         left: bool,
         /// The index of the first of them, where it is known.
         index: u64,
+        /// How many; `None` where nobody knows.
+        count: Option<u64>,
+        /// Why.
+        why: String,
+    },
+    /// Calls are missing from a trace, of whichever lanes: what stood there says nothing any more.
+    MissingAnywhere {
+        /// Whether they are missing from the first trace.
+        left: bool,
+        /// Where in the file, in bytes.
+        offset: u64,
         /// How many; `None` where nobody knows.
         count: Option<u64>,
         /// Why.
@@ -142,30 +160,23 @@ impl Diff {
 #[must_use]
 pub fn diff(left: &Recorded, right: &Recorded, options: Options) -> Diff {
     let schema = &left.schema;
-    let (left, right) = (left.by_lane(true), right.by_lane(true));
-    let names = |lanes: &[LaneEntries<'_>]| -> Vec<(u32, String)> {
-        lanes
-            .iter()
-            .map(|lane| (lane.id, lane.name.clone()))
-            .collect()
-    };
-    let (left_names, right_names) = (names(&left), names(&right));
+    let sides = (Side::in_memory(left), Side::in_memory(right));
     let (left, right) = (by_id(left), by_id(right));
     let entries = |lanes: &BTreeMap<u32, Vec<&Entry>>, id| -> Vec<Entry> {
         let of_lane = lanes.get(&id).into_iter().flatten();
         of_lane.copied().cloned().collect()
     };
     compare(
-        &left_names,
-        &right_names,
+        &sides.0,
+        &sides.1,
         |id| entries(&left, id).into_iter(),
         |id| entries(&right, id).into_iter(),
         (options, schema),
     )
 }
 
-fn by_id(lanes: Vec<LaneEntries<'_>>) -> BTreeMap<u32, Vec<&Entry>> {
-    let lanes = lanes.into_iter();
+fn by_id(recorded: &Recorded) -> BTreeMap<u32, Vec<&Entry>> {
+    let lanes = recorded.by_lane(false).into_iter();
     lanes.map(|lane| (lane.id, lane.entries)).collect()
 }
 
@@ -173,10 +184,10 @@ fn by_id(lanes: Vec<LaneEntries<'_>>) -> BTreeMap<u32, Vec<&Entry>> {
 #[must_use]
 pub fn diff_traces(left: &Trace, right: &Trace, options: Options) -> Diff {
     compare(
-        &lanes_of(left),
-        &lanes_of(right),
-        |id| left.lane_entries(id),
-        |id| right.lane_entries(id),
+        &Side::opened(left),
+        &Side::opened(right),
+        |id| left.lane_entries(id).without_shared_damage(),
+        |id| right.lane_entries(id).without_shared_damage(),
         (options, left.schema()),
     )
 }
@@ -191,24 +202,59 @@ pub fn diff_traces_to(
     found: &mut dyn FnMut(Vec<Difference>, u64) -> bool,
 ) -> Diff {
     compare_to(
-        &lanes_of(left),
-        &lanes_of(right),
-        |id| left.lane_entries(id),
-        |id| right.lane_entries(id),
+        &Side::opened(left),
+        &Side::opened(right),
+        |id| left.lane_entries(id).without_shared_damage(),
+        |id| right.lane_entries(id).without_shared_damage(),
         (options, left.schema()),
         found,
     )
 }
 
-/// The lanes, those included that have calls and no name.
-fn lanes_of(trace: &Trace) -> Vec<(u32, String)> {
-    let lanes = trace.used_lanes().into_iter();
-    lanes.map(|lane| (lane.id, lane.name)).collect()
+/// What is there of a trace beside its entries.
+struct Side<'t> {
+    /// The lanes, those included that have calls and no name.
+    lanes: Vec<(u32, String)>,
+    /// What may have held calls of any lane.
+    damage: Vec<&'t Damaged>,
+}
+
+impl<'t> Side<'t> {
+    fn in_memory(recorded: &'t Recorded) -> Self {
+        let name = recorded.names();
+        let damage = recorded.entries.iter().filter_map(|entry| match entry {
+            Entry::Damaged(damaged) => Some(damaged),
+            _ => None,
+        });
+        Self {
+            lanes: recorded
+                .lane_ids()
+                .into_iter()
+                .map(|id| (id, name(id)))
+                .collect(),
+            damage: of_no_lane(damage),
+        }
+    }
+
+    fn opened(trace: &'t Trace) -> Self {
+        let lanes = trace.used_lanes().into_iter();
+        Self {
+            lanes: lanes.map(|lane| (lane.id, lane.name)).collect(),
+            damage: of_no_lane(trace.gaps().iter()),
+        }
+    }
+}
+
+/// The file's own header held no calls.
+fn of_no_lane<'t>(damage: impl Iterator<Item = &'t Damaged>) -> Vec<&'t Damaged> {
+    damage
+        .filter(|damaged| damaged.lane.is_none() && damaged.offset != 0)
+        .collect()
 }
 
 fn compare<L: Iterator<Item = Entry>, R: Iterator<Item = Entry>>(
-    left: &[(u32, String)],
-    right: &[(u32, String)],
+    left: &Side<'_>,
+    right: &Side<'_>,
     entries_left: impl Fn(u32) -> L,
     entries_right: impl Fn(u32) -> R,
     how: (Options, &Schema),
@@ -232,14 +278,28 @@ fn compare<L: Iterator<Item = Entry>, R: Iterator<Item = Entry>>(
 }
 
 fn compare_to<L: Iterator<Item = Entry>, R: Iterator<Item = Entry>>(
-    left: &[(u32, String)],
-    right: &[(u32, String)],
+    left: &Side<'_>,
+    right: &Side<'_>,
     entries_left: impl Fn(u32) -> L,
     entries_right: impl Fn(u32) -> R,
     how: (Options, &Schema),
     found: &mut dyn FnMut(Vec<Difference>, u64) -> bool,
 ) -> Diff {
     let mut work = Work::new(how.0, how.1, found);
+    for (side, is_left) in [(left, true), (right, false)] {
+        for damaged in &side.damage {
+            work.out.differences.push(Difference::MissingAnywhere {
+                left: is_left,
+                offset: damaged.offset,
+                count: damaged.calls.map(u64::from),
+                why: damaged.defect.to_string(),
+            });
+            if !work.hand_out() {
+                return work.finish();
+            }
+        }
+    }
+    let (left, right) = (&left.lanes, &right.lanes);
     let ours: BTreeSet<&str> = left.iter().map(|(_, name)| &**name).collect();
     // The first of a name, where there are more.
     let theirs: BTreeMap<&str, u32> = right
@@ -291,6 +351,13 @@ impl fmt::Display for Difference {
                 }
                 Ok(())
             }
+            Self::PagesBehind { lane, differences } => {
+                write!(f, "~ {lane}  shared pages behind the last call")?;
+                for difference in differences {
+                    write!(f, "\n      {difference}")?;
+                }
+                Ok(())
+            }
             Self::OnlyLeft { lane, call } => write!(f, "- {lane}#{}  {}", call.index, call.text),
             Self::OnlyRight { lane, call } => write!(f, "+ {lane}#{}  {}", call.index, call.text),
             Self::Missing {
@@ -311,6 +378,19 @@ impl fmt::Display for Difference {
                 write!(
                     f,
                     "? {lane}#{index}  {missing} missing from the {side} trace ({why})"
+                )
+            }
+            Self::MissingAnywhere {
+                left,
+                offset,
+                count,
+                why,
+            } => {
+                let side = if *left { "first" } else { "second" };
+                let missing = calls_are(*count);
+                write!(
+                    f,
+                    "? {missing} missing from the {side} trace, of whichever lanes, at byte {offset} ({why})"
                 )
             }
             Self::LaneOnlyLeft { lane } => write!(f, "- lane {lane} is in the first trace only"),

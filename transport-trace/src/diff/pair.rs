@@ -95,28 +95,34 @@ pub(crate) fn outcome(left: &Call, right: &Call) -> Option<FieldDifference> {
 
 /// In what the pages around two calls differ.
 pub(super) fn pages(left: &Around, right: &Around) -> Vec<FieldDifference> {
+    let mut out = changes("before the call", &left.enter, &right.enter);
+    out.extend(changes("after the call", &left.exit, &right.exit));
+    out
+}
+
+/// In what changes of pages differ that came at the same time.
+pub(super) fn changes(
+    when: &str,
+    ours: &[PageChange],
+    theirs: &[PageChange],
+) -> Vec<FieldDifference> {
     let mut out = Vec::new();
-    for (when, ours, theirs) in [
-        ("before", &left.enter, &right.enter),
-        ("after", &left.exit, &right.exit),
-    ] {
-        let (ours, theirs) = (words(ours), words(theirs));
-        let all: BTreeSet<_> = ours.keys().chain(theirs.keys()).copied().collect();
-        for (page, offset) in all {
-            let find = |words: &Words| {
-                let found = words.get(&(page, offset));
-                found.map_or_else(|| "unchanged".to_owned(), |word| format!("{word:#x}"))
-            };
-            let (expected, found) = (find(&ours), find(&theirs));
-            if expected != found {
-                out.push(FieldDifference {
-                    field: format!("page {page}, word at {offset:#x}, {when} the call"),
-                    place: format!("page {page}, byte {offset:#x}"),
-                    expected,
-                    found,
-                    reason: Reason::Value,
-                });
-            }
+    let (ours, theirs) = (words(ours), words(theirs));
+    let all: BTreeSet<_> = ours.keys().chain(theirs.keys()).copied().collect();
+    for (page, offset) in all {
+        let find = |words: &Words| {
+            let found = words.get(&(page, offset));
+            found.map_or_else(|| "unchanged".to_owned(), |word| format!("{word:#x}"))
+        };
+        let (expected, found) = (find(&ours), find(&theirs));
+        if expected != found {
+            out.push(FieldDifference {
+                field: format!("page {page}, word at {offset:#x}, {when}"),
+                place: format!("page {page}, byte {offset:#x}"),
+                expected,
+                found,
+                reason: Reason::Value,
+            });
         }
     }
     out

@@ -65,6 +65,11 @@ impl<I: Iterator<Item = Entry>> Units<I> {
         self.memory = memory;
         exit.unwrap_or(&mut self.enter).push(change);
     }
+
+    /// The changes of pages behind the lane's last call, once there are no more units.
+    pub(super) fn behind(self) -> Vec<PageChange> {
+        self.enter
+    }
 }
 
 impl<I: Iterator<Item = Entry>> Iterator for Units<I> {
@@ -112,7 +117,8 @@ impl<I: Iterator<Item = Entry>> Iterator for Units<I> {
                         why,
                     });
                 }
-                Entry::Damaged(damaged) if damaged.took_nothing() => {}
+                // Nothing of this lane's is missing there. What may be of any lane is told once, not in each.
+                Entry::Damaged(damaged) if damaged.took_nothing() || damaged.lane.is_none() => {}
                 Entry::Damaged(damaged) => {
                     return Some(Unit::Missing {
                         index: damaged.index.unwrap_or(0),

@@ -5,8 +5,9 @@ use std::collections::HashMap;
 use super::align::{Step, align};
 use super::key::Keys;
 use super::pair;
-use super::units::Unit;
+use super::units::{Unit, Units};
 use super::{Diff, Difference, Options};
+use crate::entry::Entry;
 use crate::replay::bind::Bindings;
 use crate::replay::{Line, text};
 use crate::schema::Schema;
@@ -125,8 +126,8 @@ impl<'s> Work<'s> {
     pub(super) fn lanes(
         &mut self,
         name: &str,
-        mut left: impl Iterator<Item = Unit>,
-        mut right: impl Iterator<Item = Unit>,
+        mut left: Units<impl Iterator<Item = Entry>>,
+        mut right: Units<impl Iterator<Item = Entry>>,
     ) -> bool {
         name.clone_into(&mut self.lane);
         let (mut ours, mut theirs) = (Window::default(), Window::default());
@@ -134,6 +135,7 @@ impl<'s> Work<'s> {
             ours.fill(&mut left, &mut self.keys.0, WINDOW);
             theirs.fill(&mut right, &mut self.keys.1, WINDOW);
             if ours.units.is_empty() && theirs.units.is_empty() {
+                self.behind(left, right);
                 return true;
             }
             let steps = align(ours.near(), theirs.near());
@@ -158,6 +160,24 @@ impl<'s> Work<'s> {
             if !self.hand_out() {
                 return false;
             }
+        }
+    }
+
+    /// Compares what changed in pages behind a lane's last call.
+    fn behind(
+        &mut self,
+        left: Units<impl Iterator<Item = Entry>>,
+        right: Units<impl Iterator<Item = Entry>>,
+    ) {
+        if self.options.without_pages {
+            return;
+        }
+        let differences = pair::changes("behind the last call", &left.behind(), &right.behind());
+        if !differences.is_empty() {
+            self.out.differences.push(Difference::PagesBehind {
+                lane: self.lane.clone(),
+                differences,
+            });
         }
     }
 

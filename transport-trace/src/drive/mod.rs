@@ -269,6 +269,7 @@ impl<T: Transport + ?Sized> Run<'_, T> {
             return;
         }
         let Some(page) = self.build.page(lane, change.page) else {
+            self.out.pages_not_written = self.out.pages_not_written.saturating_add(1);
             return;
         };
         for run in &change.runs {

@@ -29,6 +29,8 @@ pub struct Driven {
     pub more_not_made: u64,
     /// Pairs of recorded and live names that were not tied to each other, since 1,048,576 are: later calls had the recorded ones.
     pub untied: u64,
+    /// Changes of shared pages that were not written: there are more pages than are allocated, 65,536.
+    pub pages_not_written: u64,
     /// Calls that are missing from the trace, of those whose number is known.
     pub missing: u64,
     /// Whether there are others, of which nobody knows how many.
@@ -49,7 +51,7 @@ impl Driven {
         self.missing_unknown |= count.is_none();
     }
 
-    /// Whether every recorded call that had reached the hypervisor was made and compared, and there was one.
+    /// Whether every recorded call that had reached the hypervisor was made and compared, with its pages, and there was one.
     #[must_use]
     pub fn is_complete(&self) -> bool {
         let left_out = |call: &NotMade| call.why != WhyNotMade::NeverIssued;
@@ -59,6 +61,7 @@ impl Driven {
             && !self.missing_unknown
             && self.more_not_made == 0
             && self.untied == 0
+            && self.pages_not_written == 0
             && !self.not_made.iter().any(left_out)
     }
 }
@@ -162,6 +165,13 @@ impl fmt::Display for Driven {
         if self.untied != 0 {
             let names = were(self.untied, "name");
             writeln!(f, "{names} not tied to a live one: there are too many")?;
+        }
+        if self.pages_not_written != 0 {
+            let changes = were(self.pages_not_written, "change");
+            writeln!(
+                f,
+                "{changes} of shared pages not written: there are more pages than are allocated"
+            )?;
         }
         if self.unknown != 0 {
             writeln!(

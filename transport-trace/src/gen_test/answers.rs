@@ -10,7 +10,7 @@ use super::literal::{array, id, in_a_page, number, payload};
 use crate::entry::{After, Block, Call, Outcome, Place};
 use crate::replay::bind::is_fixed;
 use crate::replay::leaf::{block_leaves, place_of, unsigned};
-use crate::schema::{Kind, Link, LinkTarget, Register, ResultKind};
+use crate::schema::{Kind, Link, LinkTarget, Register, ResultKind, Struct};
 use crate::state::impossible_id;
 
 /// The most bytes without a description that a test has as an expected value.
@@ -126,8 +126,24 @@ impl Calls {
             Kind::Id(name) => {
                 let _ = writeln!(line, "    assert_eq!({method}?, {name}({}));", id(raw));
             }
-            _ => {
+            kind => {
                 let _ = writeln!(line, "    {method}?;");
+                // The schema does not say of what type that is which the call yields; the field that it is read from it does.
+                let argument = call
+                    .schema
+                    .as_deref()
+                    .and_then(|schema| schema.registers.get(register));
+                if let Some(Register::Block {
+                    name,
+                    kind: Kind::Struct(info),
+                    ..
+                }) = argument
+                    && matches!(kind, Kind::Unsigned)
+                    && leaf.size <= 8
+                    && let Some(field) = field_of(name, info, &leaf.path)
+                {
+                    let _ = writeln!(line, "    assert_eq!({field}, {});", number(raw));
+                }
             }
         }
     }
@@ -144,13 +160,9 @@ impl Calls {
                     direction: Direction::Write | Direction::ReadWrite,
                     kind: Kind::Struct(info),
                     ..
-                } if !name.is_empty() => {
-                    let inside = if in_a_page(info) { ".0" } else { "" };
+                } => {
                     let place = place_of(number_of, false);
-                    changed(call, place, line, |path| {
-                        let alone = !path.contains('[') && !path.contains('.');
-                        alone.then(|| format!("{name}{inside}.{path}"))
-                    });
+                    changed(call, place, line, |path| field_of(name, info, path));
                 }
                 Register::Block {
                     link:
@@ -173,16 +185,31 @@ impl Calls {
                     direction: Direction::Write | Direction::ReadWrite,
                 } => {
                     let block = call.block(place_of(number_of, false));
-                    if let Some(After::Changed(after)) = block.map(|block| &block.after)
-                        && after.len() <= BYTES
-                    {
-                        let _ = writeln!(line, "    assert_eq!({name}, {});", array(after));
+                    match block.map(|block| &block.after) {
+                        Some(After::Changed(after)) if after.len() <= BYTES => {
+                            let _ = writeln!(line, "    assert_eq!({name}, {});", array(after));
+                        }
+                        Some(After::Changed(after)) => {
+                            let _ = writeln!(
+                                line,
+                                "    // The {} bytes that came back are in the trace, and are not asserted.",
+                                after.len()
+                            );
+                        }
+                        _ => {}
                     }
                 }
                 _ => {}
             }
         }
     }
+}
+
+/// A field of an argument as a test writes it, where it has a name of its own.
+fn field_of(argument: &str, info: &Struct, path: &str) -> Option<String> {
+    let inside = if in_a_page(info) { ".0" } else { "" };
+    let alone = !argument.is_empty() && !path.contains('[') && !path.contains('.');
+    alone.then(|| format!("{argument}{inside}.{path}"))
 }
 
 /// Asserts of the plain numbers of a block that changed, those that the test has an expression for.

@@ -10,7 +10,7 @@ use crate::entry::{Damaged, Defect};
 use crate::format::{BlockKind, MAX_SCHEMA};
 use crate::get::Get;
 
-/// Bytes that the names of all lanes may have. A block of a few bytes unpacks to a long name.
+/// Bytes that the names of all lanes may have.
 const MAX_NAMES: usize = 16 << 20;
 
 impl Trace {
@@ -52,7 +52,7 @@ impl Trace {
                         self.descriptions.push(block.damaged(Defect::TooLarge));
                         continue;
                     }
-                    BlockKind::Lane => Get::new(body).text().map(|name| {
+                    BlockKind::Lane => Get::new(body).name().map(|name| {
                         let id = block.header.lane;
                         if let hash_map::Entry::Vacant(place) = self.lane_places.entry(id) {
                             self.named = self.named.saturating_add(name.len());

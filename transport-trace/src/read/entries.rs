@@ -16,9 +16,13 @@ pub struct Entries<'t> {
     lane: Option<u32>,
     /// The places of the lane's blocks, where the entries are of one lane.
     places: &'t [usize],
-    /// The next block (among `places` where they are of one lane) and the next damaged stretch.
+    /// The next block (among `places` where they are of one lane) and the next damaged stretch (of the lane's own).
     next_block: usize,
     next_gap: usize,
+    /// The next stretch that may have held entries of any lane, where the entries are of one lane.
+    next_shared: usize,
+    /// Whether such stretches are left out.
+    alone: bool,
     /// The block that is being read.
     current: Option<Current<'t>>,
     buffer: Buffer,
@@ -71,6 +75,7 @@ struct Current<'t> {
 pub(crate) struct Mark<'t> {
     next_block: usize,
     next_gap: usize,
+    next_shared: usize,
     current: Option<Current<'t>>,
     order: Order,
     recording: u32,
@@ -87,6 +92,8 @@ impl<'t> Entries<'t> {
             places: &[],
             next_block: 0,
             next_gap: 0,
+            next_shared: 0,
+            alone: false,
             current: None,
             buffer: Buffer::default(),
             unloaded: false,
@@ -106,6 +113,14 @@ impl<'t> Entries<'t> {
             growing: true,
             ..Self::all(trace)
         }
+    }
+
+    /// Leaves out damaged stretches that may have held entries of any lane, where the entries are of one lane: for whoever reads
+    /// many lanes and has such stretches from [`Trace::damage`], once.
+    #[must_use]
+    pub const fn without_shared_damage(mut self) -> Self {
+        self.alone = true;
+        self
     }
 
     /// How far it was read: for [`entries_since`](Trace::entries_since), where the end was reached.
@@ -136,6 +151,7 @@ impl<'t> Entries<'t> {
         Mark {
             next_block: self.next_block,
             next_gap: self.next_gap,
+            next_shared: self.next_shared,
             current: self.current,
             order: self.order.clone(),
             recording: self.recording,
@@ -146,6 +162,7 @@ impl<'t> Entries<'t> {
     pub(crate) fn return_to(&mut self, mark: Mark<'t>) {
         self.next_block = mark.next_block;
         self.next_gap = mark.next_gap;
+        self.next_shared = mark.next_shared;
         self.current = mark.current;
         self.order = mark.order;
         self.recording = mark.recording;
@@ -165,13 +182,52 @@ impl<'t> Entries<'t> {
         has_entries(block) && !(self.growing && matches!(block.header.kind, BlockKind::Announce))
     }
 
+    /// How many of these stretches start before an offset.
+    fn behind(&self, places: &[usize], offset: u64) -> usize {
+        let gaps = self.trace.gaps();
+        places.partition_point(|place| gaps.get(*place).is_some_and(|gap| gap.offset < offset))
+    }
+
+    /// The next damaged stretch that is shown. Whether it is one of the lane's own, or of all where all lanes are read.
+    fn peek_gap(&self) -> Option<(&'t Damaged, bool)> {
+        let gaps = self.gaps();
+        let Some(lane) = self.lane else {
+            return gaps.get(self.next_gap).map(|gap| (gap, true));
+        };
+        let at = |of, next: usize| gaps.get(*self.trace.gap_places(of).get(next)?);
+        let own = at(Some(lane), self.next_gap);
+        let shared = at(None, self.next_shared).filter(|_| !self.alone);
+        match (own, shared) {
+            (Some(own), Some(shared)) if shared.offset < own.offset => Some((shared, false)),
+            (Some(own), _) => Some((own, true)),
+            (None, shared) => Some((shared?, false)),
+        }
+    }
+
+    /// Passes what is left out before a block: calls of the lane may have stood there.
+    fn pass_shared(&mut self, block: &BlockEntry) {
+        let places = self.trace.gap_places(None);
+        let rest = places.get(self.next_shared..).unwrap_or_default();
+        let passed = self.behind(rest, block.offset);
+        if passed != 0 {
+            self.next_shared = self.next_shared.saturating_add(passed);
+            self.order.forget(None);
+        }
+    }
+
     /// Starts in front of the block at this place, of all or of those of the lane.
     fn starting_at(mut self, next: usize) -> Self {
         self.next_block = next;
         let (offset, section) = self
             .peek()
             .map_or((u64::MAX, 0), |block| (block.offset, block.section));
-        self.next_gap = self.trace.gaps().partition_point(|gap| gap.offset < offset);
+        match self.lane {
+            None => self.next_gap = self.gaps().partition_point(|gap| gap.offset < offset),
+            Some(lane) => {
+                self.next_gap = self.behind(self.trace.gap_places(Some(lane)), offset);
+                self.next_shared = self.behind(self.trace.gap_places(None), offset);
+            }
+        }
         if next != 0 {
             self.order = Order::from_the_middle(section);
         }
@@ -230,21 +286,27 @@ impl<'t> Entries<'t> {
 
     /// Goes on to the next block or damaged stretch: what there is to say of it. `Err` at the end.
     fn advance(&mut self) -> Result<Option<Entry>, End> {
-        let gap = self.gaps().get(self.next_gap);
+        let gap = self.peek_gap();
         let block = self.peek();
         let gap_first = match (gap, block) {
-            (Some(gap), Some(block)) => gap.offset < block.offset,
+            (Some((gap, _)), Some(block)) => gap.offset < block.offset,
             (Some(_), None) => true,
             (None, Some(_)) => false,
             (None, None) => return Err(End),
         };
-        if gap_first {
-            self.next_gap = self.next_gap.saturating_add(1);
-            return Ok(gap.filter(|gap| self.wants(gap.lane)).map(|gap| {
-                self.order.forget(gap.lane);
-                self.recording = self.trace.recording_at(gap.offset);
-                Entry::Damaged(gap.clone())
-            }));
+        if let Some((gap, own)) = gap.filter(|_| gap_first) {
+            let next = if own {
+                &mut self.next_gap
+            } else {
+                &mut self.next_shared
+            };
+            *next = next.saturating_add(1);
+            self.order.forget(gap.lane);
+            self.recording = self.trace.recording_at(gap.offset);
+            return Ok(Some(Entry::Damaged(gap.clone())));
+        }
+        if let Some(block) = block.filter(|_| self.alone) {
+            self.pass_shared(block);
         }
         self.next_block = self.next_block.saturating_add(1);
         let Some(block) = block.filter(|block| self.shows(block)) else {
@@ -282,13 +344,6 @@ impl<'t> Entries<'t> {
     /// Positions that nothing is read at.
     fn pass_over(&mut self, entries: u32) {
         self.skip = self.skip.saturating_sub(u64::from(entries));
-    }
-
-    fn wants(&self, lane: Option<u32>) -> bool {
-        match (self.lane, lane) {
-            (Some(wanted), Some(lane)) => wanted == lane,
-            _ => true,
-        }
     }
 
     /// The next record of the open block.

@@ -14,7 +14,8 @@ const BUDGET: u64 = 256 << 20;
 const OPEN_LANES: usize = 1024;
 /// The most lanes that are merged at all: a program has a lane for each thread.
 const MERGE_LANES: usize = 1 << 16;
-/// How many times a block is unpacked at most, where not all lanes can have theirs in memory.
+/// How many times the budget the blocks of all lanes may be. A lane's share of the budget counts its block's raw bytes, and what it
+/// has room for is entries, which take several times as much: with this, a block is unpacked some dozens of times.
 const UNPACKED: u64 = 16;
 
 /// The entries of all lanes by time. Of a file that was joined from several recordings, one recording after the other: each may
@@ -88,7 +89,7 @@ impl<'t> Merged<'t> {
                 .unwrap_or(0);
             let mut turns = Turns {
                 next: VecDeque::new(),
-                entries: Entries::of_lane(trace, lane),
+                entries: Entries::of_lane(trace, lane).without_shared_damage(),
                 window: u64::try_from(share).unwrap_or(BUDGET),
             };
             if let Some((recording, ticks)) = turns.look(merged.buffer.as_mut()) {

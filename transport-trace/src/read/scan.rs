@@ -37,6 +37,8 @@ pub(crate) struct Found {
     pub(crate) finished: bool,
     /// The places of each lane's blocks in `blocks`, of those whose entries are shown.
     pub(crate) of_lane: HashMap<u32, Vec<usize>>,
+    /// The places of each lane's damaged stretches in `damage`; `None`: of those that may have held anything of any lane.
+    pub(crate) gaps_of_lane: HashMap<Option<u32>, Vec<usize>>,
     /// Where lanes start.
     pub(crate) starts: order::Starts,
     /// Whether the last damaged stretch is the file's end, where the rest of a block may follow.
@@ -71,6 +73,15 @@ impl Found {
         });
     }
 
+    /// Finds the damaged stretches of each lane.
+    pub(crate) fn sort_damage(&mut self) {
+        self.gaps_of_lane.clear();
+        for (place, damaged) in self.damage.iter().enumerate() {
+            let of_lane = self.gaps_of_lane.entry(damaged.lane).or_default();
+            of_lane.push(place);
+        }
+    }
+
     /// Finds blocks in wrong places, hides announcements whose call stands in a later block, and numbers the entries.
     pub(crate) fn number(&mut self, header: &FileHeader) {
         self.starts = order::place(&mut self.blocks, header);
@@ -87,6 +98,7 @@ impl Found {
                 _ => {}
             }
         }
+        self.sort_damage();
         self.entries = 0;
         self.of_lane.clear();
         for (place, block) in self.blocks.iter_mut().enumerate() {

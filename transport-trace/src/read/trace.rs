@@ -119,6 +119,7 @@ impl Trace {
         let before = self.found.blocks.len();
         scan(&*self.source, &mut self.found, false)?;
         if self.found.blocks.len() == before {
+            self.found.sort_damage();
             return Ok(false);
         }
         self.found.number(&self.header);
@@ -248,6 +249,15 @@ impl Trace {
             .unwrap_or_default()
     }
 
+    /// The places in [`gaps`](Self::gaps) of a lane's damaged stretches; of those without a lane.
+    pub(crate) fn gap_places(&self, lane: Option<u32>) -> &[usize] {
+        self.found
+            .gaps_of_lane
+            .get(&lane)
+            .map(Vec::as_slice)
+            .unwrap_or_default()
+    }
+
     /// The index of a lane's first call: 0 in a recording. A slice of one leaves out the calls before it on purpose. Of a file
     /// that was joined from several recordings, that of the first one.
     #[must_use]
@@ -340,7 +350,8 @@ impl Trace {
         }
     }
 
-    /// The entries of a lane.
+    /// The entries of a lane. Damaged stretches that may have held entries of any lane are among them, unless
+    /// [they are left out](Entries::without_shared_damage).
     #[must_use]
     pub fn lane_entries(&self, lane: u32) -> Entries<'_> {
         Entries::of_lane(self, lane)

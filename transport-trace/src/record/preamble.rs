@@ -7,7 +7,8 @@ use crate::clock::ClockPoint;
 use crate::format::{BlockHeader, BlockKind, FileHeader, MAJOR, MINOR};
 use crate::wire::{Measure, Put};
 
-/// Writes what stands at the start of a trace: its header, the schema, the clock, the names of its lanes, which are numbered from 0.
+/// Writes what stands at the start of a trace: its header, the schema, the clock, the names of its lanes, which are numbered from 0. Of a
+/// name at most 256 bytes are written.
 ///
 /// Several [`SinkLane`](super::SinkLane)s may share a trace when their sinks take whole writes, one after the other.
 ///
@@ -51,7 +52,7 @@ impl<P: Put> Describe for P {
         crate::clock::encode(self, point);
     }
     fn name(&mut self, name: &str) {
-        self.text(name);
+        self.text(crate::wire::cut_name(name));
     }
 }
 

@@ -69,6 +69,7 @@ impl<C: Clock + Clone + Send + 'static> Recording<C> {
                 format!("{OF_THE_PARENT}: start one of this process's own"),
             ));
         }
+        crate::wire::fits_name(name)?;
         let names = || self.names.lock().unwrap_or_else(PoisonError::into_inner);
         if !names().insert(name.into()) {
             return Err(io::Error::new(
@@ -139,7 +140,7 @@ impl<C: Clock + Clone + Send + 'static> Recording<C> {
     ///
     /// # Errors
     /// [`AlreadyExists`](io::ErrorKind::AlreadyExists) where the recording has a lane of this name,
-    /// [`InvalidInput`](io::ErrorKind::InvalidInput) where the ring is too small for its blocks,
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) where the ring is too small for its blocks, or the name has more than 256 bytes,
     /// [`Unsupported`](io::ErrorKind::Unsupported) in a child of `fork`; else as the operating system says, when the memory of the ring cannot be had.
     pub fn lane(&self, name: &str) -> io::Result<FileLane<C>> {
         let writer = self.writer(name)?;

@@ -4,6 +4,7 @@
 //! themselves: they mean "none", "the caller", "invalid".
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use hypercall_core::schema::Role;
 use serde::Serialize;
@@ -84,7 +85,18 @@ pub(crate) const fn is_fixed(value: u64) -> bool {
 #[derive(Clone, Debug)]
 struct Tied {
     other: u64,
-    since: Seen,
+    /// Where it was tied.
+    lane: Arc<str>,
+    index: u64,
+}
+
+impl Tied {
+    fn since(&self) -> Seen {
+        Seen {
+            lane: self.lane.to_string(),
+            index: self.index,
+        }
+    }
 }
 
 /// A pair that was seen.
@@ -113,6 +125,8 @@ pub(crate) struct Bindings {
     handles: BTreeSet<String>,
     forward: BTreeMap<Space, BTreeMap<u64, Tied>>,
     backward: BTreeMap<Space, BTreeMap<u64, Tied>>,
+    /// The lanes in which pairs were tied: each name once, however many pairs there are.
+    lanes: BTreeSet<Arc<str>>,
     /// How many pairs are tied.
     ties: usize,
     /// How many were not, since too many are.
@@ -163,11 +177,11 @@ impl Bindings {
             (Some(tied), _) if tied.other == found => Ok(false),
             (Some(tied), _) => Err(Untied::Expected {
                 to: tied.other,
-                since: Some(tied.since.clone()),
+                since: Some(tied.since()),
             }),
             (None, Some(tied)) => Err(Untied::Found {
                 to: tied.other,
-                since: Some(tied.since.clone()),
+                since: Some(tied.since()),
             }),
             (None, None) => Ok(true),
         }
@@ -185,20 +199,21 @@ impl Bindings {
             self.untied = self.untied.saturating_add(1);
             return;
         }
-        let there = forward.insert(
-            tie.expected,
-            Tied {
-                other: tie.found,
-                since: since.clone(),
-            },
-        );
-        let back = backward.insert(
-            tie.found,
-            Tied {
-                other: tie.expected,
-                since: since.clone(),
-            },
-        );
+        let lane = match self.lanes.get(&*since.lane) {
+            Some(lane) => Arc::clone(lane),
+            None => {
+                let lane: Arc<str> = since.lane.as_str().into();
+                self.lanes.insert(Arc::clone(&lane));
+                lane
+            }
+        };
+        let tied = |other| Tied {
+            other,
+            lane: Arc::clone(&lane),
+            index: since.index,
+        };
+        let there = forward.insert(tie.expected, tied(tie.found));
+        let back = backward.insert(tie.found, tied(tie.expected));
         if there.is_none() {
             self.ties = self.ties.saturating_add(1);
         }
@@ -328,6 +343,8 @@ impl<'b> Trial<'b> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::{Bindings, MAX_TIES, Seen, Space, Tie};
 
     #[test]
@@ -361,5 +378,27 @@ mod tests {
         assert_eq!(tie(2, 3), (MAX_TIES, 2));
         assert_eq!(bindings.found(&space, first), Some(first + 1));
         assert_eq!(bindings.found(&space, 2), None);
+    }
+
+    /// A lane's name may be long, and pairs are many.
+    #[test]
+    fn a_lane_s_name_is_kept_once() {
+        let mut bindings = Bindings::default();
+        let space = Space::gpa();
+        for index in 1..=2 {
+            let tie = Tie {
+                space: space.clone(),
+                expected: index,
+                found: index,
+            };
+            let lane = "main".to_owned();
+            bindings.tie(&tie, &Seen { lane, index });
+        }
+        let lane = |value| {
+            let tied = &bindings.forward[&space][&value];
+            assert_eq!(tied.since().to_string(), format!("main#{value}"));
+            Arc::clone(&tied.lane)
+        };
+        assert!(Arc::ptr_eq(&lane(1), &lane(2)));
     }
 }

@@ -57,6 +57,17 @@ pub(crate) struct LaneEntries<'r> {
     pub(crate) entries: Vec<&'r Entry>,
 }
 
+impl<'r> LaneEntries<'r> {
+    /// Takes the last damage of no lane, unless it did.
+    fn tell(&mut self, shared: Option<(usize, &'r Entry)>, told: &mut Option<usize>) {
+        if let Some((at, damage)) = shared
+            && told.replace(at) != Some(at)
+        {
+            self.entries.push(damage);
+        }
+    }
+}
+
 impl Recorded {
     /// The memory that [`read`](Self::read) gives a trace, in bytes: 1 GiB. That are some millions of calls.
     pub const LIMIT: u64 = 1 << 30;
@@ -128,7 +139,8 @@ impl Recorded {
     }
 
     /// The entries of all lanes, lane by lane: in one walk, however many lanes there are. Damage that may have held entries of
-    /// any lane is in none, or with `damage` in all of them.
+    /// any lane is in none, or with `damage` in all of them: where there are several such stretches between two entries of a lane,
+    /// the last one.
     pub(crate) fn by_lane(&self, damage: bool) -> Vec<LaneEntries<'_>> {
         let names = self.names();
         let mut places = BTreeMap::new();
@@ -145,19 +157,26 @@ impl Recorded {
                 }
             })
             .collect();
-        for entry in &self.entries {
+        // The last damage of no lane, and up to where each lane has it.
+        let mut shared: Option<(usize, &Entry)> = None;
+        let mut told = vec![None; lanes.len()];
+        for (at, entry) in self.entries.iter().enumerate() {
             match (entry.lane(), entry) {
                 (Some(id), _) => {
-                    let lane = places.get(&id).and_then(|place| lanes.get_mut(*place));
-                    if let Some(lane) = lane {
+                    let Some(place) = places.get(&id).copied() else {
+                        continue;
+                    };
+                    if let (Some(lane), Some(told)) = (lanes.get_mut(place), told.get_mut(place)) {
+                        lane.tell(shared, told);
                         lane.entries.push(entry);
                     }
                 }
-                (None, Entry::Damaged(_)) if damage => {
-                    lanes.iter_mut().for_each(|lane| lane.entries.push(entry));
-                }
+                (None, Entry::Damaged(_)) if damage => shared = Some((at, entry)),
                 _ => {}
             }
+        }
+        for (lane, told) in lanes.iter_mut().zip(&mut told) {
+            lane.tell(shared, told);
         }
         lanes
     }

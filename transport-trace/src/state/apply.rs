@@ -6,11 +6,9 @@ use hypercall_core::acrn::{VmCreation, VmId};
 use super::devices;
 use super::field::{after, before, elements, text, value};
 use super::memory::{self, Change};
-use super::{AsyncIo, At, Machine, Memory, Vm, VmState};
+use super::{AsyncIo, At, MAX_LISTED, MAX_VMS, Machine, Memory, Vm, VmState};
 use crate::entry::{Argument, Block, Call, Link, Outcome, Place, Target};
 
-/// Processors that are remembered as given away; more no machine has.
-const MAX_OFFLINE: usize = 4096;
 /// No VM.
 const INVALID: u64 = 0xffff;
 /// A processor of the VM did not come back; the VM changed its state all the same.
@@ -94,9 +92,14 @@ impl Machine {
             }
             return;
         };
+        if id >= MAX_VMS {
+            // A trace may name 65,536 of them.
+            self.more = true;
+            return;
+        }
         self.apply_to(id, at, call, rax);
         if let Some(vm) = self.vms.get_mut(&id) {
-            vm.bound(id);
+            vm.bound();
         }
     }
 
@@ -185,8 +188,11 @@ impl Machine {
             "service_vm_offline_cpu" => {
                 let new = |lapic: &u64| !self.offline.contains(lapic);
                 if let Some(lapic) = value(call, 0).filter(new) {
-                    self.offline.push(lapic);
-                    self.offline.truncate(MAX_OFFLINE);
+                    if self.offline.len() < MAX_LISTED {
+                        self.offline.push(lapic);
+                    } else {
+                        self.more = true;
+                    }
                 }
             }
             _ => {}
@@ -202,6 +208,10 @@ impl Machine {
             self.vm(vm).buffers.insert(id, memory);
         } else if let Ok(pcpu) = u16::try_from(read("cpu_id")) {
             self.buffers.insert((pcpu, id), memory);
+            if self.buffers.len() > MAX_LISTED {
+                self.buffers.pop_last();
+                self.more = true;
+            }
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::Region;
 
 /// Ranges that are kept of a VM: as many as 128 GiB have in pages of 2 MiB that do not follow each other.
-pub(super) const MAX_REGIONS: usize = 1 << 16;
+pub(crate) const MAX_REGIONS: usize = 1 << 16;
 const PAGE: u64 = 4096;
 /// A page without any of these rights counts as not mapped.
 const RIGHTS: u64 = 7;

@@ -74,6 +74,9 @@ pub struct Machine {
     pub missing: u64,
     /// Whether there are others, of which nobody knows how many.
     pub missing_unknown: bool,
+    /// There is more than is listed here: of buffers and of processors, 4096 are; and of VMs those that ACRN can have, with ids below
+    /// 16.
+    pub more: bool,
 }
 
 fn as_list<S: serde::Serializer>(
@@ -123,19 +126,16 @@ pub struct Vm {
     pub asyncio: Vec<AsyncIo>,
     /// Pages that it may not write.
     pub protected: Vec<u64>,
-    /// There are more of something than is listed here: of memory, 65,536 ranges are; of all else, 4096. An id that no VM of ACRN
-    /// can have has none.
+    /// There are more of something than is listed here: of memory, 65,536 ranges are; of all else, 4096.
     pub more: bool,
 }
 
 impl Vm {
     /// Keeps the lists within bounds: a trace may be hostile, and larger than memory.
-    fn bound(&mut self, id: u16) {
-        let possible = id < MAX_VMS;
-        let most = if possible { MAX_LISTED } else { 0 };
-        let ranges = if possible { memory::MAX_REGIONS } else { 0 };
-        let mut more = self.regions.len() >= ranges.max(1);
-        self.regions.truncate(ranges);
+    fn bound(&mut self) {
+        let most = MAX_LISTED;
+        let mut more = self.regions.len() >= memory::MAX_REGIONS;
+        self.regions.truncate(memory::MAX_REGIONS);
         more |= self.devices.len() > most
             || self.lines.len() > most
             || self.asyncio.len() > most

@@ -185,6 +185,9 @@ impl fmt::Display for Machine {
                 "the Service VM gave away the processor with APIC id {lapic}"
             )?;
         }
+        if self.more {
+            writeln!(f, "and more, which is not listed")?;
+        }
         Ok(())
     }
 }

@@ -144,7 +144,7 @@ impl<W: Write> Writer<W> {
     /// on purpose, unless a [`Damaged`](Entry::Damaged) entry came first.
     ///
     /// # Errors
-    /// As the sink says.
+    /// `InvalidInput` where the name has more than 256 bytes; else as the sink says.
     pub fn lane(&mut self, name: &str) -> io::Result<u32> {
         self.lane_from(name, 0)
     }
@@ -153,8 +153,9 @@ impl<W: Write> Writer<W> {
     /// of a trace (see [`Trace::lane_start`](crate::read::Trace::lane_start)). 0 is the same as [`lane`](Self::lane).
     ///
     /// # Errors
-    /// As the sink says.
+    /// As [`lane`](Self::lane).
     pub fn lane_from(&mut self, name: &str, first_index: u64) -> io::Result<u32> {
+        crate::wire::fits_name(name)?;
         let id = u32::try_from(self.lanes.len())
             .map_err(|_| io::Error::other("a trace has at most 2^32 lanes"))?;
         self.lanes.push(name.into());

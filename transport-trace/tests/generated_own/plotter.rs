@@ -66,6 +66,7 @@ fn plotter() -> Result<(), Box<dyn std::error::Error>> {
         ..zeroed()
     };
     boot.enqueue(&mut ticket)?;
+    assert_eq!(ticket.id, 0x636b6574);
 
     // boot#9: draw(colour=5, count=3, points[0].x=1, points[0].y=2, points[1].x=3, points[1].y … nts[2].x=5, points[2].y=6) = 0
     boot.draw(5, &[Point {

@@ -359,7 +359,10 @@ fn damage_at_either_end_is_a_loss() {
     assert_eq!(run(&end, options().cross_losses()), Cause::End);
     let told = diff(&end, &end, Options::default()).differences;
     assert!(
-        matches!(&told[..], [Difference::Missing { count: None, .. }, _]),
+        matches!(
+            &told[..],
+            [Difference::MissingAnywhere { count: None, .. }, _]
+        ),
         "{told:?}"
     );
     let text = told[0].to_string();
