@@ -3,6 +3,7 @@
 mod common;
 
 use common::{Folder, Sample, hcall, output, same};
+use hypercall_trace::entry::{Entry, Outcome};
 
 #[test]
 fn show_has_names_fields_flags_errors_and_durations() {
@@ -244,4 +245,41 @@ fn explain_knows_numbers_names_and_log_lines() {
     let _: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert!(json.contains("start_vm"));
     hcall().args(["explain", "zork"]).assert().code(3);
+}
+
+/// A hypervisor that writes no result leaves what the transport put into RAX: nobody has to know that number.
+#[test]
+fn a_rax_that_nobody_wrote_is_said_to_be_that() {
+    let folder = Folder::new();
+    let answered = Sample::everything();
+    let mut silent = Sample::everything();
+    let mut changed = 0;
+    for entry in &mut silent.entries {
+        if let Entry::Call(call) = entry
+            && call.outcome == Outcome::Returned(0)
+        {
+            call.outcome = Outcome::Returned(hypercall_core::RAX_UNWRITTEN);
+            changed += 1;
+        }
+    }
+    assert!(changed > 5);
+    let (answered, silent) = (
+        folder.trace("a.hct", &answered),
+        folder.trace("s.hct", &silent),
+    );
+    let said = "-9223372036854775808 (RAX not written)";
+    let text = output(&["show", &silent]);
+    assert_eq!(text.matches(said).count(), changed, "{text}");
+    let json = output(&["show", &silent, "--json"]);
+    let texts = json.matches("\"text\":\"RAX not written\"").count();
+    assert_eq!(texts, changed, "{json}");
+    let stat = output(&["stat", &silent]);
+    assert!(stat.contains("RAX not written"), "{stat}");
+    let diff = hcall().args(["diff", &answered, &silent]).output().unwrap();
+    let diff = String::from_utf8(diff.stdout).unwrap();
+    assert!(diff.contains(said), "{diff}");
+    for question in ["-9223372036854775808", "0x8000000000000000"] {
+        let told = output(&["explain", question]);
+        assert!(told.contains("the hypervisor did not write RAX"), "{told}");
+    }
 }

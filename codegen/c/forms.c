@@ -55,5 +55,6 @@ struct creation {
 
 uint16_t c_struct_in_and_out(struct creation *creation)
 {
+    creation->vmid = 0xffff; /* no result yet: an old one is no answer */
     return one(0x80000010u, (uint64_t)creation) == 0 ? creation->vmid : 0xffff;
 }

@@ -1,4 +1,5 @@
-//! The same calls by hand: what somebody would write who knows the ABI and wants nothing between.
+//! The same calls by hand: what somebody would write who knows the ABI and wants nothing between, and takes neither an old RAX nor
+//! an old result in memory for an answer.
 
 use core::arch::asm;
 
@@ -53,6 +54,7 @@ pub extern "C" fn hand_struct_out(version: &mut ApiVersion) -> bool {
 
 #[unsafe(no_mangle)]
 pub extern "C" fn hand_struct_in_and_out(creation: &mut VmCreation) -> u16 {
+    creation.vmid.0 = 0xffff;
     let address = core::ptr::from_mut(creation).expose_provenance() as u64;
     match one(0x8000_0010, address) {
         0 => creation.vmid.0,
@@ -62,8 +64,10 @@ pub extern "C" fn hand_struct_in_and_out(creation: &mut VmCreation) -> u16 {
 
 #[unsafe(no_mangle)]
 pub extern "C" fn hand_value_and_struct_in_and_out(vm: u16, question: &mut GpaToHpa) -> u64 {
+    let vm = u64::from(vm);
+    question.hpa.0 = u64::MAX;
     let address = core::ptr::from_mut(question).expose_provenance() as u64;
-    match two(0x8000_0041, u64::from(vm), address) {
+    match two(0x8000_0041, vm, address) {
         0 => question.hpa.0,
         _ => u64::MAX,
     }

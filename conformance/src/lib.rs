@@ -7,7 +7,9 @@
 //!
 //! # What it leaves out
 //! What hangs or crashes a real hypervisor is left out: an affinity that names a missing processor, asynchronous I/O
-//! before the first ring, starting a VM without vCPUs, pausing the caller. What depends on the machine is marked, and left
+//! before the first ring, starting a VM without vCPUs, pausing the caller. No option asks for them: a suite that somebody
+//! starts on a machine cannot end it by a slip. Over the fake, which says what would have happened, its own tests make them
+//! (`transport-mock/tests/fake_hazards.rs`). What depends on the machine is marked, and left
 //! out unless [`Options::recorded_machine`] says that it is the one that was recorded: one processor, a debug build, one
 //! configured User VM. What outlives the suite until the next boot is left out unless [`Options::lasting`] allows it.
 //!

@@ -225,6 +225,9 @@ pub enum ResultInfo {
         register: usize,
         /// Shows the result.
         show: fn(&[u8], &mut fmt::Formatter<'_>) -> fmt::Result,
+        /// Puts into the block what says that there is no result, as a client does before the call: what stands there then
+        /// goes in, and is no input. A block of another length is left as it is.
+        unset: fn(&mut [u8]),
     },
     /// The result is RAX itself, where it is not negative.
     Rax {

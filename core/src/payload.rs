@@ -54,7 +54,21 @@ pub trait Yields<R>: Payload {
     /// What a server leaves in the block so that [`yielded`](Yields::yielded) reads `value`.
     fn store(&mut self, value: R);
     /// What a server leaves in the block so that [`yielded`](Yields::yielded) reads a rejection.
+    ///
+    /// A client does the same before each call: a block that is used again has no old result in it that could be taken for
+    /// the answer of a hypervisor that wrote none. So it must touch nothing that goes in. Where every value of the field is a
+    /// possible result, nothing can tell, and it may do nothing.
     fn store_failure(&mut self);
+
+    /// [`store_failure`](Yields::store_failure) in a block's bytes. A function so that a table can point at it.
+    #[doc(hidden)]
+    fn unset(block: &mut [u8]) {
+        let mut payload = Self::zeroed();
+        if copy_block(&mut payload, block).is_some() {
+            payload.store_failure();
+            block.copy_from_slice(payload.as_block());
+        }
+    }
 
     /// Shows what a block yields. A function so that a table can point at it.
     #[doc(hidden)]

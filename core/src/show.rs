@@ -120,7 +120,7 @@ impl fmt::Display for ShowAnswer<'_, '_> {
                 .unwrap_or_default()
         };
         match self.0.result {
-            ResultInfo::Yielded { register, show } => show(block(register), f),
+            ResultInfo::Yielded { register, show, .. } => show(block(register), f),
             ResultInfo::Block(register) => match self.0.registers.get(register) {
                 Some(RegisterInfo::Block { kind, .. }) => {
                     value(kind, Role::Plain, block(register), f)

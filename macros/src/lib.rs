@@ -55,6 +55,9 @@ use proc_macro::TokenStream;
 /// | with `result = x` | RAX = 0, and the block says so | what the argument `x: &mut P`, `P: Yields<T>`, yields |
 /// | with `result = rax` | RAX ≥ 0 | RAX, `T: Value` |
 ///
+/// A block that yields starts each call without a result (`Yields::store_failure`), so that an old one is never taken for the
+/// answer.
+///
 /// Further options:
 /// - `header(Header { field: x, count: list.len(), address: &list })`: the arguments named in it travel in a struct
 ///   instead of in registers; `&list` puts the address of `list: &[T]` (an array) or `list: SharedRef` (memory that the

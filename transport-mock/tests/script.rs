@@ -157,6 +157,7 @@ fn arguments_are_matched_by_their_types() {
         .then(expect(C::MOVE_TO).field("x", 5_u32).field("to.y", -6_i32))
         .then(
             expect(C::ENQUEUE)
+                .yields::<Ticket, u32>(7)
                 .text("name", "demo")
                 .field("colour", Colour::RED)
                 .field("area[1].height", 4_u32)

@@ -139,20 +139,20 @@ fn results_inside_blocks_and_refusals_are_told_apart() {
     );
     assert_eq!(
         enqueue(expect(C::ENQUEUE).rax(-2)),
-        "enqueue(name=\"demo\", id=0) = -2 ENOENT"
+        "enqueue(name=\"demo\", id=0xffffffff) = -2 ENOENT"
     );
     assert_eq!(
         enqueue(expect(C::ENQUEUE).rax(-99)),
-        "enqueue(name=\"demo\", id=0) = -99"
+        "enqueue(name=\"demo\", id=0xffffffff) = -99"
     );
     assert_eq!(
         enqueue(expect(C::ENQUEUE).rax(5)),
-        "enqueue(name=\"demo\", id=0) = 5",
+        "enqueue(name=\"demo\", id=0xffffffff) = 5",
         "nonsense"
     );
     assert_eq!(
         enqueue(expect(C::ENQUEUE).fails(TransportError::Fault(6))),
-        "enqueue(name=\"demo\", id=0) = ? (not issued: #UD (invalid opcode): no hypervisor takes VMCALL here, \
+        "enqueue(name=\"demo\", id=0xffffffff) = ? (not issued: #UD (invalid opcode): no hypervisor takes VMCALL here, \
          or this VM may not make hypercalls)"
     );
     assert_eq!(

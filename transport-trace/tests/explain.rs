@@ -108,6 +108,15 @@ fn answers_alone_and_with_a_call() {
     let told = ask("destroy_vm -1").answer.unwrap();
     assert!(told.check.unwrap().contains("is the VM paused?"));
     assert_eq!(ask("start_vm: EPERM").answer.unwrap().rax, -1);
+    for unwritten in ["create_vcpu -9223372036854775808", "0x8000000000000000"] {
+        let told = ask(unwritten).answer.unwrap();
+        assert_eq!(told.rax, i64::MIN);
+        assert!(
+            told.meaning.contains("did not write RAX"),
+            "{}",
+            told.meaning
+        );
+    }
     assert_eq!(
         ask("0xffffffffffffffe7").answer.unwrap().name.as_deref(),
         Some("ENOTTY")

@@ -259,10 +259,10 @@ fn c_needs_no_fewer_instructions() {
     assert_eq!(in_c.len(), 5);
     for (shape, theirs) in &in_c {
         let ours = &typed[shape];
-        assert_eq!(
-            ours.before().len(),
-            theirs.before().len(),
-            "{shape}: instructions up to VMCALL, typed {:#?} and C {:#?}",
+        // gcc stores 16 bits that are constant by way of a register.
+        assert!(
+            ours.before().len() <= theirs.before().len(),
+            "{shape}: more instructions up to VMCALL typed, {:#?}, than in C, {:#?}",
             Function::text(ours.before()),
             Function::text(theirs.before())
         );

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use comfy_table::{CellAlignment, Table};
 use hdrhistogram::Histogram;
 use hypercall_trace::entry::{Call, Entry, Outcome};
+use hypercall_trace::explain::unwritten;
 use hypercall_trace::read::Trace;
 use serde_json::{Value, json};
 
@@ -260,7 +261,7 @@ fn full_kind_of(call: &Call) -> String {
         Outcome::Returned(rax) => match call.schema.as_ref().and_then(|schema| schema.code(*rax)) {
             Some(code) => plain(&code.name),
             None if call.schema.is_none() && *rax >= 0 => "other".to_owned(),
-            None => rax.to_string(),
+            None => unwritten(*rax).map_or_else(|| rax.to_string(), str::to_owned),
         },
     }
 }

@@ -5,6 +5,7 @@ use std::fmt::{self, Write as _};
 use hypercall_core::call::{CallInfo, ResultInfo};
 use hypercall_core::schema::Role;
 use hypercall_trace::entry::{After, Argument, Block, Call, Outcome};
+use hypercall_trace::explain::unwritten;
 use hypercall_trace::schema::{Kind, LinkTarget, Register, ResultKind};
 
 use super::context::plain;
@@ -13,6 +14,15 @@ use super::line::Lines;
 use super::paint::Part;
 use super::request::By;
 use super::value::{List, Which, part, yielded};
+
+/// ` (…)` behind RAX, where something is to be said of it.
+fn said(what: Option<&str>, out: &mut String) {
+    if let Some(what) = what {
+        for text in [" (", what, ")"] {
+            out.push_str(text);
+        }
+    }
+}
 
 impl Lines {
     /// What came back: ` = VmId(1)`, ` = -1 EPERM (…)`, and the fields that the hypervisor wrote.
@@ -35,11 +45,12 @@ impl Lines {
         };
         out.push_str(" = ");
         let Some(schema) = call.schema.as_deref() else {
-            self.paint().put(
-                if rax < 0 { Part::Bad } else { Part::Good },
-                &rax.to_string(),
-                out,
-            );
+            let paint = self.paint();
+            let part = if rax < 0 { Part::Bad } else { Part::Good };
+            paint.start(part, out);
+            digits::signed(rax, out);
+            said(unwritten(rax), out);
+            paint.end(part, out);
             return;
         };
         match &schema.result {
@@ -55,6 +66,8 @@ impl Lines {
                     for text in [" ", &code.name, " (", &code.text, ")"] {
                         out.push_str(text);
                     }
+                } else {
+                    said(unwritten(rax), out);
                 }
                 paint.end(Part::Bad, out);
                 self.wrote(call, None, out);

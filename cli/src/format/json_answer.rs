@@ -2,6 +2,7 @@
 
 use hypercall_core::schema::Role;
 use hypercall_trace::entry::{Call, Failure};
+use hypercall_trace::explain::unwritten;
 use hypercall_trace::schema::{self, Kind, Register, ResultKind};
 use serde::Serialize;
 use serde::ser::{SerializeMap as _, Serializer};
@@ -32,7 +33,8 @@ impl Serialize for Refusal<'_> {
         let code = self.schema.code(self.rax);
         let mut map = to.serialize_map(None)?;
         map.serialize_entry("name", &code.map(|code| &code.name))?;
-        map.serialize_entry("text", &code.map(|code| &code.text))?;
+        let text = code.map(|code| code.text.as_str());
+        map.serialize_entry("text", &text.or(unwritten(self.rax)))?;
         map.serialize_entry("check", &self.schema.hint(self.rax))?;
         map.end()
     }

@@ -198,7 +198,8 @@ flags! {
 #[payload(c = "acrn_vm_creation")]
 #[doc(alias = "acrn_vm_creation")]
 pub struct VmCreation {
-    /// Out: the VM, or [`VmId::INVALID`] when creation failed after its checks. What goes in does not matter.
+    /// Out: the VM, or [`VmId::INVALID`] when creation failed after its checks. What stands there before a call does
+    /// not matter: it is overwritten with [`VmId::INVALID`].
     pub vmid: VmId,
     /// Zero.
     #[payload(reserved)]

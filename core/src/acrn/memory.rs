@@ -177,7 +177,8 @@ pub struct GpaToHpa {
     // A place in the layout that the program chose.
     #[payload(plain)]
     pub gpa: Gpa,
-    /// Out: the address in the machine.
+    /// Out: the address in the machine. What stands there before a call is overwritten with
+    /// [`INVALID_HPA`](Self::INVALID_HPA).
     pub hpa: Hpa,
 }
 layout!(GpaToHpa: 16 bytes, align 8 { gpa @ 0, hpa @ 8 });
@@ -201,8 +202,7 @@ impl GpaToHpa {
 impl Yields<Hpa> for GpaToHpa {
     /// The host's address. ACRN answers `-1` for an address that is not mapped, and writes nothing. What has more than 52
     /// bits is no physical address (Intel SDM volume 3, 4.1.4): neither [`INVALID_HPA`](Self::INVALID_HPA), which
-    /// [`of`](Self::of) leaves there, nor anything else that a hypervisor should not have written. A block that is used again
-    /// still has the address of before where nothing is written.
+    /// each call starts with, nor anything else that a hypervisor should not have written.
     fn yielded(&self) -> Result<Hpa, Rejection> {
         if self.hpa.0 >> 52 != 0 {
             Err(Rejection("hpa is not an address"))

@@ -102,7 +102,10 @@ pub trait WorldSwitch {
     /// RBX. RAX is 0 then, the answer to that world's switch.
     ///
     /// # Errors
-    /// Those of `initialize_trusty`. Its world runs exactly where this is `Ok`.
+    /// Those of `initialize_trusty`, and [`Nonsense`](crate::ErrorKind::Nonsense) where RAX is neither 0 nor a code: the world may
+    /// have run then. `Ok` says that RAX was 0, which is what ACRN's world switch leaves there. A hypervisor that answers 0 and
+    /// does not switch cannot be told from it: the registers are then the caller's own. An implementation without a
+    /// processor for another world, such as a fake's, says [`Lost`](crate::TransportError::Lost) where the call was accepted.
     #[doc(alias = "HC_INITIALIZE_TRUSTY")]
     #[doc(alias = "hcall_initialize_trusty")]
     fn start_secure_world(&self, param: &TrustyBootParam) -> Result<WorldMessage, Error>;

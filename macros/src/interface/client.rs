@@ -87,6 +87,17 @@ fn body(interface: &Interface, method: &Method) -> TokenStream {
         }
         registers.push(shown);
     }
+    // A block that is used again has an old result, which a hypervisor that writes none would leave there.
+    if let Output::Yielded(index) = &method.output
+        && let Argument {
+            name,
+            shape: Shape::Block { ty, .. },
+        } = &method.arguments[*index]
+    {
+        let returns = &method.returns;
+        prepare.push(quote_spanned!(place(ty)=>
+            <#ty as #krate::Yields<#returns>>::store_failure(&mut *#name);));
+    }
     args.resize(2, quote!(#krate::arg::Arg::None));
     registers.resize(2, quote!(0));
     let returns = &method.returns;

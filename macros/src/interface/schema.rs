@@ -239,9 +239,11 @@ fn result_info(interface: &Interface, method: &Method) -> TokenStream {
                 return quote!();
             };
             let show = quote_spanned!(place(ty)=> <#ty as #krate::Yields<#returns>>::show_yielded);
+            let unset = quote_spanned!(place(ty)=> <#ty as #krate::Yields<#returns>>::unset);
             quote!(#krate::call::ResultInfo::Yielded {
                 register: #register,
                 show: #show,
+                unset: #unset,
             })
         }
         Output::Rax => quote_spanned!(place(returns)=> #krate::call::ResultInfo::Rax {

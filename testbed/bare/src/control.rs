@@ -86,7 +86,8 @@ pub enum Shown {
 pub enum Answer {
     /// As ACRN does.
     Honest = 0,
-    /// 0 at once, without looking: to measure the way there and back.
+    /// 0 at once, without looking: to measure the way there and back. CREATE_VM and VM_GPA2HPA get a result, the same for every
+    /// call.
     Nothing = 1,
     /// A RAX that is neither success nor an error code.
     Garbage = 2,

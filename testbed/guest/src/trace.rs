@@ -54,12 +54,17 @@ impl Serial {
         self.used = 0;
     }
 
-    /// Writes what is left, and that this is the end.
-    pub fn end(mut self) {
+    /// Writes what is left, and that this is the end. An error where any of it may not have got through.
+    pub fn end(mut self) -> Result<(), SinkFailed> {
         if self.used != 0 {
             self.put_line();
         }
         line!("trace end: {} bytes", self.written);
+        console::drain();
+        if console::broken() {
+            return Err(SinkFailed);
+        }
+        Ok(())
     }
 }
 

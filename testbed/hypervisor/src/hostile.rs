@@ -9,6 +9,9 @@ use hypercall_core::server::{GuestMemory, Registers};
 const CREATE_VM: u64 = 0x8000_0010;
 /// Where CREATE_VM's block has the id (ACRN `acrn_vm_creation`).
 const VMID: u64 = 0;
+const VM_GPA2HPA: u64 = 0x8000_0041;
+/// Where VM_GPA2HPA's block has the host's address (ACRN `vm_gpa2hpa`).
+const HPA: u64 = 8;
 /// Bytes that are taken to be behind an address whose length the call does not say.
 const BYTES: u64 = 16;
 /// How much is overwritten beyond a block, and with what.
@@ -25,7 +28,11 @@ pub fn misanswer(
 ) -> Option<i64> {
     Some(match answer {
         Answer::Honest => return None,
-        Answer::Nothing | Answer::Unwritten => 0,
+        Answer::Nothing => {
+            result(call, memory);
+            0
+        }
+        Answer::Unwritten => 0,
         Answer::Garbage => 0x5a5a_5a5a_5a5a_5a5a,
         Answer::ShortCode => 0xffff_ffff,
         Answer::RaxUnwritten => rax,
@@ -55,6 +62,16 @@ pub fn misanswer(
             0
         }
     })
+}
+
+/// Writes the results that a client looks at, so that a call that is measured succeeds.
+fn result(call: Registers, memory: &impl GuestMemory) {
+    let [first, second] = call.args;
+    let _ = match call.number {
+        CREATE_VM => memory.write(first.wrapping_add(VMID), &1_u16.to_le_bytes()),
+        VM_GPA2HPA => memory.write(second.wrapping_add(HPA), &[0; 8]),
+        _ => Ok(()),
+    };
 }
 
 /// The registers of a call, and what they point at.

@@ -22,7 +22,7 @@ const EBX_7: u32 = 1 << 5
     | 1 << 30
     | 1 << 31;
 /// More of AVX-512, protection keys, shadow stacks, the 256-bit forms of AES and PCLMUL, WAITPKG, five levels of paging, keys
-/// for supervisors.
+/// for supervisors, Key Locker.
 const ECX_7: u32 = 1 << 1
     | 1 << 3
     | 1 << 4
@@ -35,9 +35,11 @@ const ECX_7: u32 = 1 << 1
     | 1 << 12
     | 1 << 14
     | 1 << 16
+    | 1 << 23
     | 1 << 31;
-/// More of AVX-512, indirect branch tracking, AMX.
-const EDX_7: u32 = 1 << 2 | 1 << 3 | 1 << 8 | 1 << 20 | 1 << 22 | 1 << 23 | 1 << 24 | 1 << 25;
+/// More of AVX-512, user interrupts, indirect branch tracking, AMX.
+const EDX_7: u32 =
+    1 << 2 | 1 << 3 | 1 << 5 | 1 << 8 | 1 << 20 | 1 << 22 | 1 << 23 | 1 << 24 | 1 << 25;
 /// SVM, XOP, LWP, FMA4.
 const ECX_81: u32 = 1 << 2 | 1 << 11 | 1 << 15 | 1 << 16;
 /// RDTSCP.
@@ -52,8 +54,8 @@ pub const fn shown(leaf: u32, subleaf: u32, answer: [u32; 4]) -> [u32; 4] {
         // There is one subleaf.
         (7, 0) => [0, ebx & !EBX_7, ecx & !ECX_7, edx & !EDX_7],
         (0x8000_0001, _) => [eax, ebx, ecx & !ECX_81, edx & !EDX_81],
-        // Further features; the state of XSAVE; PT; AMX; AVX10; SVM.
-        (7 | 0xd | 0x14 | 0x1d | 0x1e | 0x24 | 0x8000_000a, _) => [0; 4],
+        // Further features; the state of XSAVE; PT; Key Locker; AMX; AVX10; SVM.
+        (7 | 0xd | 0x14 | 0x19 | 0x1d | 0x1e | 0x24 | 0x8000_000a, _) => [0; 4],
         _ => answer,
     }
 }
@@ -74,7 +76,9 @@ mod tests {
         assert_ne!(ecx & 1 << 20, 0);
         let [leaves, ebx, ..] = shown(7, 0, ALL);
         assert_eq!((leaves, ebx & (1 << 5 | 1 << 16)), (0, 0));
-        for leaf in [(7, 1), (0xd, 0), (0xd, 1), (0x8000_000a, 0)] {
+        let [_, _, ecx, edx] = shown(7, 0, ALL);
+        assert_eq!((ecx & 1 << 23, edx & 1 << 5), (0, 0));
+        for leaf in [(7, 1), (0xd, 0), (0xd, 1), (0x19, 0), (0x8000_000a, 0)] {
             assert_eq!(shown(leaf.0, leaf.1, ALL), [0; 4]);
         }
         assert_eq!(shown(0x8000_0001, 0, ALL)[2] & 1 << 2, 0);

@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use hypercall::arg::Arg;
-use hypercall::call::CallInfo;
+use hypercall::call::{CallInfo, ResultInfo};
 use hypercall::schema::Field;
 use hypercall::{Payload, SharedRef, TransportError, Value, Yields};
 use zerocopy::{Immutable, IntoBytes};
@@ -80,10 +80,19 @@ impl Expectation {
 
     /// Any of what [`field`](Expectation::field), [`block`](Expectation::block) and [`array`](Expectation::array)
     /// name, or bytes that the interface does not describe, are these.
+    ///
+    /// Of a block that yields the call's result, the result is no part of the demand: the client overwrites it before the call.
     pub fn bytes(self, path: &str, bytes: &[u8]) -> Self {
-        let check = sized(self.call, path, bytes.len()).map(|place| Check::Bytes {
-            place,
-            expected: bytes.to_vec(),
+        let check = sized(self.call, path, bytes.len()).map(|place| {
+            let mut expected = bytes.to_vec();
+            if let ResultInfo::Yielded {
+                register, unset, ..
+            } = self.call.result
+                && place.is_in(register)
+            {
+                unset(&mut expected);
+            }
+            Check::Bytes { place, expected }
         });
         self.check(check)
     }

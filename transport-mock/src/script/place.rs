@@ -111,6 +111,11 @@ impl Place {
         })
     }
 
+    /// Whether it is in the block that this register points at, or is that block.
+    pub(super) const fn is_in(&self, register: usize) -> bool {
+        self.register == register && !self.nested
+    }
+
     /// The bytes in a call's arguments, where they are there.
     pub(super) fn bytes<'s>(&self, args: &'s [Arg<'_>; 2]) -> Option<&'s [u8]> {
         let argument = args.get(self.register)?;

@@ -187,6 +187,10 @@ fn one_answer(code: Option<&Code>, rax: i64, check: Option<String>) -> AnswerHel
         (None, _) if i32::try_from(rax).is_ok() => {
             "refused with a code that this interface does not know".to_owned()
         }
+        (None, hypercall_core::RAX_UNWRITTEN) => {
+            "no answer: the hypervisor did not write RAX, and may have acted (ACRN 3.3 does so instead of answering -13 or -19)"
+                .to_owned()
+        }
         (None, _) => "no error code: a hypervisor's codes have 32 bits".to_owned(),
     };
     AnswerHelp {

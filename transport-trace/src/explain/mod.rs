@@ -24,6 +24,17 @@ use describe::describe;
 pub use question::nearest;
 use question::{Question, same_name};
 
+/// What is said of [`RAX_UNWRITTEN`](hypercall_core::RAX_UNWRITTEN) where RAX is shown. `None` for any other RAX.
+///
+/// The VMCALL transport puts it into RAX before a call; a hypervisor that answers overwrites it.
+#[must_use]
+pub const fn unwritten(rax: i64) -> Option<&'static str> {
+    match rax {
+        hypercall_core::RAX_UNWRITTEN => Some("RAX not written"),
+        _ => None,
+    }
+}
+
 /// What is known about a number, a name or a line.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Explanation {

@@ -45,9 +45,9 @@ impl Question {
         } else if word.starts_with('-') {
             self.rax = self.rax.or_else(|| signed(word));
         } else if let Some(number) = unsigned(word) {
-            // An answer as a debugger shows it: sign-extended.
+            // An answer as a debugger shows it: sign-extended. Or none.
             match number.cast_signed() {
-                rax @ -4095..0 => {
+                rax @ (-4095..0 | hypercall_core::RAX_UNWRITTEN) => {
                     self.rax.get_or_insert(rax);
                 }
                 _ => {

@@ -8,7 +8,8 @@ use hypercall_core::layer::fault::Injector;
 use hypercall_core::{Hazard, SharedPage, TransportError};
 
 use super::bind::{Bindings, Seen};
-use super::choose::{Chosen, Nothing, choose};
+use super::choose::{Chosen, Live, Nothing, choose};
+use super::compare::ResultAt;
 use super::diverge::{line, report};
 use super::failure;
 use super::handed::{handed_over, name_pages};
@@ -96,15 +97,18 @@ impl Shared {
             return Err(*error);
         }
         let described = self.schema.calls().find(|call| call.is(info)).cloned();
-        let mut live = Call {
-            lane: 0,
-            index: 0,
-            schema: described,
-            number: info.number,
-            args: capture(&args),
-            enter: 0,
-            duration: None,
-            outcome: Outcome::Unfinished,
+        let mut live = Live {
+            call: Call {
+                lane: 0,
+                index: 0,
+                schema: described,
+                number: info.number,
+                args: capture(&args),
+                enter: 0,
+                duration: None,
+                outcome: Outcome::Unfinished,
+            },
+            result: ResultAt::of(info),
         };
         let Some(at_lane) = state.find(lane) else {
             let lanes = state.tapes.iter().map(|tape| tape.name.clone()).collect();
@@ -113,9 +117,9 @@ impl Shared {
         state.moved();
         let chosen = match state.tapes.get_mut(at_lane) {
             Some(tape) => {
-                live.index = tape.made;
+                live.call.index = tape.made;
                 tape.made = tape.made.saturating_add(1);
-                name_pages(&mut live, &args, tape);
+                name_pages(&mut live.call, &args, tape);
                 choose(&self.options, &state.bindings, tape, &live)
             }
             None => Err(Nothing::because(Cause::End)),
@@ -172,7 +176,7 @@ impl Shared {
         state: &mut State,
         at_lane: Option<usize>,
         lane: &str,
-        live: &Call,
+        live: &Live,
         cause: Cause,
     ) -> TransportError {
         let nothing = Nothing::because(cause);
@@ -184,7 +188,7 @@ impl Shared {
         state: &mut State,
         at_lane: Option<usize>,
         lane: &str,
-        live: &Call,
+        live: &Live,
         nothing: Nothing,
     ) -> TransportError {
         let State {
@@ -216,7 +220,7 @@ impl Shared {
         state: &mut State,
         at_lane: usize,
         chosen: Chosen,
-        live: &Call,
+        live: &Live,
         args: &mut [Arg<'_>; 2],
     ) -> Result<i64, TransportError> {
         let Chosen { at, ties } = chosen;
@@ -230,7 +234,7 @@ impl Shared {
             return Err(TransportError::Unexpected("the replay has no such lane"));
         };
         let name = tape.name.clone();
-        let Some((call, enter)) = tape.record_mut(at).map(|record| {
+        let Some((mut call, enter)) = tape.record_mut(at).map(|record| {
             let mut enter = Vec::new();
             while let Some(changes) = record.notes.next() {
                 enter.extend(changes);
@@ -263,6 +267,9 @@ impl Shared {
         }
         for (page, live) in handed_over(&call, args) {
             state.bind_page(at_lane, page, live);
+        }
+        if let Some(result) = live.result {
+            result.came_out(&mut call);
         }
         output::write(&call, args, &mut state.bindings, &seen);
         if let Some(tape) = state.tapes.get_mut(at_lane) {

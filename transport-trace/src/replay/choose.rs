@@ -5,7 +5,7 @@ use std::sync::Arc;
 use hypercall_core::schema::Role;
 
 use super::bind::{Bindings, Tie, Trial};
-use super::compare::{Hash, Rules, requests};
+use super::compare::{Hash, ResultAt, Rules, requests};
 use super::difference::FieldDifference;
 use super::options::{Mode, Options};
 use super::report::Cause;
@@ -15,6 +15,23 @@ use crate::record::Redaction;
 
 /// How far ahead a loose replay looks for a call.
 const AHEAD: usize = 256;
+
+/// A live call.
+#[derive(Debug)]
+pub(crate) struct Live {
+    /// What goes in.
+    pub(crate) call: Call,
+    /// Where its result stands in a block.
+    pub(crate) result: Option<ResultAt>,
+}
+
+impl std::ops::Deref for Live {
+    type Target = Call;
+
+    fn deref(&self) -> &Call {
+        &self.call
+    }
+}
 
 /// The record that answers.
 #[derive(Debug)]
@@ -47,7 +64,7 @@ pub(crate) fn try_record(
     options: &Options,
     bindings: &Bindings,
     recorded: &Call,
-    live: &Call,
+    live: &Live,
 ) -> Option<Result<Vec<Tie>, Vec<FieldDifference>>> {
     if !same_call(recorded, live) {
         return None;
@@ -59,6 +76,7 @@ pub(crate) fn try_record(
     let rules = Rules {
         hash: hash.as_ref().map(|hash| -> Hash<'_> { hash }),
         takes_part: &takes_part,
+        result: live.result,
     };
     let mut trial = Trial::new(bindings);
     let schema = recorded.schema.as_deref();
@@ -113,7 +131,7 @@ pub(crate) fn choose(
     options: &Options,
     bindings: &Bindings,
     tape: &mut Tape,
-    live: &Call,
+    live: &Live,
 ) -> Result<Chosen, Nothing> {
     tape.advance();
     let mode = if tape.pool { Mode::Keyed } else { options.mode };

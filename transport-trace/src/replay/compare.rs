@@ -7,15 +7,18 @@
 //! | volatile | not compared | not compared |
 //! | reserved | equal | not compared |
 //! | secret | equal in the recorder's hash where its key is known, else not | not compared |
+//!
+//! The field that a call's result comes out of goes in as well, and is no input: where the call is one of this program's, it is
+//! not compared.
 
-use hypercall_core::call::Direction;
+use hypercall_core::call::{CallInfo, Direction, ResultInfo};
 use hypercall_core::schema::Role;
 
 use super::bind::{Space, Trial, Untied};
 use super::difference::{FieldDifference, Reason};
 use super::leaf::{Leaf, block_leaves, place_of, register_leaves, register_name, unsigned};
 use super::text;
-use crate::entry::{Argument, Block, Link, Place, Target};
+use crate::entry::{After, Argument, Block, Call, Link, Place, Target};
 use crate::schema;
 
 /// Hashes a secret as the recorder did.
@@ -28,6 +31,46 @@ pub(crate) struct Rules<'r> {
     pub(crate) hash: Option<Hash<'r>>,
     /// Whether a field of this path takes part.
     pub(crate) takes_part: &'r dyn Fn(&str) -> bool,
+    /// Where the call's result stands in a block, and that is known: it is no input.
+    pub(crate) result: Option<ResultAt>,
+}
+
+/// Where the result of a call stands that yields one in a block.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ResultAt {
+    /// The register whose block it is.
+    register: usize,
+    /// Overwrites it, as a client does before a call.
+    unset: fn(&mut [u8]),
+}
+
+impl ResultAt {
+    /// That of a call that this program was compiled with.
+    pub(crate) const fn of(info: &CallInfo) -> Option<Self> {
+        match info.result {
+            ResultInfo::Yielded {
+                register, unset, ..
+            } => Some(Self { register, unset }),
+            _ => None,
+        }
+    }
+
+    /// Makes a recorded call what it is where the client overwrites the result before it: what the trace has there afterwards
+    /// came out, although it went in as well.
+    pub(crate) fn came_out(self, call: &mut Call) {
+        if call.rax() != Some(0) {
+            return;
+        }
+        let Some(Argument::Block(block)) = call.args.get_mut(self.register) else {
+            return;
+        };
+        let mut before = block.before_bytes().into_owned();
+        if block.after == After::Unchanged {
+            block.after = After::Changed(before.clone());
+        }
+        (self.unset)(&mut before);
+        block.before = before;
+    }
 }
 
 /// Compares what goes into two calls: the first as expected (recorded), the second as found (live).
@@ -162,7 +205,15 @@ impl Work<'_, '_> {
             self.length(place, expected.length, found.length);
         }
         if expected.direction != Direction::Write {
-            let (ours, theirs) = (expected.before_bytes(), found.before_bytes());
+            let (mut ours, mut theirs) = (expected.before_bytes(), found.before_bytes());
+            // Clients have not always overwritten an old result: a trace may have one there.
+            if let Some(result) = self.rules.result
+                && result.register == number
+                && !nested
+            {
+                (result.unset)(ours.to_mut());
+                (result.unset)(theirs.to_mut());
+            }
             for leaf in block_leaves(self.schema, place, expected.length.min(found.length)) {
                 if let (Some(expected), Some(found)) = (leaf.of(&ours), leaf.of(&theirs)) {
                     self.leaf(&leaf, expected, found, false);

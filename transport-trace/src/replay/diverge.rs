@@ -1,12 +1,11 @@
 //! Writes the report of a divergence: what stood around the place, and what came near.
 
 use super::bind::Bindings;
-use super::choose::{Nothing, try_record};
+use super::choose::{Live, Nothing, try_record};
 use super::options::Options;
 use super::report::{Candidate, Cause, Divergence, Line, WhyNot};
 use super::tape::{Record, Tape};
 use super::text;
-use crate::entry::Call;
 
 /// Calls that are shown before and after the place.
 const AROUND: usize = 5;
@@ -21,7 +20,7 @@ pub(crate) fn report(
     bindings: &Bindings,
     tapes: &[Tape],
     lane: Option<usize>,
-    live: &Call,
+    live: &Live,
     nothing: Nothing,
 ) -> Divergence {
     let tape = lane.and_then(|lane| tapes.get(lane));
@@ -88,7 +87,7 @@ fn nearest(
     bindings: &Bindings,
     tapes: &[Tape],
     lane: Option<usize>,
-    live: &Call,
+    live: &Live,
 ) -> Vec<Candidate> {
     let mut found: Vec<((usize, usize), Candidate)> = Vec::new();
     for (number, tape) in tapes.iter().enumerate() {

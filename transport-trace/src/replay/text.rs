@@ -6,6 +6,7 @@ use hypercall_core::schema::Role;
 
 use super::leaf::{Leaf, block_leaves, place_of, register_leaves, unsigned};
 use crate::entry::{Argument, Call, Link, Outcome, Target};
+use crate::explain::unwritten;
 use crate::schema::{Kind, Register, ResultKind};
 
 /// Bytes of an undescribed field that are shown before an ellipsis.
@@ -194,7 +195,7 @@ pub(crate) fn answer(call: &Call) -> String {
         Outcome::Returned(rax) => *rax,
     };
     let Some(schema) = call.schema.as_deref() else {
-        return rax.to_string();
+        return bare(rax);
     };
     match &schema.result {
         ResultKind::Rax(kind) if rax >= 0 => value(kind, Role::Plain, &rax.to_le_bytes()),
@@ -230,8 +231,16 @@ pub(crate) fn answer(call: &Call) -> String {
         }
         _ => match schema.code(rax) {
             Some(code) => format!("{rax} {}", code.name),
-            None => rax.to_string(),
+            None => bare(rax),
         },
+    }
+}
+
+/// RAX, with what is known of it without an interface.
+fn bare(rax: i64) -> String {
+    match unwritten(rax) {
+        Some(what) => format!("{rax} ({what})"),
+        None => rax.to_string(),
     }
 }
 

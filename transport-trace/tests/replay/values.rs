@@ -3,7 +3,7 @@
 use hypercall_core::acrn::*;
 use hypercall_core::arg::Arg;
 use hypercall_core::{Gpa, Transport};
-use hypercall_trace::entry::Entry;
+use hypercall_trace::entry::{Argument, Entry};
 use hypercall_trace::replay::{FieldDifference, Reason, Replayer};
 
 use super::replay_support::*;
@@ -281,4 +281,38 @@ fn room_for_an_answer_is_needed() {
             assert_eq!(told.differences[0].reason, Reason::Length);
         }
     }
+}
+
+/// Before clients overwrote the result of the call before, a block that was used again went into a trace with it.
+#[test]
+fn an_old_result_that_went_in_is_no_input() {
+    let program = |world: &World| {
+        let hypervisor = world.lane("main");
+        let hypervisor = hypervisor.hypervisor();
+        hypervisor.create_vm(&mut creation("one")).unwrap();
+        hypervisor.create_vm(&mut creation("two")).unwrap();
+    };
+    let mut recorded = record(&program);
+    let mut found = 0;
+    for entry in &mut recorded.entries {
+        if let Entry::Call(call) = entry
+            && call.name() == "create_vm"
+            && let [Argument::Block(block), _] = &mut call.args
+        {
+            block.before[..2].copy_from_slice(&3_u16.to_le_bytes());
+            found += 1;
+        }
+    }
+    assert_eq!(found, 2);
+    let (replayer, hypervisor) = lane(Replayer::options(), &recorded);
+    let mut description = creation("one");
+    let one = hypervisor.create_vm(&mut description).unwrap();
+    assert_eq!(description.vmid, one);
+    description = VmCreation {
+        vmid: one,
+        ..creation("two")
+    };
+    let two = hypervisor.create_vm(&mut description).unwrap();
+    assert_eq!(description.vmid, two);
+    assert!(replayer.finish().is_ok(), "{:?}", replayer.divergence());
 }

@@ -60,7 +60,7 @@ const NOT_NESTED: &str = "SVM without nested paging";
 const VMX: &str = "VMX with extended page tables";
 
 /// The guest's checks. Two of them, about the hypervisor's memory, are not made without nested paging.
-const CHECKS: usize = 133;
+const CHECKS: usize = 137;
 
 impl Boot {
     /// Its name as a file's.

@@ -142,12 +142,16 @@ mod stepping {
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()?;
-        let counted = follow(&child);
-        if counted.is_err() {
-            // It may be gone already.
+        let mut reaped = false;
+        let counted = follow(&child, &mut reaped);
+        // The number of a process that has been waited for may be another's by now.
+        if counted.is_err() && !reaped {
             let _ = child.kill();
         }
-        let said = said(child);
+        let said = said(&mut child);
+        if !reaped {
+            let _ = child.wait();
+        }
         counted.map_err(|why| match why.downcast::<NotTraced>() {
             Ok(NotTraced(why)) if said.is_empty() => NotTraced(why).into(),
             Ok(_) => NotTraced(said).into(),
@@ -156,12 +160,11 @@ mod stepping {
         })
     }
 
-    fn said(mut child: Child) -> String {
+    fn said(child: &mut Child) -> String {
         let mut text = String::new();
         if let Some(errors) = &mut child.stderr {
             let _ = std::io::Read::read_to_string(errors, &mut text);
         }
-        let _ = child.wait();
         text.trim().to_owned()
     }
 
@@ -175,14 +178,18 @@ mod stepping {
         })
     }
 
-    fn follow(child: &Child) -> Result<Vec<u64>> {
+    /// `reaped`: whether the program has ended and nobody is to wait for it any more.
+    fn follow(child: &Child, reaped: &mut bool) -> Result<Vec<u64>> {
         let pid = Pid::from_raw(i32::try_from(child.id()).context("a process id")?);
         let mut intervals = Vec::new();
         // Instructions since the last signal; nothing where they are not counted.
         let mut since = None::<u64>;
         let mut all = 0_u64;
         loop {
-            match waitpid(pid, None)? {
+            let status = waitpid(pid, None)?;
+            *reaped = matches!(status, WaitStatus::Exited(..) | WaitStatus::Signaled(..));
+            let mut signal = None;
+            match status {
                 WaitStatus::Stopped(_, Signal::SIGTRAP) => {
                     since = since.map(|count| count + 1);
                     all += 1;
@@ -203,12 +210,14 @@ mod stepping {
                 WaitStatus::Exited(_, NOT_TRACED) => {
                     return Err(NotTraced("ptrace is not permitted here".to_owned()).into());
                 }
-                other => bail!("the program ended or stopped otherwise than it should: {other:?}"),
+                // Somebody else's: of the terminal, whose size changed, or of whoever stops and continues a group of processes.
+                WaitStatus::Stopped(_, other) => signal = Some(other),
+                other => bail!("the program ended otherwise than it should: {other:?}"),
             }
-            // The signals were for this program only: the other one does not get them.
+            // The signals that are named here were for this program only: the other one does not get them.
             traced(match since {
-                Some(_) => ptrace::step(pid, None),
-                None => ptrace::cont(pid, None),
+                Some(_) => ptrace::step(pid, signal),
+                None => ptrace::cont(pid, signal),
             })?;
         }
     }

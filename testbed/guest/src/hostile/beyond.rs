@@ -9,7 +9,7 @@ use hypercall_core::acrn::{
 };
 use hypercall_core::{Client, Gpa, Hpa, PageAligned, Payload};
 
-use super::{KEPT, VM, name, under};
+use super::{KEPT, VM, name, rejected, under};
 use crate::Way;
 use crate::checks::Checks;
 
@@ -51,6 +51,7 @@ pub fn run(checks: &mut Checks, h: &Client<Way>, lent: Lent) {
         hpa: Hpa(0x1000),
         ..GpaToHpa::of(Gpa(0))
     };
+    // The blocks that results come out of are not written themselves: none is taken.
     let region = MemoryRegion::map(Gpa(0), lent.gpa, 4096, MemoryProt::RAM);
     let pages = lent.pages.get(KEPT..).and_then(|pages| pages.split_first());
     let kept = pages.is_some_and(|(first, rest)| {
@@ -78,13 +79,13 @@ pub fn run(checks: &mut Checks, h: &Client<Way>, lent: Lent) {
         (
             "a block with a VM's id in it",
             overwritten(creation, |creation: &mut VmCreation| {
-                h.create_vm(creation) == Ok(VmId(3))
+                rejected(h.create_vm(creation))
             }),
         ),
         (
             "a block with an address in it",
             overwritten(question, |question: &mut GpaToHpa| {
-                h.vm_gpa2hpa(VM, question) == Ok(Hpa(0x1000))
+                rejected(h.vm_gpa2hpa(VM, question))
             }),
         ),
         (

@@ -176,14 +176,20 @@ fn memory(checks: &mut Checks, h: &Client<Way>, page: &'static SharedPage) {
         "0, but memory is full of a byte: other results are that (not detected)",
         info.is_ok_and(|info| info.cpu_num == 0xa5a5),
     );
-    let mut old = GpaToHpa {
+    let mut question = GpaToHpa {
         hpa: Hpa(0x123_4000),
         ..GpaToHpa::of(Gpa(0))
     };
-    let translated = under(Answer::Unwritten, || h.vm_gpa2hpa(VM, &mut old));
+    let mut creation = VmCreation {
+        vmid: VmId(3),
+        ..VmCreation::new(name())
+    };
+    let (translated, created) = under(Answer::Unwritten, || {
+        (h.vm_gpa2hpa(VM, &mut question), h.create_vm(&mut creation))
+    });
     checks.check(
-        "0, but no memory was written: a block with an old result still has it (not detected)",
-        translated == Ok(Hpa(0x123_4000)),
+        "0, but no memory was written: the old result of a block that is used again is rejected",
+        rejected(translated) && rejected(created),
     );
 }
 

@@ -96,8 +96,9 @@ impl Vmx {
             write(unused, 0);
         }
         maps::install();
-        // The guest sees VMXE as 0 and may leave it there; the processor wants it set. The others stay 0.
-        write(field::CR4_MASK, cr4::HIDDEN);
+        // The guest sees VMXE as 0 and may leave it there; the processor wants it set. All others that it has not stay 0, also
+        // those that nobody knows yet.
+        write(field::CR4_MASK, !cr4::allowed(cpuid(1, 0), cpuid(7, 0)));
         state::guest(entry);
         state::host();
         let mut vmx = Self { launched: false };
