@@ -192,6 +192,24 @@ impl Losses {
         }
     }
 
+    /// Notes the damaged stretches between blocks, and blocks of records in wrong places, for those who do not see them among the
+    /// entries.
+    pub(crate) fn stretches(&mut self, trace: &Trace) {
+        let blocks = trace.blocks();
+        let between = trace.damage().filter(|damaged| {
+            let at = blocks.binary_search_by_key(&damaged.offset, |block| block.offset);
+            damaged.offset != 0 && at.is_err()
+        });
+        for damaged in between {
+            self.push(damaged);
+        }
+        for block in trace.data() {
+            if let Some(defect) = block.misplaced {
+                self.push(&block.damaged(defect));
+            }
+        }
+    }
+
     fn push(&mut self, damaged: &Damaged) {
         if self.damaged.len() < TOLD {
             self.damaged.push(damaged.clone());

@@ -332,6 +332,50 @@ fn a_damaged_description_is_named() {
 }
 
 #[test]
+fn diff_tells_damage_that_took_no_call() {
+    let folder = Folder::new();
+    let good = folder.trace("good.hct", &Sample::life());
+    let bytes = std::fs::read(&good).unwrap();
+    let cut = folder.text("cut.hct");
+    std::fs::write(&cut, &bytes[..bytes.len() - 40]).unwrap();
+    for [left, right] in [[&good, &cut], [&cut, &good]] {
+        for json in [None, Some("--json")] {
+            hcall()
+                .args(["diff", left, right])
+                .args(json)
+                .assert()
+                .code(4)
+                .stderr(contains("cannot be read: the file ends inside a block"));
+        }
+    }
+    // A block that stands a second time took nothing either.
+    let trace = Trace::open(&good).unwrap();
+    let (first, index) = (
+        trace.data().next().unwrap().offset,
+        trace.blocks().last().unwrap().offset,
+    );
+    let next = trace
+        .blocks()
+        .iter()
+        .map(|block| block.offset)
+        .find(|offset| *offset > first)
+        .unwrap();
+    let place = |offset: u64| usize::try_from(offset).unwrap();
+    let twice = folder.text("twice.hct");
+    let doubled = [
+        &bytes[..place(next)],
+        &bytes[place(first)..place(next)],
+        &bytes[place(next)..place(index)],
+    ];
+    std::fs::write(&twice, doubled.concat()).unwrap();
+    hcall()
+        .args(["diff", &good, &twice])
+        .assert()
+        .code(4)
+        .stdout(contains("0 differences"))
+        .stderr(contains("cannot be read"));
+}
+#[test]
 fn cuts_at_many_places_end_well() {
     let folder = Folder::new();
     let bytes = Sample::everything().bytes();
