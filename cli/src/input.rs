@@ -75,6 +75,8 @@ pub(crate) struct Losses {
     lost_unknown: bool,
     /// Records that were left out, because this version does not know what they are.
     unknown: u64,
+    /// Whether the file ends before the recording does, between two blocks.
+    unfinished: bool,
 }
 
 /// What a damaged stretch is, where it is not records: `the schema`, `the name of a lane`.
@@ -130,6 +132,14 @@ pub(crate) fn no_schema(trace: &Trace) -> Option<String> {
     })
 }
 
+/// Whether a trace has no end: its recording goes on, was killed, or was cut between two blocks. Where it is cut inside a block,
+/// that damage says it.
+pub(crate) fn ends_early(trace: &Trace) -> bool {
+    let length = trace.source().length().unwrap_or(0);
+    let to_the_end = |damaged: &Damaged| damaged.offset.saturating_add(damaged.length) >= length;
+    !trace.is_finished() && !trace.damage().any(to_the_end)
+}
+
 /// Refuses a trace whose schema is damaged, for those who judge calls by what they are.
 pub(crate) fn described(path: &Path, trace: &Trace) -> Result<(), Failure> {
     no_schema(trace).map_or(Ok(()), |why| {
@@ -170,7 +180,10 @@ impl Losses {
     /// With what opening saw. Damaged stretches between blocks come again among the entries, so only what is wrong with
     /// descriptions counts here.
     pub(crate) fn of(trace: &Trace) -> Self {
-        let mut losses = Self::default();
+        let mut losses = Self {
+            unfinished: ends_early(trace),
+            ..Self::default()
+        };
         losses.describe(trace);
         losses
     }
@@ -272,6 +285,11 @@ impl Losses {
         }
         if self.lost_unknown {
             crate::output::tell!("hcall: {UNKNOWN_NUMBER} is missing in the trace");
+        }
+        if self.unfinished {
+            crate::output::tell!(
+                "hcall: the recording was not finished: what came later is not in the file; see `hcall verify`"
+            );
         }
         self.any_damage()
     }

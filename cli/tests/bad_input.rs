@@ -375,6 +375,39 @@ fn diff_tells_damage_that_took_no_call() {
         .stdout(contains("0 differences"))
         .stderr(contains("cannot be read"));
 }
+
+#[test]
+fn a_recording_without_an_end_is_said_to_be_one() {
+    let folder = Folder::new();
+    let good = folder.trace("good.hct", &Sample::life());
+    let bytes = std::fs::read(&good).unwrap();
+    let trace = Trace::open(&good).unwrap();
+    let path = folder.text("early.hct");
+    let place = trace.data().next().unwrap().offset;
+    std::fs::write(&path, &bytes[..usize::try_from(place).unwrap()]).unwrap();
+    let early = contains("the recording was not finished");
+    for line in ["show IN", "stat IN", "check IN", "state IN", "export IN"] {
+        let arguments = arguments(line, &path, &good, "");
+        hcall()
+            .args(&arguments)
+            .assert()
+            .code(0)
+            .stderr(early.clone());
+    }
+    hcall()
+        .args(["check", &path])
+        .assert()
+        .stdout("no rule is broken by what could be read\n");
+    hcall().args(["show", &good]).assert().code(0).stderr("");
+    // A cut inside a block says it itself.
+    std::fs::write(&path, &bytes[..bytes.len() - 40]).unwrap();
+    hcall()
+        .args(["show", &path])
+        .assert()
+        .code(4)
+        .stderr(early.not());
+}
+
 #[test]
 fn cuts_at_many_places_end_well() {
     let folder = Folder::new();

@@ -44,7 +44,7 @@ pub(crate) fn run(args: &Check, out: &mut Output) -> Result<Status, Failure> {
     tell(checker.finish().findings, out)?;
     if !args.json {
         match count {
-            0 if losses.any_damage() => out.line(
+            0 if losses.any_damage() || input::ends_early(&trace) => out.line(
                 &out.paint
                     .string(Part::Notice, "no rule is broken by what could be read"),
             )?,

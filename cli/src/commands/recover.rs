@@ -123,7 +123,10 @@ pub(crate) fn run(args: &Recover, out: &mut Output) -> Result<Status, Failure> {
     }
     let described = trace.as_ref().map(|trace| {
         // What is damaged among the records was told.
-        Losses::of(trace).report(&Context::of(trace))
+        // That the recording was not finished is why this runs.
+        let mut losses = Losses::default();
+        losses.describe(trace);
+        losses.report(&Context::of(trace))
     });
     let damaged = damaged != 0 || unreadable != 0 || described == Some(true);
     Ok(Status::Done.or_partly(damaged))
