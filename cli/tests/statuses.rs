@@ -322,3 +322,21 @@ fn completions_are_there_for_every_shell() {
         );
     }
 }
+
+#[test]
+fn a_test_of_an_own_interface_needs_its_types() {
+    let folder = Folder::new();
+    let own = folder.trace("own.hct", &Sample::own());
+    let test = folder.text("own_test.rs");
+    hcall()
+        .args(["gen-test", &own, "-o", &test])
+        .assert()
+        .code(2)
+        .stdout("")
+        .stderr(contains("interface Own").and(contains("--types")));
+    assert!(!folder.path("own_test.rs").exists());
+    hcall()
+        .args(["gen-test", &own, "-o", &test, "--types", "mine::*"])
+        .assert()
+        .code(0);
+}
