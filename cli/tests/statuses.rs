@@ -324,6 +324,18 @@ fn completions_are_there_for_every_shell() {
 }
 
 #[test]
+fn rings_are_asked_for_where_nothing_reached_the_file() {
+    let folder = Folder::new();
+    let file = folder.text("killed.hct");
+    std::fs::write(&file, "").unwrap();
+    hcall()
+        .args(["recover", &file, "-o", &folder.text("whole.hct")])
+        .assert()
+        .code(3)
+        .stderr(contains("name the rings with --rings").and(contains("can be read").not()));
+}
+
+#[test]
 fn a_test_of_an_own_interface_needs_its_types() {
     let folder = Folder::new();
     let own = folder.trace("own.hct", &Sample::own());
