@@ -336,6 +336,27 @@ fn rings_are_asked_for_where_nothing_reached_the_file() {
 }
 
 #[test]
+fn check_does_not_praise_what_it_has_no_rules_for() {
+    let folder = Folder::new();
+    let own = folder.trace("own.hct", &Sample::own());
+    hcall()
+        .args(["check", &own])
+        .assert()
+        .code(0)
+        .stdout("no rules for this interface (Own): they are ACRN's\n");
+    // Nor where there is no end.
+    let trace = Trace::open(&own).unwrap();
+    let index = usize::try_from(trace.blocks().last().unwrap().offset).unwrap();
+    let bytes = std::fs::read(&own).unwrap();
+    std::fs::write(&own, &bytes[..index]).unwrap();
+    hcall()
+        .args(["check", &own])
+        .assert()
+        .stdout(contains("no rules for this interface"))
+        .stderr(contains("was not finished"));
+}
+
+#[test]
 fn a_test_of_an_own_interface_needs_its_types() {
     let folder = Folder::new();
     let own = folder.trace("own.hct", &Sample::own());
