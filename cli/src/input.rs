@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use hypercall_trace::entry::{Damaged, Entry};
+use hypercall_trace::entry::{Damaged, Defect, Entry};
 use hypercall_trace::format::BlockKind;
 use hypercall_trace::read::{Lane, Merged, Trace};
 
@@ -98,6 +98,13 @@ pub(crate) fn what_is_damaged(trace: &Trace, damaged: &Damaged) -> Option<String
 /// A damaged description as a sentence, with what follows from it.
 fn description(trace: &Trace, kind: BlockKind, damaged: &Damaged) -> String {
     let what = what_is_damaged(trace, damaged).unwrap_or_else(|| "a description".to_owned());
+    if damaged.defect == Defect::Header {
+        return format!(
+            "the header of {what} is damaged ({} at byte {}); the index at the end stands for it",
+            crate::commands::count(damaged.length, "byte"),
+            damaged.offset
+        );
+    }
     let follows = match kind {
         BlockKind::Schema if trace.schema().interfaces.is_empty() => {
             "; calls have numbers, registers and bytes, but no names"
@@ -215,6 +222,9 @@ impl Losses {
         });
         for damaged in between {
             self.push(damaged);
+        }
+        for damaged in trace.damaged_headers() {
+            self.push(&damaged);
         }
         for block in trace.data() {
             if let Some(defect) = block.misplaced {
