@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use hypercall_trace::entry::{Damaged, Entry};
+use hypercall_trace::entry::{Damaged, Defect, Entry};
 use hypercall_trace::format::BlockKind;
 use hypercall_trace::read::{Lane, Merged, Trace};
 
@@ -75,6 +75,8 @@ pub(crate) struct Losses {
     lost_unknown: bool,
     /// Records that were left out, because this version does not know what they are.
     unknown: u64,
+    /// Whether the file ends before the recording does, between two blocks.
+    unfinished: bool,
 }
 
 /// What a damaged stretch is, where it is not records: `the schema`, `the name of a lane`.
@@ -96,6 +98,13 @@ pub(crate) fn what_is_damaged(trace: &Trace, damaged: &Damaged) -> Option<String
 /// A damaged description as a sentence, with what follows from it.
 fn description(trace: &Trace, kind: BlockKind, damaged: &Damaged) -> String {
     let what = what_is_damaged(trace, damaged).unwrap_or_else(|| "a description".to_owned());
+    if damaged.defect == Defect::Header {
+        return format!(
+            "the header of {what} is damaged ({} at byte {}); the index at the end stands for it",
+            crate::commands::count(damaged.length, "byte"),
+            damaged.offset
+        );
+    }
     let follows = match kind {
         BlockKind::Schema if trace.schema().interfaces.is_empty() => {
             "; calls have numbers, registers and bytes, but no names"
@@ -128,6 +137,14 @@ pub(crate) fn no_schema(trace: &Trace) -> Option<String> {
     (!there(BlockKind::Schema) && there(BlockKind::Data)).then(|| {
         "the schema is missing; calls have numbers, registers and bytes, but no names".to_owned()
     })
+}
+
+/// Whether a trace has no end: its recording goes on, was killed, or was cut between two blocks. Where it is cut inside a block,
+/// that damage says it.
+pub(crate) fn ends_early(trace: &Trace) -> bool {
+    let length = trace.source().length().unwrap_or(0);
+    let to_the_end = |damaged: &Damaged| damaged.offset.saturating_add(damaged.length) >= length;
+    !trace.is_finished() && !trace.damage().any(to_the_end)
 }
 
 /// Refuses a trace whose schema is damaged, for those who judge calls by what they are.
@@ -170,7 +187,10 @@ impl Losses {
     /// With what opening saw. Damaged stretches between blocks come again among the entries, so only what is wrong with
     /// descriptions counts here.
     pub(crate) fn of(trace: &Trace) -> Self {
-        let mut losses = Self::default();
+        let mut losses = Self {
+            unfinished: ends_early(trace),
+            ..Self::default()
+        };
         losses.describe(trace);
         losses
     }
@@ -189,6 +209,27 @@ impl Losses {
         // Its block's header is damaged as well: the stretch comes among the entries, and does not say what it was.
         if self.descriptions.is_empty() {
             self.descriptions.extend(no_schema(trace));
+        }
+    }
+
+    /// Notes the damaged stretches between blocks, and blocks of records in wrong places, for those who do not see them among the
+    /// entries.
+    pub(crate) fn stretches(&mut self, trace: &Trace) {
+        let blocks = trace.blocks();
+        let between = trace.damage().filter(|damaged| {
+            let at = blocks.binary_search_by_key(&damaged.offset, |block| block.offset);
+            damaged.offset != 0 && at.is_err()
+        });
+        for damaged in between {
+            self.push(damaged);
+        }
+        for damaged in trace.damaged_headers() {
+            self.push(&damaged);
+        }
+        for block in trace.data() {
+            if let Some(defect) = block.misplaced {
+                self.push(&block.damaged(defect));
+            }
         }
     }
 
@@ -254,6 +295,11 @@ impl Losses {
         }
         if self.lost_unknown {
             crate::output::tell!("hcall: {UNKNOWN_NUMBER} is missing in the trace");
+        }
+        if self.unfinished {
+            crate::output::tell!(
+                "hcall: the recording was not finished: what came later is not in the file; see `hcall verify`"
+            );
         }
         self.any_damage()
     }

@@ -332,6 +332,137 @@ fn a_damaged_description_is_named() {
 }
 
 #[test]
+fn diff_tells_damage_that_took_no_call() {
+    let folder = Folder::new();
+    let good = folder.trace("good.hct", &Sample::life());
+    let bytes = std::fs::read(&good).unwrap();
+    let cut = folder.text("cut.hct");
+    std::fs::write(&cut, &bytes[..bytes.len() - 40]).unwrap();
+    for [left, right] in [[&good, &cut], [&cut, &good]] {
+        for json in [None, Some("--json")] {
+            hcall()
+                .args(["diff", left, right])
+                .args(json)
+                .assert()
+                .code(4)
+                .stderr(contains("cannot be read: the file ends inside a block"));
+        }
+    }
+    // A block that stands a second time took nothing either.
+    let trace = Trace::open(&good).unwrap();
+    let (first, index) = (
+        trace.data().next().unwrap().offset,
+        trace.blocks().last().unwrap().offset,
+    );
+    let next = trace
+        .blocks()
+        .iter()
+        .map(|block| block.offset)
+        .find(|offset| *offset > first)
+        .unwrap();
+    let place = |offset: u64| usize::try_from(offset).unwrap();
+    let twice = folder.text("twice.hct");
+    let doubled = [
+        &bytes[..place(next)],
+        &bytes[place(first)..place(next)],
+        &bytes[place(next)..place(index)],
+    ];
+    std::fs::write(&twice, doubled.concat()).unwrap();
+    hcall()
+        .args(["diff", &good, &twice])
+        .assert()
+        .code(4)
+        .stdout(contains("0 differences"))
+        .stderr(contains("cannot be read"));
+}
+
+#[test]
+fn a_damaged_header_for_which_the_index_stands_is_told_and_takes_nothing() {
+    let folder = Folder::new();
+    let mut sample = Sample::everything();
+    sample.block = 1024;
+    let good = folder.trace("good.hct", &sample);
+    let bytes = std::fs::read(&good).unwrap();
+    let trace = Trace::open(&good).unwrap();
+    let path = folder.text("header.hct");
+    let report = |path: &str| -> serde_json::Value {
+        let output = hcall().args(["verify", path, "--json"]).output().unwrap();
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    let shown = |path: &str| {
+        let output = hcall().args(["show", path, "--json"]).output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let lines = text.lines().filter(|line| !line.contains("\"damaged\""));
+        lines.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let (all, whole) = (shown(&good), report(&good));
+    let blocks = trace.blocks().iter();
+    let kinds = [BlockKind::Schema, BlockKind::Lane, BlockKind::Data];
+    for block in blocks.filter(|block| kinds.contains(&block.header.kind)) {
+        // One bit, from which the length can be had again, and many.
+        for wrong in [1, 0xff] {
+            let mut broken = bytes.clone();
+            let header = usize::try_from(block.offset).unwrap();
+            broken[header + 20] ^= wrong;
+            std::fs::write(&path, &broken).unwrap();
+            let verified = report(&path);
+            assert_eq!(verified["clean"], false);
+            for count in ["blocks", "records", "calls", "lost", "missing"] {
+                assert_eq!(verified[count], whole[count], "{count} {block:?}");
+            }
+            let damaged = verified["damaged"].as_array().unwrap();
+            assert_eq!(damaged.len(), 1, "{damaged:?}");
+            assert_eq!(damaged[0]["offset"], block.offset);
+            assert_eq!(damaged[0]["unknown"], false);
+            assert_eq!(shown(&path), all);
+            for line in VIEWS {
+                let arguments = arguments(line, &path, &good, &folder.text("out"));
+                // One call of the sample is not in its schema.
+                let undescribed = line.starts_with("redact").then_some("--undescribed=hash");
+                let output = hcall().args(&arguments).args(undescribed).output().unwrap();
+                let errors = String::from_utf8(output.stderr).unwrap();
+                let status = output.status.code();
+                assert!(matches!(status, Some(1 | 4)), "{line}: {status:?} {errors}");
+                let told = errors.contains("header") || line.starts_with("recover");
+                assert!(told && !errors.is_empty(), "{line} {block:?}: {errors}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_recording_without_an_end_is_said_to_be_one() {
+    let folder = Folder::new();
+    let good = folder.trace("good.hct", &Sample::life());
+    let bytes = std::fs::read(&good).unwrap();
+    let trace = Trace::open(&good).unwrap();
+    let path = folder.text("early.hct");
+    let place = trace.data().next().unwrap().offset;
+    std::fs::write(&path, &bytes[..usize::try_from(place).unwrap()]).unwrap();
+    let early = contains("the recording was not finished");
+    for line in ["show IN", "stat IN", "check IN", "state IN", "export IN"] {
+        let arguments = arguments(line, &path, &good, "");
+        hcall()
+            .args(&arguments)
+            .assert()
+            .code(0)
+            .stderr(early.clone());
+    }
+    hcall()
+        .args(["check", &path])
+        .assert()
+        .stdout("no rule is broken by what could be read\n");
+    hcall().args(["show", &good]).assert().code(0).stderr("");
+    // A cut inside a block says it itself.
+    std::fs::write(&path, &bytes[..bytes.len() - 40]).unwrap();
+    hcall()
+        .args(["show", &path])
+        .assert()
+        .code(4)
+        .stderr(early.not());
+}
+
+#[test]
 fn cuts_at_many_places_end_well() {
     let folder = Folder::new();
     let bytes = Sample::everything().bytes();

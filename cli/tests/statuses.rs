@@ -322,3 +322,54 @@ fn completions_are_there_for_every_shell() {
         );
     }
 }
+
+#[test]
+fn rings_are_asked_for_where_nothing_reached_the_file() {
+    let folder = Folder::new();
+    let file = folder.text("killed.hct");
+    std::fs::write(&file, "").unwrap();
+    hcall()
+        .args(["recover", &file, "-o", &folder.text("whole.hct")])
+        .assert()
+        .code(3)
+        .stderr(contains("name the rings with --rings").and(contains("can be read").not()));
+}
+
+#[test]
+fn check_does_not_praise_what_it_has_no_rules_for() {
+    let folder = Folder::new();
+    let own = folder.trace("own.hct", &Sample::own());
+    hcall()
+        .args(["check", &own])
+        .assert()
+        .code(0)
+        .stdout("no rules for this interface (Own): they are ACRN's\n");
+    // Nor where there is no end.
+    let trace = Trace::open(&own).unwrap();
+    let index = usize::try_from(trace.blocks().last().unwrap().offset).unwrap();
+    let bytes = std::fs::read(&own).unwrap();
+    std::fs::write(&own, &bytes[..index]).unwrap();
+    hcall()
+        .args(["check", &own])
+        .assert()
+        .stdout(contains("no rules for this interface"))
+        .stderr(contains("was not finished"));
+}
+
+#[test]
+fn a_test_of_an_own_interface_needs_its_types() {
+    let folder = Folder::new();
+    let own = folder.trace("own.hct", &Sample::own());
+    let test = folder.text("own_test.rs");
+    hcall()
+        .args(["gen-test", &own, "-o", &test])
+        .assert()
+        .code(2)
+        .stdout("")
+        .stderr(contains("interface Own").and(contains("--types")));
+    assert!(!folder.path("own_test.rs").exists());
+    hcall()
+        .args(["gen-test", &own, "-o", &test, "--types", "mine::*"])
+        .assert()
+        .code(0);
+}

@@ -475,6 +475,17 @@ fn what_is_recorded_is_for_its_user_alone() {
     }
 }
 
+#[test]
+fn a_file_that_is_there_is_named() {
+    let folder = Folder::new("there");
+    let file = folder.file("there.hct");
+    std::fs::write(&file, "kept").unwrap();
+    let error = Recording::options(INTERFACES).create(&file).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
+    assert!(error.to_string().contains("there.hct: "), "{error}");
+    assert_eq!(std::fs::read(&file).unwrap(), b"kept");
+}
+
 /// The drain is late for a while, and then is not.
 #[test]
 fn nothing_is_missing_when_a_storage_answers_late() {

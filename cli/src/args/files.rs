@@ -78,6 +78,9 @@ fn key(text: &str) -> Result<[u8; 16], String> {
         .ok_or_else(|| "a key has 32 hexadecimal digits".to_owned())
 }
 
+/// Where the types of ACRN's interface are.
+pub(crate) const ACRN_TYPES: &str = "hypercall::acrn::*";
+
 #[derive(Debug, Args)]
 pub(crate) struct GenTest {
     /// The trace.
@@ -98,7 +101,7 @@ pub(crate) struct GenTest {
     #[arg(long, value_name = "N")]
     pub(crate) to: Option<u64>,
     /// What brings the interface's trait and types into scope, behind `use`: my_interface::*. More than once for more.
-    #[arg(long, value_name = "PATH", default_value = "hypercall::acrn::*")]
+    #[arg(long, value_name = "PATH", default_value = ACRN_TYPES)]
     pub(crate) types: Vec<String>,
     /// The crate with the call model: hypercall or hypercall_core.
     #[arg(long = "crate", value_name = "CRATE", default_value = "hypercall")]

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub(crate) use files::{GenTest, Pack, Recover, Redact, Undescribed};
+pub(crate) use files::{ACRN_TYPES, GenTest, Pack, Recover, Redact, Undescribed};
 pub(crate) use show::{Filter, Show};
 
 use crate::status::Status;

@@ -1,5 +1,6 @@
 //! `hcall check`: the rules of a VM's life, held against a trace.
 
+use hypercall_core::acrn::HypervisorCalls;
 use hypercall_trace::check::{Checker, Finding, Severity};
 
 use crate::args::Check;
@@ -8,6 +9,9 @@ use crate::format::{Context, Part, plain};
 use crate::input::{self, Losses};
 use crate::output::{Output, Progress};
 use crate::status::Status;
+
+/// The interface that the rules are about.
+const RULED: &str = HypervisorCalls::INTERFACE.name;
 
 pub(crate) fn run(args: &Check, out: &mut Output) -> Result<Status, Failure> {
     let trace = input::open(&args.trace)?;
@@ -44,7 +48,18 @@ pub(crate) fn run(args: &Check, out: &mut Output) -> Result<Status, Failure> {
     tell(checker.finish().findings, out)?;
     if !args.json {
         match count {
-            0 if losses.any_damage() => out.line(
+            0 if trace.schema().interface(RULED).is_none() => {
+                let names = trace.schema().interfaces.iter();
+                let names: Vec<_> = names.map(|interface| plain(&interface.name)).collect();
+                let text = if names.is_empty() {
+                    "no rules for calls without a description: they are ACRN's".to_owned()
+                } else {
+                    let names = names.join(", ");
+                    format!("no rules for this interface ({names}): they are ACRN's")
+                };
+                out.line(&out.paint.string(Part::Notice, &text))?;
+            }
+            0 if losses.any_damage() || input::ends_early(&trace) => out.line(
                 &out.paint
                     .string(Part::Notice, "no rule is broken by what could be read"),
             )?,

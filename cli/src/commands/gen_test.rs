@@ -3,14 +3,15 @@
 use std::io::Write as _;
 use std::sync::Arc;
 
+use hypercall_core::acrn::HypervisorCalls;
 use hypercall_trace::entry::Entry;
 use hypercall_trace::gen_test::GenTest as Maker;
 use hypercall_trace::read::Trace;
 use hypercall_trace::replay::Recorded;
 
-use crate::args::GenTest;
+use crate::args::{ACRN_TYPES, GenTest};
 use crate::failure::Failure;
-use crate::format::Context;
+use crate::format::{Context, plain};
 use crate::input::{self, Losses};
 use crate::output::{Output, Progress};
 use crate::status::Status;
@@ -70,6 +71,7 @@ pub(crate) fn run(args: &GenTest, out: &mut Output) -> Result<Status, Failure> {
             "choose a slice with --lane, --from and --to; `hcall show` has the indices",
         )
     })?;
+    has_types(args, &recorded)?;
     // Both or none, as far as that can be had.
     let mut files = Vec::new();
     for (path, bytes) in [
@@ -87,7 +89,7 @@ pub(crate) fn run(args: &GenTest, out: &mut Output) -> Result<Status, Failure> {
         source.display(),
         slice_path.display()
     ))?;
-    out.line(&crate::format::plain(&format!(
+    out.line(&plain(&format!(
         "the test uses {}, {} and {}; `hypercall::trace` needs the feature `trace`",
         args.core,
         args.trace_crate,
@@ -95,6 +97,28 @@ pub(crate) fn run(args: &GenTest, out: &mut Output) -> Result<Status, Failure> {
     )))?;
     out.flush()?;
     Ok(Status::Done.or_partly(losses.report(&Context::of(&trace))))
+}
+
+/// Refuses a test that could not be compiled: calls of an own interface need its types, and only ACRN's are known.
+fn has_types(args: &GenTest, recorded: &Recorded) -> Result<(), Failure> {
+    if args.types != [ACRN_TYPES] {
+        return Ok(());
+    }
+    let other = recorded.entries.iter().find_map(|entry| match entry {
+        Entry::Call(call) => call
+            .schema
+            .as_deref()
+            .map(|schema| &*schema.interface)
+            .filter(|interface| *interface != HypervisorCalls::INTERFACE.name),
+        _ => None,
+    });
+    other.map_or(Ok(()), |interface| {
+        let interface = plain(interface);
+        Err(Failure::usage(
+            format!("the calls are of the interface {interface}, whose types the test needs"),
+            format!("say where {interface} and its types are, with --types my_interface::*"),
+        ))
+    })
 }
 
 /// The entries that are asked for, so that a part of a trace larger than memory can be had.

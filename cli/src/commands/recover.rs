@@ -44,7 +44,13 @@ pub(crate) fn run(args: &Recover, out: &mut Output) -> Result<Status, Failure> {
     let (rings, no_rings) = rings(&folders)?;
     let unreadable = no_rings.saturating_add(unreadable);
     if trace.is_none() && rings.is_empty() {
-        return Err(Failure::input("none of the rings can be read", HELP));
+        // Nothing was looked at where none was named.
+        let why = if args.rings.is_empty() {
+            "nothing of the recording reached the file, so its number is not known: name the rings with --rings"
+        } else {
+            "none of the rings can be read"
+        };
+        return Err(Failure::input(why, HELP));
     }
     let path = &args.target.output;
     let inputs: Vec<&Path> = args
@@ -123,7 +129,10 @@ pub(crate) fn run(args: &Recover, out: &mut Output) -> Result<Status, Failure> {
     }
     let described = trace.as_ref().map(|trace| {
         // What is damaged among the records was told.
-        Losses::of(trace).report(&Context::of(trace))
+        // That the recording was not finished is why this runs.
+        let mut losses = Losses::default();
+        losses.describe(trace);
+        losses.report(&Context::of(trace))
     });
     let damaged = damaged != 0 || unreadable != 0 || described == Some(true);
     Ok(Status::Done.or_partly(damaged))

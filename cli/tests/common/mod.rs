@@ -315,6 +315,23 @@ impl Sample {
         sample
     }
 
+    /// The same as `life`, of an interface that is not ACRN's.
+    pub fn own() -> Self {
+        let mut sample = Self::life();
+        for interface in &mut sample.schema.interfaces {
+            interface.name = "Own".into();
+            for call in &mut interface.calls {
+                Arc::make_mut(call).interface = "Own".into();
+            }
+        }
+        for entry in &mut sample.entries {
+            if let Entry::Call(call) = entry {
+                call.schema = sample.schema.find(None, call.name()).cloned();
+            }
+        }
+        sample
+    }
+
     /// Many calls of one lane.
     pub fn many(count: u64) -> Self {
         let sample = Self::life();

@@ -22,6 +22,7 @@ impl Trace {
             .iter()
             .rposition(|block| block.header.kind == BlockKind::Clock);
         let mut have_clock = from != 0;
+        let mut bad_headers = Vec::new();
         for (place, block) in blocks.iter().enumerate() {
             let wanted = match block.header.kind {
                 BlockKind::Schema => !have_schema,
@@ -70,10 +71,12 @@ impl Trace {
                 }
                 .ok_or(Defect::Description),
             };
-            if let Err(defect) = understood {
-                self.descriptions.push(block.damaged(defect));
+            match understood {
+                Err(defect) => self.descriptions.push(block.damaged(defect)),
+                Ok(()) => bad_headers.extend(self.damaged_header(block)),
             }
         }
+        self.descriptions.extend(bad_headers);
     }
 
     /// What of [`damage`](Self::damage) is in blocks that describe: the schema, a lane's name, the clock. Each with the kind

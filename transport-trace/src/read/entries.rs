@@ -36,6 +36,8 @@ pub struct Entries<'t> {
     /// Whether the trace may grow: what is not settled yet is left out.
     growing: bool,
     recording: u32,
+    /// Where the block is whose damaged header was the last that was said.
+    told: Option<u64>,
 }
 
 /// How far a trace that grows was read.
@@ -79,6 +81,7 @@ pub(crate) struct Mark<'t> {
     current: Option<Current<'t>>,
     order: Order,
     recording: u32,
+    told: Option<u64>,
 }
 
 /// There is nothing more.
@@ -102,6 +105,7 @@ impl<'t> Entries<'t> {
             from_index: None,
             growing: false,
             recording: 0,
+            told: None,
         }
     }
 
@@ -155,6 +159,7 @@ impl<'t> Entries<'t> {
             current: self.current,
             order: self.order.clone(),
             recording: self.recording,
+            told: self.told,
         }
     }
 
@@ -166,6 +171,7 @@ impl<'t> Entries<'t> {
         self.current = mark.current;
         self.order = mark.order;
         self.recording = mark.recording;
+        self.told = mark.told;
         self.unloaded = true;
     }
 
@@ -307,6 +313,15 @@ impl<'t> Entries<'t> {
         }
         if let Some(block) = block.filter(|_| self.alone) {
             self.pass_shared(block);
+        }
+        // Said once, before the records, which are all there.
+        if let Some(block) =
+            block.filter(|block| self.shows(block) && self.told != Some(block.offset))
+            && let Some(damaged) = self.trace.damaged_header(block)
+        {
+            self.told = Some(block.offset);
+            self.recording = block.section;
+            return Ok(Some(Entry::Damaged(damaged)));
         }
         self.next_block = self.next_block.saturating_add(1);
         let Some(block) = block.filter(|block| self.shows(block)) else {

@@ -41,6 +41,8 @@ pub(crate) struct Found {
     pub(crate) gaps_of_lane: HashMap<Option<u32>, Vec<usize>>,
     /// Where lanes start.
     pub(crate) starts: order::Starts,
+    /// Whether the blocks are those of the file's index, which nobody compared with the blocks' own headers.
+    pub(crate) indexed: bool,
     /// Whether the last damaged stretch is the file's end, where the rest of a block may follow.
     pub(crate) open_end: bool,
     /// What the blocks of the recording at `end` carry; 0 where that is not known.
@@ -71,6 +73,33 @@ impl Found {
             misplaced: None,
             section: 0,
         });
+    }
+
+    /// Takes the blocks that an index tells of where nothing was found but damage: their own headers are damaged, and what stands behind
+    /// those can be read.
+    pub(crate) fn adopt(&mut self, indexed: &[BlockEntry]) {
+        let blocks = &mut self.blocks;
+        self.damage.retain(|gap| {
+            let until = gap.offset.saturating_add(gap.length);
+            let first = indexed.partition_point(|block| block.offset < gap.offset);
+            let behind = indexed.partition_point(|block| block.offset < until);
+            let part = indexed.get(first..behind).unwrap_or_default();
+            let ends = |block: &BlockEntry| block.offset.saturating_add(block.header.span());
+            if part.first().map(|block| block.offset) != Some(gap.offset)
+                || part.last().map(ends) != Some(until)
+            {
+                return true;
+            }
+            blocks.extend(part.iter().map(|block| BlockEntry {
+                first_position: 0,
+                superseded: false,
+                misplaced: None,
+                section: 0,
+                ..*block
+            }));
+            false
+        });
+        blocks.sort_unstable_by_key(|block| block.offset);
     }
 
     /// Finds the damaged stretches of each lane.
@@ -393,5 +422,6 @@ pub(crate) fn from_index(
         return None;
     }
     found.push(offset, header);
+    found.indexed = true;
     Some(found)
 }

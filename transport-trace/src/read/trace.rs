@@ -13,10 +13,10 @@ use super::merged::Merged;
 use super::open::{OpenError, read_header};
 use super::order::Starts;
 use super::scan::{Found, from_index, has_entries, scan};
-use super::source::Source;
+use super::source::{Source, read_full};
 use crate::clock::ClockInfo;
 use crate::entry::{Call, Damaged, Defect, Entry};
-use crate::format::{BlockKind, FileHeader};
+use crate::format::{BLOCK_HEADER, BlockHeader, BlockKind, FileHeader};
 use crate::schema::Schema;
 
 /// A trace that was opened.
@@ -273,6 +273,34 @@ impl Trace {
         &self.found.damage
     }
 
+    /// The damage of a block's own header, where the index stands for it: none of the block's records are missing because of it.
+    pub(crate) fn damaged_header(&self, block: &BlockEntry) -> Option<Damaged> {
+        if !self.found.indexed {
+            return None;
+        }
+        let mut bytes = [0; BLOCK_HEADER];
+        let defect = match read_full(&*self.source, block.offset, &mut bytes) {
+            Err(_) => Defect::Unreadable,
+            Ok(_) if BlockHeader::decode(&bytes) == Some(block.header) => return None,
+            Ok(_) => Defect::Header,
+        };
+        Some(Damaged {
+            offset: block.offset,
+            length: BLOCK_HEADER as u64,
+            defect,
+            lane: Some(block.header.lane),
+            entries: Some(0),
+            index: None,
+            calls: None,
+        })
+    }
+
+    /// The damage of the headers of blocks of records, where the index stands for them. Looks at each of them, where
+    /// [`entries`](Self::entries) look at those of the blocks that they come to.
+    pub fn damaged_headers(&self) -> impl Iterator<Item = Damaged> {
+        self.data().filter_map(|block| self.damaged_header(block))
+    }
+
     /// Loads the records of a block, without copying them out.
     ///
     /// # Errors
@@ -346,7 +374,9 @@ impl Trace {
         if position >= self.len() {
             None
         } else {
-            self.entries_from(position).next()
+            // A damaged header took no entry.
+            let took = |entry: &Entry| !matches!(entry, Entry::Damaged(damaged) if damaged.entries == Some(0));
+            self.entries_from(position).find(took)
         }
     }
 

@@ -68,6 +68,10 @@ impl Trace {
         // The index is not believed here.
         let mut found = Found::new(&self.header());
         scan(self.source(), &mut found, true)?;
+        if self.found.indexed {
+            // But where a block's own header is damaged, the index knows of the block; that the header is will be said.
+            found.adopt(self.blocks());
+        }
         found.number(&self.header());
         report.finished = found.finished;
         report.damaged.extend(found.damage.iter().cloned());
@@ -85,6 +89,7 @@ impl Trace {
                 order.forget(gap.lane);
             }
             report.blocks = report.blocks.saturating_add(1);
+            report.damaged.extend(self.damaged_header(block));
             if let Err(defect) = padding(self, block.offset, block.header.stored) {
                 report.damaged.push(block.damaged(defect));
             }

@@ -168,14 +168,16 @@ impl<C: Clock + Clone + Send + Sync + 'static> RecordingOptions<C> {
     /// the rings. For other rights make the file, and [`start`](Self::start) into that.
     ///
     /// # Errors
-    /// As the operating system says: the file exists or cannot be written, the folder of the rings cannot be made.
+    /// As the operating system says: the file exists or cannot be written, and then the error names it; the folder of the rings cannot be made.
     pub fn create(self, path: impl AsRef<Path>) -> io::Result<Recording<C>> {
         let path = path.as_ref();
         let mut options = OpenOptions::new();
         options.write(true).create_new(true);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let file = options.open(path)?;
+        let file = options.open(path).map_err(|error| {
+            io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+        })?;
         // An empty file would only be in the way of the next attempt.
         self.start(file).inspect_err(|_| {
             let _ = fs::remove_file(path);
