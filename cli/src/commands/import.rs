@@ -5,6 +5,7 @@ use std::io::{self, BufRead, BufReader, Read as _};
 use std::path::Path;
 
 use hypercall_trace::entry::Entry;
+use hypercall_trace::read::LostDescriptions;
 use hypercall_trace::write::{Options, Writer};
 
 use crate::args::Import;
@@ -41,12 +42,13 @@ fn import(
     let header: Header = serde_json::from_slice(first).map_err(|error| lines.wrong(&error))?;
     let starts = header.starts().to_vec();
     let ends = header.ends().to_vec();
+    let lacking = header.lacking();
     let (schema, clock, lanes, id) = header.into_parts().map_err(|why| lines.wrong(&why))?;
     let path = &args.target.output;
     let size = std::fs::metadata(&args.file).map_or(0, |data| data.len());
     let failed = Target::failed(path);
     let target = Target::create(&args.target, &[&args.file])?;
-    let mut writer = Writer::new(
+    let mut writer = Writer::lacking(
         target,
         &schema,
         clock,
@@ -54,6 +56,7 @@ fn import(
             id,
             ..Options::default()
         },
+        &lacking,
     )
     .map_err(&failed)?;
     for (number, lane) in (0_u32..).zip(&lanes) {
@@ -115,7 +118,13 @@ fn import(
             super::count(holes, "damaged stretch").replace("stretchs", "stretches")
         );
     }
-    Ok(Status::Done.or_partly(holes != 0))
+    let lacks = lacking != LostDescriptions::default();
+    if lacks {
+        crate::output::tell!(
+            "hcall: a description of the original (the schema, the clock or the name of a lane) could not be read; every view of what was written says which"
+        );
+    }
+    Ok(Status::Done.or_partly(holes != 0 || lacks))
 }
 
 /// What the types do not say: a block's bytes are as many as it has.

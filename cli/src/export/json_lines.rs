@@ -5,7 +5,7 @@ use std::io::{self, Write};
 
 use hypercall_trace::clock::{ClockInfo, ClockPoint};
 use hypercall_trace::entry::Entry;
-use hypercall_trace::read::{Lane, Trace};
+use hypercall_trace::read::{Lane, LostDescriptions, Trace};
 use hypercall_trace::schema;
 use serde::{Deserialize, Serialize};
 
@@ -36,7 +36,38 @@ struct About {
     /// file, those of its first recording.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     ends: Vec<u32>,
+    /// Descriptions that damage took.
+    #[serde(default, skip_serializing_if = "Lacking::is_empty")]
+    lacking: Lacking,
     schema: Schema,
+}
+
+/// See [`LostDescriptions`].
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+struct Lacking {
+    schema: bool,
+    clock: bool,
+    lanes: BTreeSet<u32>,
+}
+
+impl Lacking {
+    fn of(trace: &Trace) -> Self {
+        let LostDescriptions {
+            schema,
+            clock,
+            lanes,
+        } = trace.lost_descriptions();
+        Self {
+            schema,
+            clock,
+            lanes,
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        !self.schema && !self.clock && self.lanes.is_empty()
+    }
 }
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -71,6 +102,7 @@ impl Header {
                 starts: starts.filter(|(_, start)| *start != 0).collect(),
                 ends: unknown_ends(trace, &lanes).remove(&0).unwrap_or_default(),
                 lanes: lanes.into_iter().map(|lane| (lane.id, lane.name)).collect(),
+                lacking: Lacking::of(trace),
                 schema: Schema::of(trace.schema()),
             },
         }
@@ -88,6 +120,21 @@ impl Header {
         &self.trace.ends
     }
 
+    /// The descriptions that damage took.
+    #[must_use]
+    pub fn lacking(&self) -> LostDescriptions {
+        let Lacking {
+            schema,
+            clock,
+            lanes,
+        } = self.trace.lacking.clone();
+        LostDescriptions {
+            schema,
+            clock,
+            lanes,
+        }
+    }
+
     /// What it says: the schema, the clock, the lanes, the trace's number.
     ///
     /// # Errors
@@ -102,6 +149,7 @@ impl Header {
             schema,
             starts: _,
             ends: _,
+            lacking: _,
         } = self.trace;
         if form != FORM || version != VERSION {
             return Err(format!(
