@@ -111,6 +111,9 @@ pub struct Writer<W: Write> {
 /// Bytes of memory that open blocks may have. Where many lanes are beyond that, blocks are written before they are full.
 const MAX_HELD: usize = 256 << 20;
 
+/// The name of the lane that stands for those that damage took with their names.
+const NOBODY_KNOWS: &str = "?";
+
 /// The block of a lane that is being filled.
 #[derive(Debug)]
 struct Open {
@@ -232,7 +235,8 @@ impl<W: Write> Writer<W> {
     /// In the place of [`Damaged`](Entry::Damaged) entries the calls that they took are noted as lost to damage, where that
     /// is known: from the index with which the lane goes on, or, where it does not, from what the entry says. Where nobody knows
     /// (how many calls the last blocks of a lane held whose headers are gone), the lane ends with a loss of
-    /// [unknown number](Lost::how_many).
+    /// [unknown number](Lost::how_many). Where no lane was named either, as where a file was cut in its first block, a lane with the
+    /// name `?` has that loss.
     ///
     /// # Errors
     /// `InvalidInput` for an entry that cannot be expressed: too large, of a lane that was not named, an unknown one whose
@@ -417,6 +421,10 @@ impl<W: Write> Writer<W> {
             if usize::try_from(lane).is_ok_and(|lane| lane < self.lanes.len()) {
                 self.note_missing(lane, end)?;
             }
+        }
+        if self.lanes.is_empty() && self.holes.may_be_anywhere() {
+            // What was lost has to stand somewhere.
+            self.lane(NOBODY_KNOWS)?;
         }
         let lanes = u32::try_from(self.lanes.len()).unwrap_or(u32::MAX);
         for lane in 0..lanes {
