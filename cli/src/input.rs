@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use hypercall_trace::entry::{Damaged, Defect, Entry};
-use hypercall_trace::format::BlockKind;
+use hypercall_trace::format::{BLOCK_HEADER, BlockKind};
 use hypercall_trace::read::{Lane, Merged, Trace};
 
 use crate::failure::Failure;
@@ -24,7 +24,9 @@ pub(crate) fn lanes(trace: &Trace) -> Option<Vec<Lane>> {
     let damaged = trace
         .damage()
         .filter_map(|damaged| damaged.index.and(damaged.lane));
-    let Some(last) = named.chain(used).chain(damaged).max() else {
+    let nameless = trace.lost_descriptions().lanes.into_iter();
+    let nameless = nameless.filter(|lane| *lane <= MAX_LANES);
+    let Some(last) = named.chain(used).chain(damaged).chain(nameless).max() else {
         return Some(Vec::new());
     };
     let lane = |id| Lane {
@@ -95,6 +97,14 @@ pub(crate) fn what_is_damaged(trace: &Trace, damaged: &Damaged) -> Option<String
     })
 }
 
+/// What is said of a description that was lost when the trace was made.
+pub(crate) const LOST_BEFORE: &str = "it was damaged in the trace that this one was made from";
+
+/// Whether a description is not damaged here, but was in the trace that this one was made from: its block has no bytes.
+pub(crate) fn was_lost_before(damaged: &Damaged) -> bool {
+    damaged.defect == Defect::Description && damaged.length == BLOCK_HEADER as u64
+}
+
 /// A damaged description as a sentence, with what follows from it.
 fn description(trace: &Trace, kind: BlockKind, damaged: &Damaged) -> String {
     let what = what_is_damaged(trace, damaged).unwrap_or_else(|| "a description".to_owned());
@@ -113,18 +123,19 @@ fn description(trace: &Trace, kind: BlockKind, damaged: &Damaged) -> String {
         BlockKind::Clock => "; times may be a little off",
         _ => "",
     };
-    format!(
-        "{what} cannot be read ({} at byte {}: {}){follows}",
-        crate::commands::count(damaged.length, "byte"),
-        damaged.offset,
-        damaged.defect
-    )
+    let why = if was_lost_before(damaged) {
+        LOST_BEFORE.to_owned()
+    } else {
+        let bytes = crate::commands::count(damaged.length, "byte");
+        format!("{bytes} at byte {}: {}", damaged.offset, damaged.defect)
+    };
+    format!("{what} cannot be read ({why}){follows}")
 }
 
 /// Why no call of the trace has a name: its schema is damaged, or lost in a damaged stretch. `None`: they have, or nothing
 /// was described on purpose.
 pub(crate) fn no_schema(trace: &Trace) -> Option<String> {
-    if !trace.schema().interfaces.is_empty() {
+    if !trace.lost_descriptions().schema {
         return None;
     }
     let damaged = trace
@@ -133,10 +144,7 @@ pub(crate) fn no_schema(trace: &Trace) -> Option<String> {
     if let Some((kind, damaged)) = damaged {
         return Some(description(trace, kind, damaged));
     }
-    let there = |kind| trace.blocks().iter().any(|block| block.header.kind == kind);
-    (!there(BlockKind::Schema) && there(BlockKind::Data)).then(|| {
-        "the schema is missing; calls have numbers, registers and bytes, but no names".to_owned()
-    })
+    Some("the schema is missing; calls have numbers, registers and bytes, but no names".to_owned())
 }
 
 /// Whether a trace has no end: its recording goes on, was killed, or was cut between two blocks. Where it is cut inside a block,

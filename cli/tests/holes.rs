@@ -377,3 +377,85 @@ fn without_a_header_at_the_end_an_unknown_number_is_told() {
         std::fs::read(&twice).unwrap()
     );
 }
+
+/// Where not even a lane is known, what is missing is said all the same, however often the trace is written again.
+#[test]
+fn without_any_lane_an_unknown_number_is_told() {
+    const TOLD: &str = "an unknown number of calls";
+    let folder = Folder::new();
+    let whole = sample().bytes();
+    let schema = Trace::from_bytes(whole.clone()).unwrap().blocks()[0];
+    assert_eq!((schema.offset, schema.header.kind), (32, BlockKind::Schema));
+    let clock = usize::try_from(schema.offset + schema.header.span()).unwrap();
+    // In the header of the first block, and in that of the second one, behind a whole schema.
+    for length in [33, 63, clock + 20] {
+        let trace = folder.text("cut.hct");
+        std::fs::write(&trace, &whole[..length]).unwrap();
+        let described = length > clock;
+        let mut made = rewritten_of_nothing(&folder, &trace, described);
+        made.push(("the trace", trace));
+        for (command, path) in made {
+            let run = |arguments: &[&str]| {
+                let output = hcall().args(arguments).output().unwrap();
+                let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+                text(&output.stdout) + &text(&output.stderr)
+            };
+            for view in [&["verify", &path][..], &["show", &path], &["stat", &path]] {
+                let text = run(view);
+                assert!(text.contains(TOLD), "{command} at {length} {view:?} {text}");
+            }
+            if described {
+                for view in [&["check", &path][..], &["state", &path]] {
+                    let text = run(view);
+                    assert!(text.contains(TOLD), "{command} at {length} {view:?} {text}");
+                }
+            }
+            if command != "the trace" {
+                let opened = Trace::open(&path).unwrap();
+                let lanes: Vec<_> = opened.lanes().iter().map(|lane| &*lane.name).collect();
+                assert_eq!(lanes, ["?"], "{command} at {length}");
+                let entries: Vec<_> = opened.entries().collect();
+                assert!(
+                    matches!(&entries[..], [Entry::Lost(lost)]
+                        if lost.how_many().is_none() && lost.cause == LossCause::Damaged),
+                    "{command} at {length}: {entries:?}"
+                );
+            }
+        }
+    }
+}
+
+/// As [`rewritten`], of a trace that may have no schema any more, and what `pack` makes of each.
+fn rewritten_of_nothing(
+    folder: &Folder,
+    trace: &str,
+    described: bool,
+) -> Vec<(&'static str, String)> {
+    let lines = folder.text("lines.jsonl");
+    let mut made = Vec::new();
+    let mut run = |command: &'static str, from: &str, to: &str, status: i32| {
+        let to = folder.text(to);
+        hcall()
+            .args([command, from, "-o", &to, "--force"])
+            .assert()
+            .code(status);
+        made.push((command, to.clone()));
+        to
+    };
+    hcall()
+        .args(["export", trace, "-o", &lines, "--force"])
+        .assert()
+        .code(4);
+    for (command, from) in [
+        ("import", &*lines),
+        ("pack", trace),
+        ("redact", trace),
+        ("recover", trace),
+    ] {
+        let to = run(command, from, &format!("{command}.hct"), 4);
+        // That calls are noted as lost is no damage of what is read; that the schema is lost stays one.
+        let status = if described { 0 } else { 4 };
+        run("pack", &to, &format!("{command}-again.hct"), status);
+    }
+    made
+}

@@ -116,6 +116,9 @@ fn import(bytes: &[u8]) -> Option<Trace> {
     }
     for line in lines {
         let line: Line = serde_json::from_slice(line).ok()?;
+        if line.end().is_some() {
+            continue;
+        }
         if let Some((recording, ends)) = line.begins() {
             writer.recording(recording).ok()?;
             for lane in ends {

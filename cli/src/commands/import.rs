@@ -4,12 +4,14 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read as _};
 use std::path::Path;
 
-use hypercall_trace::entry::Entry;
+use hypercall_trace::entry::{Damaged, Defect, Entry};
+use hypercall_trace::read::LostDescriptions;
 use hypercall_trace::write::{Options, Writer};
 
 use crate::args::Import;
 use crate::export::{Header, Line};
 use crate::failure::Failure;
+use crate::format::UNKNOWN_NUMBER;
 use crate::output::{Output, Progress};
 use crate::status::Status;
 use crate::target::Target;
@@ -41,12 +43,13 @@ fn import(
     let header: Header = serde_json::from_slice(first).map_err(|error| lines.wrong(&error))?;
     let starts = header.starts().to_vec();
     let ends = header.ends().to_vec();
+    let lacking = header.lacking();
     let (schema, clock, lanes, id) = header.into_parts().map_err(|why| lines.wrong(&why))?;
     let path = &args.target.output;
     let size = std::fs::metadata(&args.file).map_or(0, |data| data.len());
     let failed = Target::failed(path);
     let target = Target::create(&args.target, &[&args.file])?;
-    let mut writer = Writer::new(
+    let mut writer = Writer::lacking(
         target,
         &schema,
         clock,
@@ -54,6 +57,7 @@ fn import(
             id,
             ..Options::default()
         },
+        &lacking,
     )
     .map_err(&failed)?;
     for (number, lane) in (0_u32..).zip(&lanes) {
@@ -74,9 +78,18 @@ fn import(
             .map_err(|error| lines.wrong(&error))?;
     }
     let (mut entries, mut holes) = (0_u64, 0_u64);
+    let (mut read, mut end) = (0_u64, None);
     let progress = Progress::new("importing", size);
     while let Some(line) = lines.next()? {
         let line: Line = serde_json::from_slice(line).map_err(|error| lines.wrong(&error))?;
+        if end.is_some() {
+            return Err(lines.wrong(&"the line before it is the end of what was exported"));
+        }
+        if let Some(said) = line.end() {
+            end = Some(said);
+            continue;
+        }
+        read = read.saturating_add(1);
         if let Some((recording, ends)) = line.begins() {
             writer.recording(recording).map_err(&failed)?;
             for lane in ends {
@@ -103,6 +116,11 @@ fn import(
         }
     }
     drop(progress);
+    let missing = missing_lines(read, end);
+    if missing.is_some() {
+        // Nobody knows how many calls of which lanes stood there.
+        writer.push(&cut(lines.next)).map_err(&failed)?;
+    }
     writer.finish().map_err(&failed)?.finish()?;
     out.line(&format!(
         "{} in {}",
@@ -115,7 +133,45 @@ fn import(
             super::count(holes, "damaged stretch").replace("stretchs", "stretches")
         );
     }
-    Ok(Status::Done.or_partly(holes != 0))
+    if let Some(why) = &missing {
+        crate::output::tell!(
+            "hcall: {why}: what was written ends with {UNKNOWN_NUMBER} missing in each lane"
+        );
+    }
+    let lacks = lacking != LostDescriptions::default();
+    if lacks {
+        crate::output::tell!(
+            "hcall: a description of the original (the schema, the clock or the name of a lane) could not be read; every view of what was written says which"
+        );
+    }
+    Ok(Status::Done.or_partly(holes != 0 || lacks || missing.is_some()))
+}
+
+/// Why the lines are not all that were exported. `None`: they are.
+fn missing_lines(read: u64, end: Option<u64>) -> Option<String> {
+    let Some(said) = end else {
+        return Some(
+            "the lines have no end: they were cut off, or exported by a version that wrote none"
+                .to_owned(),
+        );
+    };
+    (said != read).then(|| {
+        let (read, are) = super::count_are(read, "line");
+        format!("{read} {are} behind the first one, and {said} were exported")
+    })
+}
+
+/// A stretch of which nobody knows what it held, behind all lines.
+const fn cut(offset: u64) -> Entry {
+    Entry::Damaged(Damaged {
+        offset,
+        length: 0,
+        defect: Defect::Cut,
+        lane: None,
+        entries: None,
+        index: None,
+        calls: None,
+    })
 }
 
 /// What the types do not say: a block's bytes are as many as it has.

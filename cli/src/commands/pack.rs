@@ -22,7 +22,8 @@ pub(crate) fn run(args: &Pack, out: &mut Output) -> Result<Status, Failure> {
     };
     let mut losses = Losses::of(&trace);
     let written = || -> std::io::Result<Target> {
-        let mut writer = Writer::new(target, trace.schema(), *trace.clock(), options)?;
+        let lost = trace.lost_descriptions();
+        let mut writer = Writer::lacking(target, trace.schema(), *trace.clock(), options, &lost)?;
         super::name_lanes(&trace, &mut writer)?;
         let progress = Progress::new("packing", trace.len());
         let mut entries = trace.entries();

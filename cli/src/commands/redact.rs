@@ -75,7 +75,9 @@ fn write<W: Write>(
         id: trace.header().id,
         ..Options::default()
     };
-    let mut writer = Writer::new(to, trace.schema(), *trace.clock(), options).map_err(failed())?;
+    let lost = trace.lost_descriptions();
+    let mut writer =
+        Writer::lacking(to, trace.schema(), *trace.clock(), options, &lost).map_err(failed())?;
     super::name_lanes(trace, &mut writer).map_err(failed())?;
     let progress = Progress::new("redacting", trace.len());
     let mut entries = trace.entries();

@@ -99,7 +99,12 @@ fn as_text(report: &Report, trace: &Trace, path: &Path, out: &mut Output) -> Res
     for hole in damaged.iter().take(LISTED) {
         let what = input::what_is_damaged(trace, hole)
             .map_or_else(String::new, |what| format!("{what}: "));
-        let text = format!("damaged: {what}{}", damage(hole, context));
+        let how = if input::was_lost_before(hole) {
+            input::LOST_BEFORE.to_owned()
+        } else {
+            damage(hole, context)
+        };
+        let text = format!("damaged: {what}{how}");
         out.line(&paint.string(Part::Bad, &text))?;
     }
     for gap in gaps.iter().take(LISTED) {
@@ -142,6 +147,10 @@ fn as_text(report: &Report, trace: &Trace, path: &Path, out: &mut Output) -> Res
                 count(gaps.len(), "gap"),
             ),
         ))?;
+        if gaps.is_empty() && damaged.iter().all(input::was_lost_before) {
+            // Nothing makes it more whole than it is.
+            return Ok(());
+        }
         out.line("what is left: `hcall recover TRACE -o WHOLE` makes a whole trace of it")
     }
 }

@@ -1,11 +1,12 @@
-//! JSON lines: a line about the trace, then one for each entry, and one where another recording of a joined file begins. `hcall import` reads them back to the same trace.
+//! JSON lines: a line about the trace, then one for each entry, one where another recording of a joined file begins, and a last one that
+//! says how many there are: lines that were cut off are missed. `hcall import` reads them back to the same trace.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 
 use hypercall_trace::clock::{ClockInfo, ClockPoint};
 use hypercall_trace::entry::Entry;
-use hypercall_trace::read::{Lane, Trace};
+use hypercall_trace::read::{Lane, LostDescriptions, Trace};
 use hypercall_trace::schema;
 use serde::{Deserialize, Serialize};
 
@@ -36,7 +37,38 @@ struct About {
     /// file, those of its first recording.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     ends: Vec<u32>,
+    /// Descriptions that damage took.
+    #[serde(default, skip_serializing_if = "Lacking::is_empty")]
+    lacking: Lacking,
     schema: Schema,
+}
+
+/// See [`LostDescriptions`].
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+struct Lacking {
+    schema: bool,
+    clock: bool,
+    lanes: BTreeSet<u32>,
+}
+
+impl Lacking {
+    fn of(trace: &Trace) -> Self {
+        let LostDescriptions {
+            schema,
+            clock,
+            lanes,
+        } = trace.lost_descriptions();
+        Self {
+            schema,
+            clock,
+            lanes,
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        !self.schema && !self.clock && self.lanes.is_empty()
+    }
 }
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -71,6 +103,7 @@ impl Header {
                 starts: starts.filter(|(_, start)| *start != 0).collect(),
                 ends: unknown_ends(trace, &lanes).remove(&0).unwrap_or_default(),
                 lanes: lanes.into_iter().map(|lane| (lane.id, lane.name)).collect(),
+                lacking: Lacking::of(trace),
                 schema: Schema::of(trace.schema()),
             },
         }
@@ -88,6 +121,21 @@ impl Header {
         &self.trace.ends
     }
 
+    /// The descriptions that damage took.
+    #[must_use]
+    pub fn lacking(&self) -> LostDescriptions {
+        let Lacking {
+            schema,
+            clock,
+            lanes,
+        } = self.trace.lacking.clone();
+        LostDescriptions {
+            schema,
+            clock,
+            lanes,
+        }
+    }
+
     /// What it says: the schema, the clock, the lanes, the trace's number.
     ///
     /// # Errors
@@ -102,6 +150,7 @@ impl Header {
             schema,
             starts: _,
             ends: _,
+            lacking: _,
         } = self.trace;
         if form != FORM || version != VERSION {
             return Err(format!(
@@ -166,6 +215,13 @@ struct Begins {
     ends: Vec<u32>,
 }
 
+/// The last line.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+struct End {
+    /// How many lines stand between the first one and this one.
+    lines: u64,
+}
+
 /// Any line behind the first. Keys that are for people are not read.
 #[derive(Debug, Deserialize)]
 pub struct Line {
@@ -182,9 +238,16 @@ pub struct Line {
     recording: Option<u32>,
     #[serde(default)]
     ends: Vec<u32>,
+    end: Option<End>,
 }
 
 impl Line {
+    /// Of the last line, how many stand between the first one and it. `None`: the line is another one.
+    #[must_use]
+    pub fn end(&self) -> Option<u64> {
+        Some(self.end?.lines)
+    }
+
     /// The recording that begins here, and the lanes of it of which nobody knows how many calls they lack at their end. `None`: the line
     /// is an entry.
     #[must_use]
@@ -241,6 +304,8 @@ pub struct JsonLines<W> {
     to: W,
     context: Context,
     ends: BTreeMap<u32, Vec<u32>>,
+    /// Lines behind the first one.
+    lines: u64,
 }
 
 impl<W: Write> JsonLines<W> {
@@ -251,6 +316,7 @@ impl<W: Write> JsonLines<W> {
             to,
             context: Context::default(),
             ends: BTreeMap::new(),
+            lines: 0,
         }
     }
 
@@ -270,10 +336,12 @@ impl<W: Write> Exporter for JsonLines<W> {
 
     fn recording(&mut self, recording: u32) -> io::Result<()> {
         let ends = self.ends.remove(&recording).unwrap_or_default();
+        self.lines = self.lines.saturating_add(1);
         self.line(&Begins { recording, ends })
     }
 
     fn entry(&mut self, entry: &Entry) -> io::Result<()> {
+        self.lines = self.lines.saturating_add(1);
         let context = std::mem::take(&mut self.context);
         let written = self.line(&JsonEntry {
             entry,
@@ -285,6 +353,8 @@ impl<W: Write> Exporter for JsonLines<W> {
     }
 
     fn finish(&mut self) -> io::Result<()> {
+        let end = End { lines: self.lines };
+        self.line(&serde_json::json!({ "end": end }))?;
         self.to.flush()
     }
 }

@@ -1,6 +1,6 @@
 //! What the blocks of a trace describe: the calls, the clock, the lanes.
 
-use std::collections::hash_map;
+use std::collections::{BTreeSet, hash_map};
 use std::sync::Arc;
 
 use super::block::Buffer;
@@ -9,6 +9,18 @@ use crate::clock::ClockPoint;
 use crate::entry::{Damaged, Defect};
 use crate::format::{BlockKind, MAX_SCHEMA};
 use crate::get::Get;
+
+/// Descriptions that a trace had, and of which nothing can be read: what is made of it
+/// [says so as well](crate::write::Writer::lacking).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LostDescriptions {
+    /// The schema: no call has a name.
+    pub schema: bool,
+    /// A point of the clock: times are a little off, or there are none.
+    pub clock: bool,
+    /// The names of these lanes.
+    pub lanes: BTreeSet<u32>,
+}
 
 /// Bytes that the names of all lanes may have.
 const MAX_NAMES: usize = 16 << 20;
@@ -77,6 +89,29 @@ impl Trace {
             }
         }
         self.descriptions.extend(bad_headers);
+    }
+
+    /// Which descriptions are lost to damage. What another block says too is not: of a file that was joined from several
+    /// recordings, each has a schema.
+    #[must_use]
+    pub fn lost_descriptions(&self) -> LostDescriptions {
+        let mut lost = LostDescriptions::default();
+        for (kind, damaged) in self.damaged_descriptions() {
+            match kind {
+                BlockKind::Schema => lost.schema = true,
+                BlockKind::Clock => lost.clock = true,
+                BlockKind::Lane => lost.lanes.extend(damaged.lane),
+                _ => {}
+            }
+        }
+        // A schema whose header is damaged is no block.
+        let there = |kind| self.blocks().iter().any(|block| block.header.kind == kind);
+        let damaged = self.damage().next().is_some();
+        lost.schema |= !there(BlockKind::Schema) && (damaged || there(BlockKind::Data));
+        lost.schema &= self.schema.interfaces.is_empty();
+        lost.lanes
+            .retain(|lane| !self.lane_places.contains_key(lane));
+        lost
     }
 
     /// What of [`damage`](Self::damage) is in blocks that describe: the schema, a lane's name, the clock. Each with the kind

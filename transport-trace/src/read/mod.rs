@@ -69,6 +69,7 @@ mod verify;
 mod view;
 
 pub use block::{BlockEntry, Buffer, Malformed, RecordRef, RecordRefs, Views};
+pub use describe::LostDescriptions;
 pub use entries::{Entries, Reached};
 pub use merged::Merged;
 pub use open::OpenError;

@@ -69,6 +69,11 @@ impl Holes {
         self.ended.insert(lane);
     }
 
+    /// Whether the recording has a stretch of which nobody knows how many calls stood there, and of which lanes.
+    pub(super) const fn may_be_anywhere(&self) -> bool {
+        self.went_on.is_some()
+    }
+
     /// Whether nobody knows how many calls a lane lacks at its end: that of a recording, or of all of them.
     pub(super) fn end_is_unknown(&self, lane: u32, last: bool) -> bool {
         let open = self.went_on.as_ref();

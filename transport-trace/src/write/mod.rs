@@ -15,7 +15,8 @@
 //!         id: trace.header().id,
 //!         ..Options::packed()
 //!     };
-//!     let mut writer = Writer::new(Vec::new(), trace.schema(), *trace.clock(), options)?;
+//!     let lost = trace.lost_descriptions();
+//!     let mut writer = Writer::lacking(Vec::new(), trace.schema(), *trace.clock(), options, &lost)?;
 //!     for lane in trace.lanes() {
 //!         writer.lane_from(&lane.name, trace.lane_start(lane.id))?;
 //!     }
@@ -45,6 +46,7 @@ pub use crate::format::out::Compression;
 use crate::format::out::Out;
 use crate::format::record::kind;
 use crate::format::{BlockHeader, BlockKind, MAX_BLOCK, UNKNOWN_CALL, u16_at, u64_at};
+use crate::read::LostDescriptions;
 use crate::schema::Schema;
 use encode::{encode_call, encode_lost, encode_pages, whole};
 use holes::Holes;
@@ -89,6 +91,8 @@ pub struct Writer<W: Write> {
     out: Out<W>,
     schema: Schema,
     clock: ClockInfo,
+    /// What is written as lost.
+    lacking: LostDescriptions,
     lanes: Vec<String>,
     open: BTreeMap<u32, Open>,
     /// Bytes of memory that the open blocks have.
@@ -107,6 +111,9 @@ pub struct Writer<W: Write> {
 /// Bytes of memory that open blocks may have. Where many lanes are beyond that, blocks are written before they are full.
 const MAX_HELD: usize = 256 << 20;
 
+/// The name of the lane that stands for those that damage took with their names.
+const NOBODY_KNOWS: &str = "?";
+
 /// The block of a lane that is being filled.
 #[derive(Debug)]
 struct Open {
@@ -121,14 +128,39 @@ impl<W: Write> Writer<W> {
     /// # Errors
     /// As the sink says.
     pub fn new(sink: W, schema: &Schema, clock: ClockInfo, options: Options) -> io::Result<Self> {
+        let whole = LostDescriptions::default();
+        Self::lacking(sink, schema, clock, options, &whole)
+    }
+
+    /// Starts a trace that is made from another one whose [descriptions are lost](crate::read::Trace::lost_descriptions): it says so
+    /// too, by blocks of these kinds without bytes. Nobody takes it for a trace that never had them.
+    ///
+    /// The lanes are those that [`lane`](Self::lane) gives; their names are not written. A schema that has calls is.
+    ///
+    /// # Errors
+    /// As the sink says.
+    pub fn lacking(
+        sink: W,
+        schema: &Schema,
+        clock: ClockInfo,
+        options: Options,
+        lost: &LostDescriptions,
+    ) -> io::Result<Self> {
+        let mut lacking = lost.clone();
+        lacking.schema &= schema.interfaces.is_empty();
         let mut out = Out::new(sink, options.compression, options.id);
-        out.queue_plain(BlockKind::Schema, 0, &crate::schema::encode(schema));
+        queue_schema(&mut out, schema, &lacking);
+        if lacking.clock {
+            // In front of the first point that is known: that the last one is known too does not make up for it.
+            out.queue_plain(BlockKind::Clock, 0, &[]);
+        }
         out.queue_clock(&clock.first);
         out.flush()?;
         Ok(Self {
             out,
             schema: schema.clone(),
             clock,
+            lacking,
             lanes: Vec::new(),
             open: BTreeMap::new(),
             held: 0,
@@ -162,9 +194,20 @@ impl<W: Write> Writer<W> {
         if first_index != 0 {
             self.starts.insert(id, first_index);
         }
-        self.out.queue_lane_from(id, name, first_index);
+        self.queue_lane(id, name, first_index);
         self.out.flush()?;
         Ok(id)
+    }
+
+    fn queue_lane(&mut self, id: u32, name: &str, first_index: u64) {
+        if self.lacking.lanes.contains(&id) {
+            let mut header = BlockHeader::plain(BlockKind::Lane, 0, 0);
+            header.lane = id;
+            header.first_index = first_index;
+            self.out.queue(header, &[]);
+        } else {
+            self.out.queue_lane_from(id, name, first_index);
+        }
     }
 
     /// Says which recording of a file that was joined from several the next entry is of, as
@@ -192,7 +235,8 @@ impl<W: Write> Writer<W> {
     /// In the place of [`Damaged`](Entry::Damaged) entries the calls that they took are noted as lost to damage, where that
     /// is known: from the index with which the lane goes on, or, where it does not, from what the entry says. Where nobody knows
     /// (how many calls the last blocks of a lane held whose headers are gone), the lane ends with a loss of
-    /// [unknown number](Lost::how_many).
+    /// [unknown number](Lost::how_many). Where no lane was named either, as where a file was cut in its first block, a lane with the
+    /// name `?` has that loss.
     ///
     /// # Errors
     /// `InvalidInput` for an entry that cannot be expressed: too large, of a lane that was not named, an unknown one whose
@@ -340,9 +384,9 @@ impl<W: Write> Writer<W> {
             let name = usize::try_from(lane)
                 .ok()
                 .and_then(|lane| self.lanes.get(lane))
-                .map(String::as_str)
+                .cloned()
                 .unwrap_or_default();
-            self.out.queue_lane_from(lane, name, index);
+            self.queue_lane(lane, &name, index);
         }
         self.out.flush()
     }
@@ -378,6 +422,10 @@ impl<W: Write> Writer<W> {
                 self.note_missing(lane, end)?;
             }
         }
+        if self.lanes.is_empty() && self.holes.may_be_anywhere() {
+            // What was lost has to stand somewhere.
+            self.lane(NOBODY_KNOWS)?;
+        }
         let lanes = u32::try_from(self.lanes.len()).unwrap_or(u32::MAX);
         for lane in 0..lanes {
             if self.holes.end_is_unknown(lane, last) {
@@ -401,8 +449,7 @@ impl<W: Write> Writer<W> {
         self.held = 0;
         self.started.clear();
         self.starts.clear();
-        self.out
-            .queue_plain(BlockKind::Schema, 0, &crate::schema::encode(&self.schema));
+        queue_schema(&mut self.out, &self.schema, &self.lacking);
         self.out.flush()
     }
 
@@ -457,6 +504,15 @@ impl<W: Write> Writer<W> {
         self.out.sink().flush()?;
         Ok(self.out.into_sink())
     }
+}
+
+fn queue_schema<W: Write>(out: &mut Out<W>, schema: &Schema, lacking: &LostDescriptions) {
+    let encoded = if lacking.schema {
+        Vec::new()
+    } else {
+        crate::schema::encode(schema)
+    };
+    out.queue_plain(BlockKind::Schema, 0, &encoded);
 }
 
 /// The index of a lane's next call.

@@ -15,6 +15,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Write};
 use std::path::PathBuf;
 
+use super::describe::LostDescriptions;
 use super::trace::Trace;
 use crate::entry::{Damaged, Defect, Entry, When};
 use crate::schema::Schema;
@@ -122,9 +123,6 @@ pub fn recover<W: Write>(
             .map(|ring| ring.preamble.clock().last.frequency);
         clock.last.frequency = measured.max().unwrap_or(0);
     }
-    let mut writer = Writer::new(sink, schema, clock, options)?;
-    let mut done = Recovered::default();
-
     let mut names: BTreeMap<u32, String> = BTreeMap::new();
     if let Some(trace) = trace {
         names.extend(
@@ -133,8 +131,21 @@ pub fn recover<W: Write>(
                 .iter()
                 .map(|lane| (lane.id, lane.name.clone())),
         );
-        for block in trace.data() {
-            let lane = block.header.lane;
+    }
+    let lost_lanes = trace.map(|trace| trace.lost_descriptions().lanes);
+    let lost_lanes = lost_lanes.unwrap_or_default();
+    // A ring names its lane where the file does not any more.
+    let named = rings.iter().flat_map(|ring| ring.preamble.lanes());
+    for lane in named.filter(|lane| lost_lanes.contains(&lane.id)) {
+        names.entry(lane.id).or_insert_with(|| lane.name.clone());
+    }
+    let lost_lanes: Vec<u32> = lost_lanes
+        .into_iter()
+        .filter(|lane| !names.contains_key(lane))
+        .collect();
+    if let Some(trace) = trace {
+        let used = trace.data().map(|block| block.header.lane);
+        for lane in used.chain(lost_lanes.iter().copied()) {
             names.entry(lane).or_insert_with(|| trace.lane_name(lane));
         }
     }
@@ -143,6 +154,22 @@ pub fn recover<W: Write>(
             .entry(ring.lane)
             .or_insert_with(|| ring.preamble.lane_name(ring.lane));
     }
+    let lost = LostDescriptions {
+        schema: trace
+            .into_iter()
+            .chain(rings.iter().map(|ring| &ring.preamble))
+            .any(|trace| trace.lost_descriptions().schema),
+        clock: model.lost_descriptions().clock,
+        // By the numbers that they get below.
+        lanes: (0_u32..)
+            .zip(names.keys())
+            .filter(|(_, lane)| lost_lanes.contains(lane))
+            .map(|(number, _)| number)
+            .collect(),
+    };
+    let mut writer = Writer::lacking(sink, schema, clock, options, &lost)?;
+    let mut done = Recovered::default();
+
     // The numbers may have holes; the writer's do not.
     let mut numbers = HashMap::new();
     for (lane, name) in &names {
