@@ -120,7 +120,11 @@ fn mock() -> MockDrive {
     let mut mock = MockDrive::new();
     mock.expect_length()
         .returning(|tape| Ok(u32::from(tape.0) * 10));
-    mock.expect_wind().returning(|_, wind| Ok(wind.at + 1));
+    // What yields is an answer only: the client clears it before the call.
+    mock.expect_wind().returning(|_, wind| {
+        assert_eq!(wind.manner, WIND.manner);
+        Ok(WIND.at + 1)
+    });
     mock.expect_plan()
         .withf(|moves| moves == [WIND])
         .returning(|_| Ok(()));
