@@ -269,6 +269,16 @@ mod tests {
         }
     }
 
+    /// Asks until there is an answer.
+    fn when_it_comes<T>(mut ask: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+        loop {
+            match ask() {
+                Err(error) if error.kind() == io::ErrorKind::TimedOut => std::thread::yield_now(),
+                other => return other,
+            }
+        }
+    }
+
     #[test]
     fn a_sync_that_fails_late_is_remembered_whoever_hears_of_it() {
         let (open, gate) = channel();
@@ -278,15 +288,10 @@ mod tests {
         assert_eq!(patient.failed_sync(), None);
         open.send(()).unwrap();
         // The answer comes to a write, which was not made.
-        let error = loop {
-            match patient.write(b"a") {
-                Err(error) if error.kind() == io::ErrorKind::TimedOut => std::thread::yield_now(),
-                other => break other.unwrap_err(),
-            }
-        };
+        let error = when_it_comes(|| patient.write(b"a")).unwrap_err();
         assert_eq!(error.to_string(), "the plug is out");
-        assert_eq!(patient.write(b"a").unwrap(), 1);
-        patient.sync().unwrap();
+        assert_eq!(when_it_comes(|| patient.write(b"a")).unwrap(), 1);
+        when_it_comes(|| patient.sync()).unwrap();
         assert_eq!(patient.failed_sync(), Some("the plug is out"));
     }
 }
