@@ -60,9 +60,10 @@ fn plotter() -> Result<(), Box<dyn std::error::Error>> {
     };
     assert_eq!(boot.position(plotter_2)?, expected);
 
-    // boot#8: enqueue(name="a ticket") = 0x636b6574
+    // boot#8: enqueue(name="a ticket", id=0xffffffff) = 0x636b6574
     let mut ticket = Ticket {
         name: text("a ticket"),
+        id: 0xffffffff,
         ..zeroed()
     };
     boot.enqueue(&mut ticket)?;
