@@ -404,7 +404,10 @@ fn nothing_that_returned_is_lost_where_threads_share_a_lane() {
                         next += 1;
                     }
                     Entry::Lost(loss) => {
-                        assert_eq!((loss.cause, loss.index), (LossCause::Busy, next));
+                        // A process that dies while it notes a loss leaves the number, and a cause that is not sure is not said.
+                        let unsure = loss.cause == LossCause::Other(0) && loss.first == 0;
+                        assert!(loss.cause == LossCause::Busy || unsure, "{loss:?}");
+                        assert_eq!(loss.index, next);
                         lost += loss.count;
                         next += loss.count;
                     }

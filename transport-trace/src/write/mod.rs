@@ -415,6 +415,11 @@ impl<W: Write> Writer<W> {
         self.append(lane, Some(index), count, 0, None, &encode_lost(&lost))
     }
 
+    /// A lane lacks nothing by what was passed so far: what else there is of it is known.
+    pub(crate) fn goes_on(&mut self, lane: u32) {
+        self.holes.go_on(lane);
+    }
+
     /// Writes what is open, and what is missing behind it. `last`: no other recording follows.
     fn end_recording(&mut self, last: bool) -> io::Result<()> {
         for (lane, end) in self.holes.ends() {

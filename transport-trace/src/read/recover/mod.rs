@@ -177,6 +177,21 @@ pub fn recover<W: Write>(
         numbers.insert(*lane, writer.lane_from(name, start)?);
     }
 
+    // A write that the file's end cuts short is in the rings still: a lane whose ring is whole lacks nothing by it.
+    let damage = trace.into_iter().flat_map(Trace::damage);
+    let mut unknown = damage.filter(|damaged| damaged.is_unknown());
+    let length = trace.and_then(|trace| trace.source().length().ok());
+    let length = length.unwrap_or(u64::MAX);
+    let cut_short = match (unknown.next(), unknown.next()) {
+        (Some(last), None) => last.offset.saturating_add(last.length) >= length,
+        _ => false,
+    };
+    let whole: Vec<u32> = rings
+        .iter()
+        .filter(|ring| cut_short && ring.damaged == 0)
+        .filter_map(|ring| numbers.get(&ring.lane).copied())
+        .collect();
+
     let mut recording = 0;
     let mut push = |entry: &Entry, of: Option<u32>, done: &mut Recovered| -> io::Result<()> {
         // What the rings have follows the last of those in the file.
@@ -192,7 +207,9 @@ pub fn recover<W: Write>(
                 done.damaged = done.damaged.saturating_add(1);
                 // The writer notes what is known to be missing there.
                 damaged.lane = damaged.lane.and_then(|lane| numbers.get(&lane).copied());
-                return writer.push(&entry);
+                writer.push(&entry)?;
+                whole.iter().for_each(|lane| writer.goes_on(*lane));
+                return Ok(());
             }
         };
         *lane = numbers.get(lane).copied().unwrap_or(0);
