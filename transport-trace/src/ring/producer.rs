@@ -1,7 +1,9 @@
 //! The end of a ring that records are put in at.
 
 use super::area::Area;
-use super::layout::{FIRSTS, Full, Geometry, STATE, USED, head, line_at, lost_check, state};
+use super::layout::{
+    FIRSTS, Full, Geometry, STATE, USED, head, line_at, lost_check, state, used_word,
+};
 use super::record::Record;
 use crate::format::record::{CALL_HEAD, EXIT_ROOM, LOST_LENGTH, kind};
 use crate::loss::{Loss, LossCause};
@@ -247,7 +249,8 @@ impl<'m> Producer<'m> {
         self.next_index = self.next_index.saturating_add(1);
         // Only the producer writes these; the count goes last, so that whoever finds it finds the rest. The copy of the
         // count goes before it: whoever finds them one apart knows that the process died in between.
-        let cause = u64::from(self.loss.cause.code());
+        // In both halves: the cause is sure also where the process died before the check was written.
+        let cause = used_word(u64::from(self.loss.cause.code()));
         let check = lost_check(self.loss.count, self.loss.first, self.loss.last, cause);
         for (word, value) in [
             (head::LOST_FIRST, self.loss.first),

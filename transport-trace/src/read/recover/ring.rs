@@ -21,6 +21,7 @@ use crate::read::trace::Trace;
 use crate::read::view::{View, split};
 use crate::ring::layout::{
     FIRSTS, Geometry, HEAD, LINE, MAX_BLOCKS, RING_MAGIC, USED, head, lost_check, state, used_of,
+    used_word,
 };
 
 /// The most bytes that a ring may say it has in front of its blocks.
@@ -271,12 +272,17 @@ impl Ring {
             return behind;
         }
         let known = |ticks: u64| if right.is_some() { ticks } else { 0 };
+        let cause = if cause == used_word(used_of(cause)) {
+            used_of(cause)
+        } else {
+            0
+        };
         self.entries.push(Entry::Lost(Lost {
             lane: self.lane,
             index: behind,
             count,
             // What is not sure is not said.
-            cause: LossCause::from_code(known(cause).to_le_bytes()[0]),
+            cause: LossCause::from_code(cause.to_le_bytes()[0]),
             first: known(first),
             last: known(last),
         }));
