@@ -19,7 +19,9 @@ mod common;
 
 use common::in_memory::{InMemory, ticking};
 use common::*;
-use hypercall_core::Client;
+use hypercall_core::arg::Arg;
+use hypercall_core::call::CallInfo;
+use hypercall_core::{Client, Transport, TransportError};
 use hypercall_trace::clock::{ClockFn, ClockInfo, ClockPoint};
 use hypercall_trace::entry::{
     After, Argument, Call, Entry, LossCause, Lost, Outcome, PageChange, Run, When,
@@ -120,6 +122,73 @@ fn shared_pages_of_version_1_are_read_for_ever() {
     let report = trace.verify().unwrap();
     assert!(report.is_clean() && report.finished, "{report:?}");
     assert_eq!(trace.entries().collect::<Vec<_>>(), pages());
+}
+
+#[test]
+fn lines_of_version_1_are_read_for_ever() {
+    let trace = Trace::open(data("v1-lines.hct")).unwrap();
+    let expected = std::fs::read_to_string(data("v1-lines.txt")).unwrap();
+    assert_eq!(text(&trace), expected);
+    let report = trace.verify().unwrap();
+    assert!(report.is_clean() && report.entries == 7, "{report:?}");
+    let written = Trace::from_bytes(with_lines()).unwrap();
+    assert_eq!(text(&written), expected);
+}
+
+/// Calls with so much memory that its lines have a sum of their own, where the processor has the short way: from the least to the most.
+fn with_lines() -> Vec<u8> {
+    let point = ClockPoint {
+        frequency: 1_000_000,
+        ticks: 1000,
+        unix_nanoseconds: 1_795_000_000_000_000_000,
+    };
+    let mut sink = InMemory::default();
+    write_preamble(&mut sink, 1, INTERFACES, &point, &["boot"]).unwrap();
+    let mut memory = vec![0; 4096];
+    let options = SinkLaneOptions {
+        lane: 0,
+        interfaces: INTERFACES,
+        clock: ClockFn(|| {
+            static TICKS: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1000);
+            TICKS.fetch_add(10, std::sync::atomic::Ordering::Relaxed)
+        }),
+        redaction: Redaction::Zero,
+        watched: [],
+        announce: false,
+    };
+    let lane = SinkLane::new(&mut memory, sink, options).unwrap();
+    let recorder = Recorder::new(Scribbles, lane);
+    for length in [256_u32, 1003, 4159] {
+        let mut bytes: Vec<u8> = (0..length).map(|n| (n * n % 251) as u8).collect();
+        let value = Arg::Value(u64::from(length));
+        let _ = recorder.call(PlotterCalls::FIRMWARE, [value, Arg::Read(&bytes)]);
+        if length > 4096 {
+            continue;
+        }
+        let value = Arg::Value(u64::from(length));
+        let _ = recorder.call(PlotterCalls::FIRMWARE, [value, Arg::ReadWrite(&mut bytes)]);
+        let _ = recorder.call(PlotterCalls::FIRMWARE, [Arg::Write(&mut bytes), Arg::None]);
+    }
+    recorder.lane().flush().unwrap();
+    recorder.into_parts().1.into_sink().0
+}
+
+/// Writes what it may write, one byte; does not answer to 1003 bytes.
+struct Scribbles;
+
+impl Transport for Scribbles {
+    fn call<'a>(&self, _: &'static CallInfo, args: [Arg<'a>; 2]) -> Result<i64, TransportError> {
+        for argument in args {
+            match argument {
+                Arg::Read(bytes) if bytes.len() == 1003 => {
+                    return Err(TransportError::Lost("the line is dead"));
+                }
+                Arg::ReadWrite(bytes) => bytes[bytes.len() / 2] ^= 0x40,
+                _ => {}
+            }
+        }
+        Ok(7)
+    }
 }
 
 /// Changes of pages at every point; at looks around 254 and 255, from where on their number stands elsewhere in the record, and

@@ -1,6 +1,8 @@
 //! The layout of a trace file: its header, the headers of its blocks. `docs/trace-format.md` is the same for people.
 
 #[cfg(feature = "std")]
+pub(crate) mod lines;
+#[cfg(feature = "std")]
 pub(crate) mod out;
 pub(crate) mod record;
 

@@ -1,7 +1,7 @@
 //! The layout of a record. Everything is little-endian; a record is a multiple of 8 bytes.
 //!
 //! ```text
-//! 0   u32  checksum of the bytes from 8 to the end, then of the bytes 4 to 8
+//! 0   u32  checksum of the bytes from 8 to the end (without lines that have a sum of their own), then of the bytes 4 to 8
 //! 4   u24  length in words of 8 bytes, all of the record
 //! 7   u8   kind: 1 entered, 2 returned, 3 failed; 16 lost, 17 pages
 //! ```
@@ -14,8 +14,10 @@
 //! 40  u16  call id: its place in the schema, or 0xffff
 //! 42  u8   shape of RDI
 //! 43  u8   shape of RSI
-//! 44  u32  words from the record's start to the exit part
-//! 48  …    for RDI and then for RSI: the block's bytes (not of a written one); for a linked block then one word (the
+//! 44  u24  words from the record's start to the exit part
+//! 47  u8   lines of 64 bytes that have a sum of their own, at most 64
+//! 48  …    where there are such: the 16 bytes of their sum, then they; the arguments start with them.
+//!          For RDI and then for RSI: the block's bytes (not of a written one); for a linked block then one word (the
 //!          length of the nested block; or the number of pages, and in the high half the first one's number + 1; or the
 //!          address) and the nested block's bytes. Each padded to 8 with zeros.
 //! exit part, where the call came back:
@@ -121,13 +123,53 @@ pub(crate) const fn parse_word(word: u64) -> (u8, usize) {
     ((word >> 56) as u8, ((word >> 32) as usize & MAX_WORDS) << 3)
 }
 
-/// Whether a whole record's checksum is right.
+/// How many of a record's lines have a sum of their own.
+#[cfg(feature = "std")]
+#[inline]
+pub(crate) fn lines_of(record: &[u8]) -> usize {
+    match record.get(7) {
+        Some(&(kind::ENTERED | kind::RETURNED | kind::FAILED)) => {
+            record.get(47).copied().map_or(0, usize::from)
+        }
+        _ => 0,
+    }
+}
+
+/// Where the arguments of a call start.
+#[cfg(feature = "std")]
+#[inline]
+pub(crate) const fn arguments_at(lines: usize) -> usize {
+    if lines == 0 {
+        CALL_HEAD
+    } else {
+        CALL_HEAD + super::lines::SUM
+    }
+}
+
+/// Whether a whole record's checksum is right, and the sum of its lines.
 #[cfg(feature = "std")]
 #[inline]
 pub(crate) fn checks(record: &[u8]) -> bool {
     let Some((head, body)) = record.split_first_chunk::<8>() else {
         return false;
     };
-    let crc = crate::checksum::append(crate::checksum::of(body), &head[4..]);
-    head[..4] == crc.to_le_bytes()
+    let crc = if lines_of(record) == 0 {
+        crate::checksum::of(body)
+    } else {
+        match around_lines(record) {
+            Some([before, behind]) => crate::checksum::append(crate::checksum::of(before), behind),
+            None => return false,
+        }
+    };
+    head[..4] == crate::checksum::append(crc, &head[4..]).to_le_bytes()
+}
+
+/// What stands in a record from 8 on, before the sum of its lines and behind them. `None` where that sum is not theirs.
+#[cfg(feature = "std")]
+fn around_lines(record: &[u8]) -> Option<[&[u8]; 2]> {
+    use super::lines::{MOST_LINES, SUM, of_record, sum};
+    let (lines, expected) = of_record(record)?;
+    let end = size_of_val(lines).checked_add(CALL_HEAD + SUM)?;
+    let parts = [record.get(8..CALL_HEAD)?, record.get(end..)?];
+    (lines.len() <= MOST_LINES && sum(lines) == expected).then_some(parts)
 }

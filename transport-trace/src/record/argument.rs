@@ -46,6 +46,57 @@ pub(super) fn needs(argument: &Arg<'_>) -> Needs {
     }
 }
 
+/// The only block of a call, which the hypervisor may write.
+pub(super) struct Written<'a> {
+    /// What the registers carry, and how: of RDI, and of RSI.
+    pub(super) shapes: [u8; 2],
+    pub(super) slots: [u64; 2],
+    /// Its bytes now.
+    pub(super) bytes: &'a [u8],
+    /// Whether the hypervisor reads it too. It is all zeros before the call where not.
+    pub(super) read: bool,
+    /// Which bit says that it changed.
+    pub(super) bit: u64,
+}
+
+impl<'a> Written<'a> {
+    /// `None` where there is no such block, or other memory too.
+    pub(super) fn of(args: &'a [Arg<'_>; 2]) -> Option<Self> {
+        let block = |argument: &'a Arg<'_>| -> Option<(u8, &'a [u8])> {
+            match argument {
+                Arg::Write(bytes) => Some((shape::WRITE, bytes)),
+                Arg::ReadWrite(bytes) => Some((shape::READ_WRITE, bytes)),
+                _ => None,
+            }
+        };
+        let value = |argument: &Arg<'_>| match argument {
+            Arg::None => Some((shape::NONE, 0)),
+            Arg::Value(value) => Some((shape::VALUE, *value)),
+            _ => None,
+        };
+        let [first, second] = args;
+        Some(if let Some((shape, bytes)) = block(first) {
+            let (other, value) = value(second)?;
+            Self {
+                shapes: [shape, other],
+                slots: [bytes.len() as u64, value],
+                bytes,
+                read: shape == shape::READ_WRITE,
+                bit: 1,
+            }
+        } else {
+            let ((shape, bytes), (other, value)) = (block(second)?, value(first)?);
+            Self {
+                shapes: [other, shape],
+                slots: [value, bytes.len() as u64],
+                bytes,
+                read: shape == shape::READ_WRITE,
+                bit: 4,
+            }
+        })
+    }
+}
+
 pub(super) fn linked_needs(linked: &Linked<'_>) -> Needs {
     let (shape, nested, written) = match &linked.target {
         Target::Read(bytes) => (shape::LINKED_READ, padded(bytes.len()), 0),

@@ -6,16 +6,16 @@ use hypercall_core::schema::Role;
 use hypercall_core::{SharedPage, Transport, TransportError};
 
 use super::answer::{put_answer, put_texts};
-use super::argument::needs;
+use super::argument::{Written, needs};
 use super::memory::{put, put_linked, put_written};
 use super::pages::{self, Looks, Point, Watched};
 use super::recorder::WatchError;
 use super::redact::{Calls, Redaction};
 use super::room::{Wait, reserve};
 use crate::clock::Clock;
-use crate::format::record::{CALL_HEAD, EXIT_ROOM, kind, shape};
+use crate::format::record::{CALL_HEAD, EXIT_ROOM, kind, padded, shape};
 use crate::loss::LossCause;
-use crate::ring::Producer;
+use crate::ring::{Producer, Short};
 
 /// The writing end of a lane: it wraps calls in records. One call at a time.
 #[derive(Debug)]
@@ -36,6 +36,8 @@ pub(crate) struct LaneWriter<'m, C, W = [Watched; 0]> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pending {
     at: usize,
+    /// Where in it the bytes of its blocks start.
+    memory: usize,
     /// The checksum of the enter part.
     crc: u32,
     /// When the call was made, or about to be.
@@ -130,7 +132,7 @@ impl<'m, C: Clock, W: AsMut<[Watched]>> LaneWriter<'m, C, W> {
                 (shape::READ, bytes.len() as u64)
             }
             Arg::None => (shape::NONE, 0),
-            _ => return self.any(info, args, entered, transport),
+            _ => return self.written(info, args, entered, transport),
         };
         let (second, rsi) = match args[1] {
             Arg::Value(value) => (shape::VALUE, value),
@@ -139,12 +141,14 @@ impl<'m, C: Clock, W: AsMut<[Watched]>> LaneWriter<'m, C, W> {
                 (shape::READ, bytes.len() as u64)
             }
             Arg::None => (shape::NONE, 0),
-            _ => return self.any(info, args, entered, transport),
+            _ => return self.written(info, args, entered, transport),
         };
         let head = [rdi, rsi, info.number];
-        let Some((short, ticks)) =
-            self.producer
-                .enter_short(head, tags(id, first, second), part, || self.clock.now())
+        let tags = tags(id, first, second);
+        let Some((short, ticks)) = self
+            .producer
+            .enter_short(head, tags, part, 0, || self.clock.now())
+            .or_else(|| self.enter_later(head, tags, part))
         else {
             return self.any(info, args, entered, transport);
         };
@@ -167,6 +171,65 @@ impl<'m, C: Clock, W: AsMut<[Watched]>> LaneWriter<'m, C, W> {
         }
     }
 
+    /// Finds room for a call, and enters it on the short way after all.
+    #[cold]
+    #[inline(never)]
+    fn enter_later(&mut self, head: [u64; 3], tags: u32, part: &[u8]) -> Option<(Short, u64)> {
+        self.producer.open_for(part.len()).then_some(())?;
+        self.producer
+            .enter_short(head, tags, part, 0, || self.clock.now())
+    }
+
+    /// Records a call with at most one block, which may be written: on the short way where that is at hand.
+    #[inline(never)]
+    fn written(
+        &mut self,
+        info: &'static CallInfo,
+        mut args: [Arg<'_>; 2],
+        entered: impl FnOnce() -> bool,
+        transport: &(impl Transport + ?Sized),
+    ) -> Result<i64, TransportError> {
+        let Some((id, block)) = self.calls.plain(info).zip(Written::of(&args)) else {
+            return self.any(info, args, entered, transport);
+        };
+        let ([rdi, rsi], [first, second]) = (block.slots, block.shapes);
+        let before = if block.read { block.bytes } else { &[] };
+        let Some((short, ticks)) = self.producer.enter_short(
+            [rdi, rsi, info.number],
+            tags(id, first, second),
+            before,
+            padded(block.bytes.len()),
+            || self.clock.now(),
+        ) else {
+            return self.any(info, args, entered, transport);
+        };
+        let ticks = if entered() { self.clock.now() } else { ticks };
+        let outcome = transport.call(info, hypercall_core::arg::reborrow(&mut args));
+        let duration = self.clock.now().saturating_sub(ticks);
+        if let (
+            Ok(rax),
+            Some(Written {
+                bytes, bit, read, ..
+            }),
+        ) = (&outcome, Written::of(&args))
+        {
+            self.producer
+                .exit_written(short, duration, rax.cast_unsigned(), bytes, bit, read);
+            self.note(Point::Exit);
+        } else {
+            let pending = Pending {
+                at: short.at(),
+                memory: short.memory(),
+                crc: short.crc(),
+                ticks,
+                written: true,
+                secret: false,
+            };
+            self.exit_any(pending, info, &args, &outcome, duration);
+        }
+        outcome
+    }
+
     /// Records a call of any kind.
     #[inline(never)]
     fn any(
@@ -176,9 +239,8 @@ impl<'m, C: Clock, W: AsMut<[Watched]>> LaneWriter<'m, C, W> {
         entered: impl FnOnce() -> bool,
         transport: &(impl Transport + ?Sized),
     ) -> Result<i64, TransportError> {
-        let ticks = self.clock.now();
         let (id, secret) = self.calls.find(info);
-        let mut pending = self.enter_any(info, id, secret, ticks, &args);
+        let mut pending = self.enter_any(info, id, secret, &args);
         if let Some(pending) = &mut pending
             && entered()
         {
@@ -194,9 +256,9 @@ impl<'m, C: Clock, W: AsMut<[Watched]>> LaneWriter<'m, C, W> {
         info: &'static CallInfo,
         id: u16,
         secret: bool,
-        mut ticks: u64,
         args: &[Arg<'_>; 2],
     ) -> Option<Pending> {
+        let mut ticks = self.clock.now();
         let [first, second] = [needs(&args[0]), needs(&args[1])];
         let written = shape::written(first.shape) || shape::written(second.shape);
         let enter = CALL_HEAD
@@ -242,6 +304,7 @@ impl<'m, C: Clock, W: AsMut<[Watched]>> LaneWriter<'m, C, W> {
         self.producer.count_call();
         Some(Pending {
             at,
+            memory: CALL_HEAD,
             crc,
             ticks,
             written,
@@ -313,7 +376,7 @@ impl<'m, C: Clock, W: AsMut<[Watched]>> LaneWriter<'m, C, W> {
         if pending.written {
             put_written(
                 &mut record,
-                pending.at,
+                pending.at.saturating_add(pending.memory),
                 pending.secret,
                 info,
                 args,

@@ -8,7 +8,7 @@ use hypercall_core::schema::Kind;
 use super::argument::{kinds, needs};
 use super::pages::{self, Watched};
 use super::redact::Redaction;
-use crate::format::record::{CALL_HEAD, padded};
+use crate::format::record::padded;
 use crate::ring::Record;
 
 /// Puts the memory of an argument.
@@ -107,18 +107,16 @@ pub(super) fn put_linked(
     }
 }
 
-/// Puts which memory was written, and that memory, into a record that starts at `start` of its block.
+/// Puts which memory was written, and that memory, into a record whose memory before the call is at `before` of its block.
 pub(super) fn put_written(
     record: &mut Record<'_, '_>,
-    start: usize,
+    mut before: usize,
     secret: bool,
     info: &'static CallInfo,
     args: &[Arg<'_>; 2],
     redaction: &Redaction,
 ) {
     let hide = secret.then_some(redaction);
-    // Where the bytes before the call are.
-    let mut before = start.saturating_add(CALL_HEAD);
     let mut changed = [false; 2];
     for (argument, changed) in args.iter().zip(&mut changed) {
         *changed = match argument {

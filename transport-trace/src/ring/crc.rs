@@ -159,6 +159,12 @@ mod how {
 
 pub(super) use how::{available, eight, last, word};
 
+/// The register behind many bytes.
+#[expect(clippy::cast_possible_truncation, reason = "a register of 32 bits")]
+pub(super) fn behind(register: u64, bytes: &[u8]) -> u64 {
+    u64::from(!crate::checksum::append(!(register as u32), bytes))
+}
+
 /// Moves registers by carry-less multiplication, in a register of vectors: nothing for code in ring 0.
 #[cfg(feature = "std")]
 mod moving {

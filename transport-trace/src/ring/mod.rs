@@ -36,13 +36,8 @@ mod busy;
 mod consumer;
 mod crc;
 pub(crate) mod layout;
-#[cfg(all(
-    feature = "std",
-    target_arch = "x86_64",
-    target_pointer_width = "64",
-    not(any(loom, miri))
-))]
-mod long;
+#[cfg(feature = "std")]
+mod lines;
 #[cfg(all(test, loom))]
 mod model;
 #[cfg(feature = "std")]
@@ -67,12 +62,15 @@ pub(crate) use busy::Busy;
 pub(crate) use consumer::{Consumer, Taken};
 pub use layout::Full;
 use layout::{Geometry, RING_MAGIC, head};
+#[cfg(all(feature = "std", target_arch = "x86_64", not(any(loom, miri))))]
+pub(crate) use lines::sum_of_lines;
 #[cfg(all(feature = "std", target_arch = "x86_64", not(loom)))]
 pub(crate) use processor::checksum_short;
 #[cfg(all(target_arch = "x86_64", not(loom)))]
 pub(crate) use processor::time_stamp;
 pub(crate) use producer::Producer;
 pub(crate) use record::Record;
+pub(crate) use short::Short;
 
 #[cfg(not(loom))]
 use core::marker::PhantomData;

@@ -173,7 +173,7 @@ fn a_call_on_the_short_way_is_shown_whole() {
             .reserve(CALL_HEAD + EXIT_ROOM - LOST_LENGTH)
             .unwrap();
         let producing = thread::spawn(move || {
-            let (entered, _) = producer.enter_short([!0, 2, 3], 4, &[], || 7).unwrap();
+            let (entered, _) = producer.enter_short([!0, 2, 3], 4, &[], 0, || 7).unwrap();
             producer.exit_short(entered, 5, 6);
         });
         consumer.entered(|index, word, body| {

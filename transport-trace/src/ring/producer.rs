@@ -5,7 +5,7 @@ use super::layout::{
     FIRSTS, Full, Geometry, STATE, USED, head, line_at, lost_check, state, used_word,
 };
 use super::record::Record;
-use crate::format::record::{CALL_HEAD, EXIT_ROOM, LOST_LENGTH, kind};
+use crate::format::record::{LOST_LENGTH, kind};
 use crate::loss::{Loss, LossCause};
 #[cfg(not(loom))]
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -49,14 +49,9 @@ pub(crate) struct Producer<'m> {
     pub(super) short_below: usize,
     /// Whether there is a short way.
     short: bool,
-    /// Whether many bytes may be folded on it.
-    #[cfg(all(
-        feature = "std",
-        target_arch = "x86_64",
-        target_pointer_width = "64",
-        not(any(loom, miri))
-    ))]
-    pub(super) folds: bool,
+    /// Whether lines are copied and summed on it 64 bytes at a time.
+    #[cfg(feature = "std")]
+    pub(super) wide: bool,
 }
 
 impl<'m> Producer<'m> {
@@ -75,13 +70,8 @@ impl<'m> Producer<'m> {
             loss: Loss::default(),
             short_below: 0,
             short: super::short::available(),
-            #[cfg(all(
-                feature = "std",
-                target_arch = "x86_64",
-                target_pointer_width = "64",
-                not(any(loom, miri))
-            ))]
-            folds: super::long::available(),
+            #[cfg(feature = "std")]
+            wide: super::lines::wide(),
         }
     }
 
@@ -187,12 +177,23 @@ impl<'m> Producer<'m> {
         Ok(())
     }
 
+    /// Begins the next block, where there is a short way, and only too little room for a call with so many bytes of memory. Whether
+    /// there is room now. Where not, the long way finds out what to do.
+    pub(crate) fn open_for(&mut self, bytes: usize) -> bool {
+        let need = bytes.saturating_add(super::short::ROOM + 7);
+        self.short
+            && self.loss.count == 0
+            && need > self.limit.wrapping_sub(self.used)
+            && need <= self.geometry.block_size
+            && self.next_block().is_ok()
+    }
+
     /// Opens the short way, where there is one and nothing is to be noted first.
     fn open_short(&mut self) {
         self.short_below = if self.short && self.loss.count == 0 {
             self.limit
                 .saturating_add(1)
-                .saturating_sub(CALL_HEAD + EXIT_ROOM)
+                .saturating_sub(super::short::ROOM)
         } else {
             0
         };

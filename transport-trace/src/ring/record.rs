@@ -139,21 +139,7 @@ impl<'p, 'm> Record<'p, 'm> {
     #[inline(never)]
     fn put_summed(&mut self, to: usize, bytes: &[u8]) {
         let padding = bytes.len().wrapping_neg() % 8;
-        #[cfg(all(
-            feature = "std",
-            target_arch = "x86_64",
-            target_pointer_width = "64",
-            not(any(loom, miri))
-        ))]
-        {
-            let crc = crate::checksum::append(self.crc, view(&self.unsummed()));
-            // SAFETY: P1, as in `words`; in bounds, as `bytes` compared; `to` is a multiple of 8.
-            if let Some(crc) = unsafe { super::long::put_one(self.base, to, bytes, crc) } {
-                self.crc = crc;
-                return;
-            }
-        }
-        // SAFETY: as above.
+        // SAFETY: P1, as in `words`; in bounds, as `bytes` compared.
         unsafe { self.base.put(to, bytes) };
         self.crc = sum(self.crc, view(&self.unsummed()), bytes, padding);
     }

@@ -9,22 +9,28 @@ use core::sync::atomic::Ordering;
 #[cfg(loom)]
 use loom::sync::atomic::Ordering;
 
-use super::area::Base;
+use super::area::{Base, view};
 use super::crc;
 use super::layout::used_word;
-#[cfg(all(
-    feature = "std",
-    target_arch = "x86_64",
-    target_pointer_width = "64",
-    not(any(loom, miri))
-))]
-use super::long;
+#[cfg(feature = "std")]
+use super::lines;
 use super::producer::Producer;
 use super::wide;
-use crate::format::record::{CALL_HEAD, EXIT_HEAD, kind, padded};
+#[cfg(feature = "std")]
+use crate::format::lines::{LINE, MOST_LINES, SUM};
+use crate::format::record::{CALL_HEAD, EXIT_HEAD, EXIT_ROOM, kind, padded};
 
-/// The most bytes of a part that are summed word by word. From some more on, to fold them is faster.
+/// The most bytes of a part that are summed word by word. More have a sum of lines.
 const MOST: usize = 248;
+
+/// Where in a record memory with lines starts.
+#[cfg(feature = "std")]
+const LINES_AT: usize = CALL_HEAD + SUM;
+#[cfg(not(feature = "std"))]
+const LINES_AT: usize = CALL_HEAD;
+
+/// What a call takes at most besides its memory.
+pub(super) const ROOM: usize = LINES_AT + EXIT_ROOM;
 
 /// How far ahead the lines of later records are asked for. The processor itself looks ahead to the end of a page of 4 KiB only: the
 /// call that meets the next page would wait for its translation and for its first lines.
@@ -38,6 +44,8 @@ pub(crate) struct Short {
     end: usize,
     /// The checksum's register behind its enter part.
     register: u64,
+    /// Whether its memory has lines with a sum of their own.
+    lines: bool,
 }
 
 impl Short {
@@ -45,6 +53,12 @@ impl Short {
     #[inline(always)]
     pub(crate) const fn at(self) -> usize {
         self.at
+    }
+
+    /// Where in its record the bytes of its memory start.
+    #[inline(always)]
+    pub(crate) const fn memory(self) -> usize {
+        if self.lines { LINES_AT } else { CALL_HEAD }
     }
 
     /// The checksum of the enter part.
@@ -102,6 +116,28 @@ unsafe fn put(base: Base<'_>, mut to: usize, part: &[u8], mut register: u64) -> 
     register
 }
 
+/// The same, of so many bytes that the instruction, one after the other, would take longer than what `crc-fast` knows.
+///
+/// # Safety
+/// As above.
+#[inline(always)]
+unsafe fn put_any(base: Base<'_>, to: usize, part: &[u8], register: u64) -> u64 {
+    let (many, rest) = part.split_at(if cfg!(feature = "std") && part.len() > MOST {
+        part.len() & !7
+    } else {
+        0
+    });
+    let mut register = register;
+    // SAFETY: as the caller promises.
+    unsafe {
+        if !many.is_empty() {
+            base.put(to, many);
+            register = crc::behind(register, many);
+        }
+        put(base, to.wrapping_add(many.len()), rest, register)
+    }
+}
+
 /// Puts the head of a call whose record starts at `start`, its first word left out. The checksum's register behind it.
 ///
 /// # Safety
@@ -112,10 +148,8 @@ unsafe fn put_head(
     start: usize,
     time: u64,
     [rdi, rsi, number]: [u64; 3],
-    tags: u32,
-    enter: usize,
+    last: u64,
 ) -> u64 {
-    let last = u64::from(tags) | (wide(enter) << 29);
     let mut register = u64::from(u32::MAX);
     let mut to = start.wrapping_add(8);
     for word in [time, rdi, rsi, number, last] {
@@ -127,6 +161,13 @@ unsafe fn put_head(
         to = to.wrapping_add(8);
     }
     register
+}
+
+/// The last word of a call's head, whose enter part has so many bytes, less than 2^27.
+#[inline(always)]
+fn last(tags: u32, enter: usize) -> u64 {
+    // Words of 8 bytes in the upper half.
+    u64::from(tags) | (wide(enter) << 29)
 }
 
 /// The first word of a record of this many bytes, less than 2^27, whose checksum's register behind the others is this.
@@ -143,8 +184,9 @@ unsafe fn first(register: u64, bytes: usize, kind: u8) -> u64 {
 }
 
 impl Producer<'_> {
-    /// Puts an entered call with this head (RDI, RSI, number), these tags, and the memory of one argument, or none. `time` is asked
-    /// when the memory is in the ring (where that is folded: before), and is returned. `None`, and nothing is done, when there is no
+    /// Puts an entered call with this head (RDI, RSI, number), these tags, and the memory of one argument, or none. Its return will put
+    /// `exit` bytes of memory at most. `time` is asked
+    /// when the memory is in the ring (where it goes in lines: before), and is returned. `None`, and nothing is done, when there is no
     /// room at hand or the processor has no such way; the long way finds out which.
     #[inline(always)]
     pub(crate) fn enter_short(
@@ -152,16 +194,20 @@ impl Producer<'_> {
         head: [u64; 3],
         tags: u32,
         part: &[u8],
+        exit: usize,
         time: impl FnOnce() -> u64,
     ) -> Option<(Short, u64)> {
         let input = padded(part.len());
         let at = self.used;
         // Slices are shorter than half of the address space.
-        if at.wrapping_add(input) >= self.short_below {
+        if at.wrapping_add(input).saturating_add(exit) >= self.short_below {
             return None;
         }
         if input > MOST {
-            return self.enter_folded(head, tags, part, time);
+            #[cfg(feature = "std")]
+            return self.enter_lines(head, tags, part, time);
+            #[cfg(not(feature = "std"))]
+            return None;
         }
         let base = self.area.base;
         let start = self.start.wrapping_add(at);
@@ -180,7 +226,7 @@ impl Producer<'_> {
                 put(base, body, part, 0)
             };
             let time = time();
-            let register = put_head(base, start, time, head, tags, enter);
+            let register = put_head(base, start, time, head, last(tags, enter));
             if input == 0 {
                 (time, register)
             } else {
@@ -191,7 +237,7 @@ impl Producer<'_> {
         #[cfg(not(feature = "std"))]
         let (time, register) = unsafe {
             let time = time();
-            let register = put_head(base, start, time, head, tags, enter);
+            let register = put_head(base, start, time, head, last(tags, enter));
             (time, put(base, body, part, register))
         };
         // SAFETY: as above.
@@ -199,45 +245,59 @@ impl Producer<'_> {
         let end = at.wrapping_add(enter);
         self.publish_short(start, word, end);
         self.count_call();
-        Some((Short { at, end, register }, time))
+        let short = Short {
+            at,
+            end,
+            register,
+            lines: false,
+        };
+        Some((short, time))
     }
 
-    /// Likewise with many bytes, for which there is room. `None`, and nothing is done, where the processor cannot, or there are
-    /// more than go this way.
-    #[inline(never)]
-    fn enter_folded(
+    /// Likewise with many bytes, for which there is room. `None`, and nothing is done, where there are more than go this way.
+    #[cfg(feature = "std")]
+    #[inline(always)]
+    fn enter_lines(
         &mut self,
         head: [u64; 3],
         tags: u32,
         part: &[u8],
         time: impl FnOnce() -> u64,
     ) -> Option<(Short, u64)> {
-        #[cfg(all(
-            feature = "std",
-            target_arch = "x86_64",
-            target_pointer_width = "64",
-            not(any(loom, miri))
-        ))]
-        if self.folds && part.len() <= long::MOST {
-            let base = self.area.base;
-            let at = self.used;
-            let start = self.start.wrapping_add(at);
-            let enter = padded(part.len()).wrapping_add(CALL_HEAD);
-            // SAFETY: as in `enter_short`, which found room; `folds` says that the processor has what folding needs too.
-            let (time, register, word) = unsafe {
-                // Before the memory is copied: that and the counter's reading go on at the same time.
-                let time = time();
-                let register = put_head(base, start, time, head, tags, enter);
-                let register = long::put(base, start.wrapping_add(CALL_HEAD), part, register);
-                (time, register, first(register, enter, kind::ENTERED))
-            };
-            let end = at.wrapping_add(enter);
-            self.publish_short(start, word, end);
-            self.count_call();
-            return Some((Short { at, end, register }, time));
+        let (lines, rest) = part.as_chunks::<LINE>();
+        if lines.len() > MOST_LINES {
+            return None;
         }
-        let _ = (head, tags, part, time);
-        None
+        let base = self.area.base;
+        let at = self.used;
+        let start = self.start.wrapping_add(at);
+        let enter = padded(part.len()).wrapping_add(LINES_AT);
+        let last = last(tags, enter) | (wide(lines.len()) << 56);
+        base.expect(start.wrapping_add(AHEAD));
+        base.expect(start.wrapping_add(AHEAD + 64));
+        // SAFETY: as in `enter_short`, which found room, for the sum too; `wide` says what the processor has.
+        let (time, register, word) = unsafe {
+            // Before the memory is copied: that and the counter's reading go on at the same time.
+            let time = time();
+            let body = start.wrapping_add(CALL_HEAD);
+            lines::put(base, body, lines, self.wide);
+            let mut register = put_head(base, start, time, head, last);
+            if !rest.is_empty() {
+                let to = body.wrapping_add(SUM).wrapping_add(size_of_val(lines));
+                register = put(base, to, rest, register);
+            }
+            (time, register, first(register, enter, kind::ENTERED))
+        };
+        let end = at.wrapping_add(enter);
+        self.publish_short(start, word, end);
+        self.count_call();
+        let short = Short {
+            at,
+            end,
+            register,
+            lines: true,
+        };
+        Some((short, time))
     }
 
     /// Puts the return of the call that was entered last. Where something else was put since, which nobody does, the call stays one
@@ -248,6 +308,7 @@ impl Producer<'_> {
             at,
             end,
             mut register,
+            ..
         } = entered;
         if self.used != end {
             return;
@@ -266,6 +327,53 @@ impl Producer<'_> {
         // SAFETY: as above.
         let word = unsafe { first(register, end.wrapping_sub(at), kind::RETURNED) };
         self.publish_short(self.start.wrapping_add(at), word, end);
+    }
+
+    /// The same of a call whose only block may be written, which holds `bytes` now. `bit` says which block it is. Where it was not
+    /// `read`, it was all zeros before the call.
+    #[inline(never)]
+    pub(crate) fn exit_written(
+        &mut self,
+        entered: Short,
+        duration: u64,
+        rax: u64,
+        bytes: &[u8],
+        bit: u64,
+        read: bool,
+    ) {
+        let Short { at, end, .. } = entered;
+        // There was room for so many.
+        if self.used != end || padded(bytes.len()) > self.limit.wrapping_sub(end) {
+            return;
+        }
+        let base = self.area.base;
+        let start = self.start.wrapping_add(at);
+        let changed = if read {
+            // SAFETY: only the producer writes a block that is being filled, and it is borrowed. In bounds: as many bytes were put there.
+            let before = unsafe { base.bytes(start.wrapping_add(entered.memory()), bytes.len()) };
+            view(&before) != bytes
+        } else {
+            bytes.iter().any(|byte| *byte != 0)
+        };
+        let mut register = entered.register;
+        let mut to = self.start.wrapping_add(end);
+        let mut end = end.wrapping_add(EXIT_HEAD + 8);
+        for word in [duration, rax, if changed { bit } else { 0 }] {
+            // SAFETY: as in `exit_short`.
+            unsafe {
+                register = crc::word(register, word);
+                base.put_word(to, word);
+            }
+            to = to.wrapping_add(8);
+        }
+        if changed {
+            // SAFETY: as in `exit_short`. There was room for these bytes too: `enter_short` asked for it.
+            register = unsafe { put_any(base, to, bytes, register) };
+            end = end.wrapping_add(padded(bytes.len()));
+        }
+        // SAFETY: as above.
+        let word = unsafe { first(register, end.wrapping_sub(at), kind::RETURNED) };
+        self.publish_short(start, word, end);
     }
 
     /// Makes a record visible up to `end` of the block, by its first word, which is at `first` of the ring.
@@ -291,72 +399,121 @@ impl Producer<'_> {
 mod tests {
     use super::super::{Full, Taken, borrowed};
     use super::MOST;
-    const FOLDED: usize = 31_744;
-
-    fn folds() -> bool {
-        #[cfg(all(
-            target_arch = "x86_64",
-            target_pointer_width = "64",
-            not(any(loom, miri))
-        ))]
-        return super::long::available();
-        #[cfg(not(all(
-            target_arch = "x86_64",
-            target_pointer_width = "64",
-            not(any(loom, miri))
-        )))]
-        false
-    }
+    use crate::format::lines::{LINE, MOST_LINES, SUM};
     use crate::format::record::{checks, padded};
 
+    const LONGEST: usize = MOST_LINES * LINE + LINE - 1;
+
+    /// How many lines of so many bytes have a sum of their own.
+    fn lines(length: usize) -> usize {
+        if padded(length) > MOST {
+            length / LINE
+        } else {
+            0
+        }
+    }
+
+    fn bytes() -> Vec<u8> {
+        (0..LONGEST as u32 + 1)
+            .map(|n| (n * n % 251) as u8)
+            .collect()
+    }
+
+    /// The record of a call with this memory, behind `before` short ones. `None` where it does not go this way.
+    fn recorded(part: &[u8], before: usize, wide: Option<bool>) -> Option<Vec<u8>> {
+        let mut memory = vec![0_u64; 4 << 10];
+        let (mut producer, mut consumer) = borrowed(&mut memory, 2, Full::Drop).unwrap();
+        if let Some(wide) = wide {
+            producer.wide = wide;
+        }
+        producer.reserve(8000).unwrap();
+        for _ in 0..before {
+            let (entered, _) = producer.enter_short([7; 3], 8, &[], 0, || 7).unwrap();
+            producer.exit_short(entered, 0, 0);
+        }
+        let (entered, time) = producer.enter_short([1, 2, 3], 0x0401_0009, part, 0, || 77)?;
+        assert_eq!(time, 77);
+        producer.exit_short(entered, 5, 6);
+        let mut record = Vec::new();
+        let taken = consumer.take(true, |batch| {
+            record = batch.bytes[before * 64..].to_vec();
+            true
+        });
+        assert_eq!(taken, Taken::Some);
+        Some(record)
+    }
+
     #[test]
-    fn records_of_every_length_are_as_the_long_way_makes_them() {
+    fn records_of_every_length_are_as_the_format_says() {
         if !super::available() {
             println!("not run: this processor has no short way");
             return;
         }
-        if !folds() {
-            println!("not run with more than {MOST} bytes: this processor does not fold");
-        }
-        let bytes: Vec<u8> = (0..FOLDED as u32).map(|n| (n * n % 251) as u8).collect();
+        let bytes = bytes();
         let lengths = if cfg!(miri) { 0..30 } else { 0..700 };
-        for length in lengths.chain([4096, 5000, FOLDED - 8, FOLDED]) {
-            let mut memory = vec![0_u64; 16 << 10];
-            let (mut producer, mut consumer) = borrowed(&mut memory, 2, Full::Drop).unwrap();
+        for length in lengths.chain([MOST + 1, 1024, 4096, LONGEST]) {
             let part = &bytes[..length];
-            producer.reserve(40_000).unwrap();
             // Records start at every eighth byte of a line.
-            for _ in 0..length % 5 {
-                let (entered, _) = producer.enter_short([7; 3], 8, &[], || 7).unwrap();
-                producer.exit_short(entered, 0, 0);
+            let record = recorded(part, length % 5, None).unwrap();
+            assert!(checks(&record), "{length}");
+            let words: Vec<u64> = record[8..48]
+                .as_chunks()
+                .0
+                .iter()
+                .map(|word| u64::from_le_bytes(*word))
+                .collect();
+            let lines = lines(length);
+            let memory = 48 + if lines == 0 { 0 } else { SUM };
+            let enter = memory + padded(length);
+            let last = 0x0401_0009 | (enter as u64 / 8) << 32 | (lines as u64) << 56;
+            assert_eq!(words, [77, 1, 2, 3, last]);
+            assert_eq!(&record[memory..][..length], part);
+            assert!(record[memory + length..enter].iter().all(|byte| *byte == 0));
+            assert_eq!(record.len(), enter + 16);
+            assert_eq!(
+                record[enter..],
+                [5, 0, 0, 0, 0, 0, 0, 0, 6, 0, 0, 0, 0, 0, 0, 0]
+            );
+        }
+        assert!(recorded(&bytes[..LONGEST + 1], 0, None).is_none());
+    }
+
+    #[test]
+    fn lines_at_once_and_one_after_the_other_are_the_same() {
+        if !super::available() || !super::lines::wide() {
+            println!("not run: this processor has no vectors of 512 bits");
+            return;
+        }
+        let bytes = bytes();
+        for length in (MOST + 1..1200).chain([4095, 4096, 4097, LONGEST]) {
+            let [one, other] =
+                [true, false].map(|wide| recorded(&bytes[..length], 1, Some(wide)).unwrap());
+            assert!(one == other, "{length}");
+        }
+    }
+
+    #[test]
+    fn every_bit_of_a_record_with_lines_counts() {
+        if !super::available() {
+            println!("not run: this processor has no short way");
+            return;
+        }
+        let lengths: &[usize] = if cfg!(miri) {
+            &[256]
+        } else {
+            &[256, 1000, 4096]
+        };
+        for length in lengths {
+            let mut record = recorded(&bytes()[..*length], 0, None).unwrap();
+            for bit in (0..record.len() * 8).step_by(if cfg!(miri) { 97 } else { 1 }) {
+                record[bit / 8] ^= 1 << (bit % 8);
+                // Another length would be of other bytes.
+                if !(32..56).contains(&bit) {
+                    assert!(!checks(&record), "{length}: {bit}");
+                }
+                record[bit / 8] ^= 1 << (bit % 8);
             }
-            let Some((entered, 77)) = producer.enter_short([1, 2, 3], 0x0401_0009, part, || 77)
-            else {
-                assert!(length > MOST && !folds(), "{length}");
-                continue;
-            };
-            producer.exit_short(entered, 5, 6);
-            let taken = consumer.take(true, |batch| {
-                let record = &batch.bytes[length % 5 * 64..];
-                assert!(checks(record), "{length}");
-                let words: Vec<u64> = record[8..48]
-                    .as_chunks()
-                    .0
-                    .iter()
-                    .map(|word| u64::from_le_bytes(*word))
-                    .collect();
-                let enter = 48 + padded(length);
-                assert_eq!(words, [77, 1, 2, 3, 0x0401_0009 | (enter as u64 / 8) << 32]);
-                assert_eq!(&record[48..][..length], part);
-                assert!(record[48 + length..enter].iter().all(|byte| *byte == 0));
-                assert_eq!(record.len(), enter + 16);
-                assert_eq!(
-                    record[enter..],
-                    [5, 0, 0, 0, 0, 0, 0, 0, 6, 0, 0, 0, 0, 0, 0, 0]
-                );
-                true
-            });
-            assert_eq!(taken, Taken::Some);
+            assert!(checks(&record));
         }
     }
 }

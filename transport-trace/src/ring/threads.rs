@@ -16,7 +16,7 @@ fn call(producer: &mut Producer<'_>, number: u64) -> Result<(), LossCause> {
     producer.reserve(200)?;
     let bytes = [number.to_le_bytes()[0]; 101];
     if number % 2 == 1
-        && let Some((entered, _)) = producer.enter_short([!number, 3, 4], 5, &bytes, || number)
+        && let Some((entered, _)) = producer.enter_short([!number, 3, 4], 5, &bytes, 0, || number)
     {
         std::thread::yield_now();
         producer.exit_short(entered, number.wrapping_mul(3), 6);
