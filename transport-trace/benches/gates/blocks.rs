@@ -1,5 +1,5 @@
-//! What recording a call costs that takes the long way: a block that is read and written, and an array behind a header. No gate holds
-//! for these.
+//! What recording other memory costs: a block that is read and written, which is kept before and after, and an array behind a header,
+//! which takes the long way. No gate holds for these.
 
 use crate::setup::*;
 use hypercall_core::arg::{Arg, Linked, Target};
@@ -97,7 +97,7 @@ const KINDS: [&str; 3] = [
 
 pub(crate) fn blocks() {
     println!(
-        "recording blocks the long way, ns per call less the call itself (median of {ROUNDS} rounds of {CALLS})"
+        "recording written blocks and arrays, ns per call less the call itself (median of {ROUNDS} rounds of {CALLS})"
     );
     let storage = Stuck::default();
     let release = storage.clone();

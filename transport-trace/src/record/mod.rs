@@ -8,10 +8,9 @@
 //! call is on the way of a call, unless a policy asks for one. `cargo bench -p hypercall-trace` prints the cost as a ratio to
 //! the cheapest recording there can be, beside what one might record with instead.
 //!
-//! The short way is that of calls whose arguments are values and at most one block that is only read: with up to 248 bytes the
-//! clock is what it costs. More bytes are summed by multiplications of 512 bits, of which a processor makes one in one or two
-//! cycles: on one that takes two, 1 KiB costs some 25 ns more and 4 KiB some 80 ns. Blocks that are written, and secrets, take
-//! the long way.
+//! The short way is that of calls whose arguments are values and at most one block: with up to 248 bytes the clock is what it
+//! costs, with more, up to 4 KiB, the clock and a copy. A block that the hypervisor writes is compared when the call returns, and
+//! copied once more where it changed. Two blocks, blocks that point at others, and secrets take the long way.
 //!
 //! # What to choose
 //! | to be chosen | choose | for |

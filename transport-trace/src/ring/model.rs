@@ -4,8 +4,9 @@
 
 use loom::thread;
 
-use super::{Consumer, Full, Producer, Taken, modelled};
-use crate::format::record::{CALL_HEAD, EXIT_ROOM, LOST_LENGTH, checks, kind, parse_word};
+use super::short::ROOM;
+use super::{Consumer, Full, Producer, Short, Taken, modelled};
+use crate::format::record::{LOST_LENGTH, checks, kind, parse_word};
 use crate::format::u64_at;
 use crate::loss::LossCause;
 
@@ -164,28 +165,45 @@ fn an_entered_call_is_shown_whole_while_it_returns() {
 /// The way of a call that is values only, beside a consumer that looks at it at any time.
 #[test]
 fn a_call_on_the_short_way_is_shown_whole() {
+    short(&[], 64, |producer, entered| {
+        producer.exit_short(entered, 5, 6);
+    });
+}
+
+/// The same with a block that was read and is written.
+#[test]
+fn a_written_block_on_the_short_way_is_shown_whole() {
+    short(&[1; 8], 48 + 8 + 24 + 8, |producer, entered| {
+        producer.exit_written(entered, 5, 6, &[2; 8], 4, true);
+    });
+}
+
+fn short(part: &'static [u8], length: usize, exit: fn(&mut Producer<'static>, Short)) {
     let mut model = loom::model::Builder::new();
     model.preemption_bound = Some(3);
-    model.check(|| {
+    model.check(move || {
         // Room for one call and the longest exit part that it might have.
-        let (mut producer, mut consumer) = modelled(CALL_HEAD + EXIT_ROOM, Full::Drop);
-        producer
-            .reserve(CALL_HEAD + EXIT_ROOM - LOST_LENGTH)
-            .unwrap();
+        let room = ROOM + 2 * part.len();
+        let (mut producer, mut consumer) = modelled(room, Full::Drop);
+        producer.reserve(room - LOST_LENGTH).unwrap();
         let producing = thread::spawn(move || {
-            let (entered, _) = producer.enter_short([!0, 2, 3], 4, &[], 0, || 7).unwrap();
-            producer.exit_short(entered, 5, 6);
+            let (entered, _) = producer
+                .enter_short([!0, 2, 3], 4, part, part.len(), || 7)
+                .unwrap();
+            exit(&mut producer, entered);
         });
+        let enter = 48 + part.len();
         consumer.entered(|index, word, body| {
-            assert_eq!((index, parse_word(word)), (0, (kind::ENTERED, 48)));
+            assert_eq!((index, parse_word(word)), (0, (kind::ENTERED, enter)));
             assert_eq!((u64_at(body, 0), u64_at(body, 8)), (7, !0));
         });
         let mut taken = 0;
         let mut look = || {
             consumer.take(true, |batch| {
                 assert!(checks(batch.bytes));
-                assert_eq!(parse_word(u64_at(batch.bytes, 0)), (kind::RETURNED, 64));
-                assert_eq!(u64_at(batch.bytes, 48), 5);
+                let word = u64_at(batch.bytes, 0);
+                assert_eq!(parse_word(word), (kind::RETURNED, length));
+                assert_eq!(u64_at(batch.bytes, enter), 5);
                 taken += 1;
                 true
             });

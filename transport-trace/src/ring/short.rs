@@ -1,7 +1,7 @@
-//! The short way into the ring: a call whose arguments are values and blocks that are read, on a processor with an instruction
-//! for CRC-32C.
+//! The short way into the ring: a call whose arguments are values and at most one block, on a processor with an instruction for
+//! CRC-32C.
 //!
-//! The records are those of [`Record`](super::Record). Each word goes into the ring and into the checksum while it is in a
+//! The records are those of [`Record`](super::Record), but that much memory has a sum of lines. Each word goes into the ring and into the checksum while it is in a
 //! register: nothing is read back, which is slow just after it was written.
 
 #[cfg(not(loom))]
@@ -393,6 +393,7 @@ impl Producer<'_> {
 #[allow(
     clippy::arithmetic_side_effects,
     clippy::indexing_slicing,
+    clippy::panic,
     clippy::unwrap_used,
     reason = "a test"
 )]
@@ -476,6 +477,59 @@ mod tests {
             );
         }
         assert!(recorded(&bytes[..LONGEST + 1], 0, None).is_none());
+    }
+
+    #[test]
+    fn a_written_block_is_in_the_record_where_it_changed() {
+        use crate::read::{AfterView, ArgumentView, View};
+        if !super::available() {
+            println!("not run: this processor has no short way");
+            return;
+        }
+        let bytes = bytes();
+        for length in [0, 1, 8, 200, MOST, MOST + 1, 300, 1003, 4096, LONGEST] {
+            let (before, mut after) = (&bytes[..length], bytes[..length].to_vec());
+            for (read, change) in [(true, false), (true, true), (false, false), (false, true)] {
+                let put = if read { before } else { &[] };
+                after.copy_from_slice(before);
+                match after.last_mut() {
+                    Some(last) if change => *last = !*last,
+                    _ if !read => after.fill(0),
+                    _ => {}
+                }
+                let mut memory = vec![0_u64; 8 << 10];
+                let (mut producer, mut consumer) = borrowed(&mut memory, 2, Full::Drop).unwrap();
+                assert!(producer.open_for(2 * LONGEST));
+                let head = [1, length as u64, 3];
+                let tags = if read { 0x0401_0009 } else { 0x0301_0009 };
+                let (entered, _) = producer
+                    .enter_short(head, tags, put, padded(length), || 77)
+                    .unwrap();
+                producer.exit_written(entered, 5, 6, &after, 4, read);
+                let changed = if read {
+                    change && length != 0
+                } else {
+                    after.iter().any(|byte| *byte != 0)
+                };
+                let taken = consumer.take(true, |batch| {
+                    assert!(checks(batch.bytes), "{length} {read} {change}");
+                    let Some(View::Call(call)) = View::parse(batch.bytes) else {
+                        panic!("{length}: no call");
+                    };
+                    let ArgumentView::Block(block) = call.args[1] else {
+                        panic!("{length}: no block");
+                    };
+                    assert_eq!((block.before, call.duration), (put, Some(5)));
+                    match block.after {
+                        AfterView::Changed(bytes) => assert!(changed && bytes == after),
+                        AfterView::Unchanged => assert!(!changed),
+                        AfterView::Unfinished => panic!("{length}: it returned"),
+                    }
+                    true
+                });
+                assert_eq!(taken, Taken::Some);
+            }
+        }
     }
 
     #[test]
