@@ -6,14 +6,14 @@ use hypercall_core::schema::Role;
 use hypercall_core::{SharedPage, Transport, TransportError};
 
 use super::answer::{put_answer, put_texts};
-use super::argument::{Written, needs};
+use super::argument::needs;
 use super::memory::{put, put_linked, put_written};
 use super::pages::{self, Looks, Point, Watched};
 use super::recorder::WatchError;
 use super::redact::{Calls, Redaction};
 use super::room::{Wait, reserve};
 use crate::clock::Clock;
-use crate::format::record::{CALL_HEAD, EXIT_ROOM, kind, padded, shape};
+use crate::format::record::{CALL_HEAD, EXIT_ROOM, kind, shape};
 use crate::loss::LossCause;
 use crate::ring::{Producer, Short};
 
@@ -21,8 +21,8 @@ use crate::ring::{Producer, Short};
 #[derive(Debug)]
 pub(crate) struct LaneWriter<'m, C, W = [Watched; 0]> {
     pub(crate) producer: Producer<'m>,
-    clock: C,
-    calls: Calls<'m>,
+    pub(super) clock: C,
+    pub(super) calls: Calls<'m>,
     redaction: Redaction,
     watched: W,
     /// Whether any page is watched.
@@ -35,15 +35,15 @@ pub(crate) struct LaneWriter<'m, C, W = [Watched; 0]> {
 /// A call that was entered: where its record is.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pending {
-    at: usize,
+    pub(super) at: usize,
     /// Where in it the bytes of its blocks start.
-    memory: usize,
+    pub(super) memory: usize,
     /// The checksum of the enter part.
-    crc: u32,
+    pub(super) crc: u32,
     /// When the call was made, or about to be.
-    ticks: u64,
-    written: bool,
-    secret: bool,
+    pub(super) ticks: u64,
+    pub(super) written: bool,
+    pub(super) secret: bool,
 }
 
 impl<'m, C: Clock, W: AsMut<[Watched]>> LaneWriter<'m, C, W> {
@@ -106,8 +106,9 @@ impl<'m, C: Clock, W: AsMut<[Watched]>> LaneWriter<'m, C, W> {
     /// Records a call and makes it through `transport`. `entered` is run when the call is recorded and not made yet; it says
     /// whether that took long. What a call waits for its record is no part of its duration.
     ///
-    /// There are two ways through here: a short one for values and at most one block that is only read, which is all scalars to
-    /// the compiler, and one for the rest. The records are the same.
+    /// There are two ways through here: a short one for values and at most one block, and one for the rest. The records are the same,
+    /// but that much memory has a sum of lines on the short one. What is on this page of the short one, for a block that is only
+    /// read, is all scalars to the compiler.
     ///
     /// Not `inline(always)`: the compiler then copies the arguments, which it otherwise hands on where they are.
     #[inline]
@@ -132,6 +133,7 @@ impl<'m, C: Clock, W: AsMut<[Watched]>> LaneWriter<'m, C, W> {
                 (shape::READ, bytes.len() as u64)
             }
             Arg::None => (shape::NONE, 0),
+            Arg::Linked(_) => return self.linked(info, args, entered, transport),
             _ => return self.written(info, args, entered, transport),
         };
         let (second, rsi) = match args[1] {
@@ -141,6 +143,7 @@ impl<'m, C: Clock, W: AsMut<[Watched]>> LaneWriter<'m, C, W> {
                 (shape::READ, bytes.len() as u64)
             }
             Arg::None => (shape::NONE, 0),
+            Arg::Linked(_) => return self.linked(info, args, entered, transport),
             _ => return self.written(info, args, entered, transport),
         };
         let head = [rdi, rsi, info.number];
@@ -180,59 +183,9 @@ impl<'m, C: Clock, W: AsMut<[Watched]>> LaneWriter<'m, C, W> {
             .enter_short(head, tags, part, 0, || self.clock.now())
     }
 
-    /// Records a call with at most one block, which may be written: on the short way where that is at hand.
-    #[inline(never)]
-    fn written(
-        &mut self,
-        info: &'static CallInfo,
-        mut args: [Arg<'_>; 2],
-        entered: impl FnOnce() -> bool,
-        transport: &(impl Transport + ?Sized),
-    ) -> Result<i64, TransportError> {
-        let Some((id, block)) = self.calls.plain(info).zip(Written::of(&args)) else {
-            return self.any(info, args, entered, transport);
-        };
-        let ([rdi, rsi], [first, second]) = (block.slots, block.shapes);
-        let before = if block.read { block.bytes } else { &[] };
-        let Some((short, ticks)) = self.producer.enter_short(
-            [rdi, rsi, info.number],
-            tags(id, first, second),
-            before,
-            padded(block.bytes.len()),
-            || self.clock.now(),
-        ) else {
-            return self.any(info, args, entered, transport);
-        };
-        let ticks = if entered() { self.clock.now() } else { ticks };
-        let outcome = transport.call(info, hypercall_core::arg::reborrow(&mut args));
-        let duration = self.clock.now().saturating_sub(ticks);
-        if let (
-            Ok(rax),
-            Some(Written {
-                bytes, bit, read, ..
-            }),
-        ) = (&outcome, Written::of(&args))
-        {
-            self.producer
-                .exit_written(short, duration, rax.cast_unsigned(), bytes, bit, read);
-            self.note(Point::Exit);
-        } else {
-            let pending = Pending {
-                at: short.at(),
-                memory: short.memory(),
-                crc: short.crc(),
-                ticks,
-                written: true,
-                secret: false,
-            };
-            self.exit_any(pending, info, &args, &outcome, duration);
-        }
-        outcome
-    }
-
     /// Records a call of any kind.
     #[inline(never)]
-    fn any(
+    pub(super) fn any(
         &mut self,
         info: &'static CallInfo,
         args: [Arg<'_>; 2],
@@ -314,7 +267,13 @@ impl<'m, C: Clock, W: AsMut<[Watched]>> LaneWriter<'m, C, W> {
 
     /// Records that a call that was entered on the short way had no answer.
     #[cold]
-    fn fail(&mut self, at: usize, crc: u32, outcome: &Result<i64, TransportError>, duration: u64) {
+    pub(super) fn fail(
+        &mut self,
+        at: usize,
+        crc: u32,
+        outcome: &Result<i64, TransportError>,
+        duration: u64,
+    ) {
         let mut record = self.producer.resume(at, crc);
         let (kind, texts) = put_answer(&mut record, duration, outcome);
         if kind == kind::FAILED {
@@ -363,7 +322,7 @@ impl<'m, C: Clock, W: AsMut<[Watched]>> LaneWriter<'m, C, W> {
     }
 
     #[inline(never)]
-    fn exit_any(
+    pub(super) fn exit_any(
         &mut self,
         pending: Pending,
         info: &'static CallInfo,
@@ -393,6 +352,6 @@ impl<'m, C: Clock, W: AsMut<[Watched]>> LaneWriter<'m, C, W> {
 
 /// The low half of the last word of a call's head.
 #[inline(always)]
-fn tags(id: u16, first: u8, second: u8) -> u32 {
+pub(super) fn tags(id: u16, first: u8, second: u8) -> u32 {
     u32::from(id) | (u32::from(first) << 16) | (u32::from(second) << 24)
 }

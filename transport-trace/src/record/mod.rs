@@ -10,7 +10,8 @@
 //!
 //! The short way is that of calls whose arguments are values and at most one block: with up to 248 bytes the clock is what it
 //! costs, with more, up to 4 KiB, the clock and a copy. A block that the hypervisor writes is compared when the call returns, and
-//! copied once more where it changed. Two blocks, blocks that point at others, and secrets take the long way.
+//! copied once more where it changed. Two blocks, a block that points at what is written or kept or more than 500 bytes, and secrets
+//! take the long way.
 //!
 //! # What to choose
 //! | to be chosen | choose | for |
@@ -90,6 +91,7 @@
 
 mod answer;
 mod argument;
+mod blocks;
 #[cfg(all(feature = "std", not(loom)))]
 mod drain;
 #[cfg(all(feature = "std", not(loom)))]

@@ -188,6 +188,12 @@ impl<'m> Producer<'m> {
             && self.next_block().is_ok()
     }
 
+    /// Closes the short way for good: to see whether the long one records the same.
+    #[cfg(all(test, feature = "std", not(loom)))]
+    pub(crate) fn only_long(&mut self) {
+        (self.short, self.short_below) = (false, 0);
+    }
+
     /// Opens the short way, where there is one and nothing is to be noted first.
     fn open_short(&mut self) {
         self.short_below = if self.short && self.loss.count == 0 {
