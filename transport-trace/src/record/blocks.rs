@@ -65,7 +65,8 @@ impl<C: Clock, W: AsMut<[Watched]>> LaneWriter<'_, C, W> {
         transport: &(impl Transport + ?Sized),
     ) -> Result<i64, TransportError> {
         let Some((id, block)) = self.calls.plain(info).zip(Written::of(&args)) else {
-            return self.any(info, args, entered, transport);
+            // Asked here, so that there is one way less out of `around`.
+            return self.linked(info, args, entered, transport);
         };
         let ([rdi, rsi], [first, second]) = (block.slots, block.shapes);
         let before = if block.read { block.bytes } else { &[] };
@@ -107,7 +108,7 @@ impl<C: Clock, W: AsMut<[Watched]>> LaneWriter<'_, C, W> {
 
     /// Records a call with one block that points at another one, which is read: on the short way where that is at hand.
     #[inline(never)]
-    pub(super) fn linked(
+    fn linked(
         &mut self,
         info: &'static CallInfo,
         args: [Arg<'_>; 2],
@@ -202,12 +203,12 @@ mod tests {
     fn recorded(short: bool) -> Vec<String> {
         let mut memory = vec![0_u64; 1 << 20];
         let (producer, mut consumer) = borrowed(&mut memory, 2, Full::Drop).unwrap();
-        let mut lane = LaneWriter::new(
+        let mut lane = LaneWriter::<_, [Watched; 0]>::new(
             producer,
             ClockFn(|| 7),
             &[HypervisorCalls::INTERFACE],
             Redaction::Zero,
-            [Watched::new(); 0],
+            [],
             Wait::NEVER,
         );
         if !short {

@@ -133,7 +133,6 @@ impl<'m, C: Clock, W: AsMut<[Watched]>> LaneWriter<'m, C, W> {
                 (shape::READ, bytes.len() as u64)
             }
             Arg::None => (shape::NONE, 0),
-            Arg::Linked(_) => return self.linked(info, args, entered, transport),
             _ => return self.written(info, args, entered, transport),
         };
         let (second, rsi) = match args[1] {
@@ -143,7 +142,6 @@ impl<'m, C: Clock, W: AsMut<[Watched]>> LaneWriter<'m, C, W> {
                 (shape::READ, bytes.len() as u64)
             }
             Arg::None => (shape::NONE, 0),
-            Arg::Linked(_) => return self.linked(info, args, entered, transport),
             _ => return self.written(info, args, entered, transport),
         };
         let head = [rdi, rsi, info.number];
