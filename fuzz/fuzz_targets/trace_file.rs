@@ -4,7 +4,7 @@
 
 use arbitrary::Arbitrary;
 use hypercall_fuzz::consume::{is_part, nameless, read, really_read};
-use hypercall_fuzz::trace::{Edit, base, edited, entries, moves_blocks};
+use hypercall_fuzz::trace::{Edit, base, edited, entries_of, moves_blocks};
 use hypercall_trace::read::Trace;
 use libfuzzer_sys::fuzz_target;
 
@@ -25,12 +25,12 @@ enum Input {
 }
 
 fuzz_target!(|input: Input| {
-    let (bytes, true_ones) = match input {
+    let (bytes, codec, true_ones) = match input {
         Input::Bytes { start, mut bytes } => {
             if start {
                 bytes.splice(0..0, base(0));
             }
-            (bytes, false)
+            (bytes, 0, false)
         }
         Input::Edited {
             codec,
@@ -40,7 +40,7 @@ fuzz_target!(|input: Input| {
             let edits = edits.get(..8).unwrap_or(&edits);
             // Checksums that were made right hide what happened, if it was more than that blocks moved.
             let seen = !sealed || edits.iter().all(moves_blocks);
-            (edited(base(codec), edits, sealed), seen)
+            (edited(base(codec), edits, sealed), codec, seen)
         }
     };
     let Ok(trace) = Trace::from_bytes(bytes) else {
@@ -50,7 +50,7 @@ fuzz_target!(|input: Input| {
     if true_ones {
         let names = !trace.schema().interfaces.is_empty();
         let as_read = |entry| if names { entry } else { nameless(entry) };
-        let written: Vec<_> = entries().into_iter().map(as_read).collect();
+        let written: Vec<_> = entries_of(codec).into_iter().map(as_read).collect();
         let read = really_read(&trace);
         assert!(is_part(&read, &written), "{read:?}");
         if clean && trace.is_finished() {

@@ -10,6 +10,7 @@ pub mod consume;
 pub mod device;
 pub mod guest;
 pub mod input;
+pub mod lines;
 pub mod machine;
 pub mod own;
 pub mod program;

@@ -11,6 +11,7 @@ use hypercall_trace::entry::{
     After, Argument, Block, Call, Entry, Failure, Link, LossCause, Lost, Outcome, PageChange, Run,
     Target, When,
 };
+use hypercall_trace::read::Trace;
 use hypercall_trace::schema::Schema;
 use hypercall_trace::write::{Compression, Options, Writer};
 
@@ -164,10 +165,26 @@ pub fn entries() -> Vec<Entry> {
     entries
 }
 
-/// A trace of [`entries`].
+/// A recording in which memory has a sum of lines.
+static LINES: &[u8] = include_bytes!("../../transport-trace/tests/data/v1-lines.hct");
+
+/// What is in [`base`].
+pub fn entries_of(codec: u8) -> Vec<Entry> {
+    match codec % 4 {
+        3 => Trace::from_bytes(LINES)
+            .map(|trace| trace.entries().collect())
+            .unwrap_or_default(),
+        _ => entries(),
+    }
+}
+
+/// A trace of [`entries`], or a recording with lines.
 pub fn base(codec: u8) -> Vec<u8> {
+    if codec % 4 == 3 {
+        return LINES.to_vec();
+    }
     static MADE: [OnceLock<Vec<u8>>; 3] = [const { OnceLock::new() }; 3];
-    let codec = usize::from(codec % 3);
+    let codec = usize::from(codec % 4);
     MADE[codec].get_or_init(|| make(codec)).clone()
 }
 
@@ -269,6 +286,25 @@ pub fn kind(block: &[u8]) -> u8 {
     block.get(4).copied().unwrap_or(0)
 }
 
+/// Makes a record's checksum right, and the sum of its lines, where it has any.
+fn seal_record(record: &mut [u8]) {
+    let lines = match record.get(7) {
+        Some(1..=3) => record.get(47).map_or(0, |lines| usize::from(*lines)),
+        _ => 0,
+    };
+    let mut behind = 8;
+    let mut crc = 0;
+    if let Some(bytes) = record.get(64..64 + lines * 64).filter(|_| lines != 0) {
+        let sum = crate::lines::sum(bytes).to_le_bytes();
+        record[48..64].copy_from_slice(&sum);
+        crc = crc32c::crc32c(&record[8..48]);
+        behind = 64 + lines * 64;
+    }
+    crc = crc32c::crc32c_append(crc, &record[behind..]);
+    crc = crc32c::crc32c_append(crc, &record[4..8]);
+    record[..4].copy_from_slice(&crc.to_le_bytes());
+}
+
 /// Makes the checksums right: of records in blocks that are stored as they are, of blocks, of headers.
 fn seal(bytes: &mut [u8], blocks: &[std::ops::Range<usize>]) {
     let put = |bytes: &mut [u8], at: usize, value: u32| {
@@ -290,8 +326,7 @@ fn seal(bytes: &mut [u8], blocks: &[std::ops::Range<usize>]) {
                     let Some(record) = record.get_mut(..length).filter(|_| length >= 16) else {
                         break;
                     };
-                    let crc = crc32c::crc32c_append(crc32c::crc32c(&record[8..]), &record[4..8]);
-                    put(record, 0, crc);
+                    seal_record(record);
                     at += length;
                 }
             }
