@@ -19,23 +19,27 @@ const FACTORS: [u64; 16] = [
     0x6369_20d8_7157_4e69,
 ];
 
-/// The sum of whole lines of 64 bytes.
-pub fn sum(lines: &[u8]) -> u128 {
-    let count = lines.len() / 64;
-    let mut gathered = [0_u64; 16];
-    for (number, line) in lines.chunks_exact(64).enumerate() {
-        let behind = u32::try_from(count - 1 - number).unwrap_or(0);
-        for (place, word) in line.chunks_exact(8).enumerate() {
-            let word = word
-                .iter()
-                .rev()
-                .fold(0, |word, byte| (word << 8) | u64::from(*byte));
-            gathered[place] ^= word;
-            gathered[8 + place] ^= word.rotate_left(behind % 64);
+/// The sum of whole lines of 64 bytes, of a call that was entered at this time.
+pub fn sum(time: u64, lines: &[u8]) -> u128 {
+    let mut gathered = [0_u8; 128];
+    gathered[..8].copy_from_slice(&time.to_le_bytes());
+    for (bytes, factor) in gathered[64..].chunks_exact_mut(8).zip(&FACTORS[8..]) {
+        bytes.copy_from_slice(&factor.to_le_bytes());
+    }
+    for line in lines.chunks_exact(64) {
+        for (place, byte) in line.iter().enumerate() {
+            gathered[place] ^= byte;
+            let power = gathered[64 + place];
+            gathered[64 + place] = (power << 1) ^ (0x1b * (power >> 7)) ^ power ^ byte;
         }
     }
+    let word = |bytes: &[u8]| {
+        let byte = |word, byte: &u8| (word << 8) | u64::from(*byte);
+        bytes.iter().rev().fold(0, byte)
+    };
     gathered
-        .iter()
+        .chunks_exact(8)
+        .map(word)
         .zip(FACTORS)
         .flat_map(|(word, factor)| {
             (0..64)

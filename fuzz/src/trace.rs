@@ -295,7 +295,9 @@ fn seal_record(record: &mut [u8]) {
     let mut behind = 8;
     let mut crc = 0;
     if let Some(bytes) = record.get(64..64 + lines * 64).filter(|_| lines != 0) {
-        let sum = crate::lines::sum(bytes).to_le_bytes();
+        let mut time = [0; 8];
+        time.copy_from_slice(&record[8..16]);
+        let sum = crate::lines::sum(u64::from_le_bytes(time), bytes).to_le_bytes();
         record[48..64].copy_from_slice(&sum);
         crc = crc32c::crc32c(&record[8..48]);
         behind = 64 + lines * 64;

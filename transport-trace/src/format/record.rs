@@ -135,6 +135,14 @@ pub(crate) fn lines_of(record: &[u8]) -> usize {
     }
 }
 
+/// How many bytes a call's enter part has, the head included.
+#[cfg(feature = "std")]
+#[inline]
+pub(crate) fn enter_bytes(record: &[u8]) -> Option<usize> {
+    let words = usize::try_from(super::u32_at(record.get(..CALL_HEAD)?, 44)).ok()? & MAX_WORDS;
+    words.checked_mul(8)
+}
+
 /// Where the arguments of a call start.
 #[cfg(feature = "std")]
 #[inline]
@@ -171,5 +179,6 @@ fn around_lines(record: &[u8]) -> Option<[&[u8]; 2]> {
     let (lines, expected) = of_record(record)?;
     let end = size_of_val(lines).checked_add(CALL_HEAD + SUM)?;
     let parts = [record.get(8..CALL_HEAD)?, record.get(end..)?];
-    (lines.len() <= MOST_LINES && sum(lines) == expected).then_some(parts)
+    let time = crate::format::u64_at(record, 8);
+    (lines.len() <= MOST_LINES && sum(time, lines) == expected).then_some(parts)
 }

@@ -4,8 +4,8 @@ use hypercall_core::call::Direction;
 
 use crate::entry::{LossCause, When};
 use crate::format::record::{
-    CALL_HEAD, LOST_LENGTH, MAX_WORDS, PAGE, PAGES_HEAD, PAGES_LATE, PAGES_MANY_LOOKS,
-    arguments_at, kind, lines_of, padded, parse_word, shape,
+    CALL_HEAD, LOST_LENGTH, PAGE, PAGES_HEAD, PAGES_LATE, PAGES_MANY_LOOKS, arguments_at,
+    enter_bytes, kind, lines_of, padded, parse_word, shape,
 };
 use crate::format::{MAX_BLOCK, u16_at, u32_at, u64_at};
 
@@ -255,8 +255,7 @@ impl<'r> CallView<'r> {
         let head = record.first_chunk::<CALL_HEAD>()?;
         let shapes = [head[42], head[43]];
         let slots = [u64_at(head, 16), u64_at(head, 24)];
-        let words = usize::try_from(u32_at(head, 44)).ok()? & MAX_WORDS;
-        let enter_length = words.checked_mul(8)?;
+        let enter_length = enter_bytes(record)?;
         let (enter, exit) = record.split_at_checked(enter_length)?;
         let mut enter = Parts(enter.get(arguments_at(lines_of(record))..)?);
         let mut exit = Parts(exit);

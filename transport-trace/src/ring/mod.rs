@@ -62,7 +62,12 @@ pub(crate) use busy::Busy;
 pub(crate) use consumer::{Consumer, Taken};
 pub use layout::Full;
 use layout::{Geometry, RING_MAGIC, head};
-#[cfg(all(feature = "std", target_arch = "x86_64", not(any(loom, miri))))]
+#[cfg(all(
+    feature = "std",
+    target_arch = "x86_64",
+    target_pointer_width = "64",
+    not(any(loom, miri))
+))]
 pub(crate) use lines::sum_of_lines;
 #[cfg(all(feature = "std", target_arch = "x86_64", not(loom)))]
 pub(crate) use processor::checksum_short;

@@ -280,7 +280,7 @@ impl Producer<'_> {
             // Before the memory is copied: that and the counter's reading go on at the same time.
             let time = time();
             let body = start.wrapping_add(CALL_HEAD);
-            lines::put(base, body, lines, self.wide);
+            lines::put(base, body, time, part, self.wide);
             let mut register = put_head(base, start, time, head, last);
             if !rest.is_empty() {
                 let to = body.wrapping_add(SUM).wrapping_add(size_of_val(lines));
@@ -343,7 +343,8 @@ impl Producer<'_> {
     ) {
         let Short { at, end, .. } = entered;
         // There was room for so many.
-        if self.used != end || padded(bytes.len()) > self.limit.wrapping_sub(end) {
+        let room = self.limit.wrapping_sub(end);
+        if self.used != end || padded(bytes.len()).saturating_add(EXIT_HEAD + 8) > room {
             return;
         }
         let base = self.area.base;
