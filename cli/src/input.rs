@@ -147,6 +147,11 @@ pub(crate) fn no_schema(trace: &Trace) -> Option<String> {
     Some("the schema is missing; calls have numbers, registers and bytes, but no names".to_owned())
 }
 
+/// Whether the file was joined from several recordings: indices, and times perhaps, begin again in it.
+pub(crate) fn is_joined(trace: &Trace) -> bool {
+    trace.recording_at(u64::MAX) != 0
+}
+
 /// Whether a trace has no end: its recording goes on, was killed, or was cut between two blocks. Where it is cut inside a block,
 /// that damage says it.
 pub(crate) fn ends_early(trace: &Trace) -> bool {

@@ -126,3 +126,69 @@ fn where_there_is_no_order_of_time_it_is_said_and_nothing_is_judged() {
     let (_, _, err) = run(&["show", &trace, "--limit", "1", "--file-order"]);
     assert_eq!(err, "");
 }
+
+/// A call of each of two lanes at these times.
+fn recording(times: [[u64; 2]; 2]) -> Vec<u8> {
+    let mut writer = Writer::new(
+        Vec::new(),
+        &common::schema(),
+        ClockInfo::with_frequency(1_000_000_000),
+        Options::default(),
+    )
+    .unwrap();
+    let calls = Sample::life().entries;
+    let Some(Entry::Call(call)) = calls.first() else {
+        panic!("no call");
+    };
+    for (lane, times) in (0..).zip(times) {
+        writer.lane(&format!("thread {lane}")).unwrap();
+        for (index, enter) in (0..).zip(times) {
+            let call = call.clone();
+            writer
+                .push(&Entry::Call(Call {
+                    lane,
+                    index,
+                    enter,
+                    ..call
+                }))
+                .unwrap();
+        }
+    }
+    writer.finish().unwrap()
+}
+
+/// The machine started anew between the two: the second recording's clock is behind.
+#[test]
+fn two_recordings_in_one_file_are_not_mixed_by_their_times() {
+    let folder = Folder::new();
+    let first = recording([[5000, 7000], [6000, 8000]]);
+    let second = recording([[1000, 5500], [6500, 9000]]);
+    let trace = folder.text("joined.hct");
+    std::fs::write(&trace, [&first[..], &second[32..]].concat()).unwrap();
+    let times = |options: &[&str]| -> Vec<u64> {
+        let arguments = [&["show", &trace, "--json"], options].concat();
+        let (status, out, err) = run(&arguments);
+        assert_eq!((status, err.as_str()), (Some(0), ""), "{options:?}");
+        let ticks = |line: &str| -> u64 {
+            let line: serde_json::Value = serde_json::from_str(line).unwrap();
+            line["ticks"].as_u64().unwrap()
+        };
+        out.lines().map(ticks).collect()
+    };
+    let all = [5000, 6000, 7000, 8000, 1000, 5500, 6500, 9000];
+    assert_eq!(times(&[]), all);
+    let lanes = ["--lane", "thread 0", "--lane", "thread 1"];
+    assert_eq!(times(&lanes), all);
+    let since = ["--since", "6us"];
+    let late = [6000, 7000, 8000, 6500, 9000];
+    assert_eq!(times(&since), late);
+    assert_eq!(times(&[&since[..], &lanes].concat()), late);
+    assert_eq!(times(&["--since", "6us", "--lane", "thread 0"]), [7000]);
+    let until = ["--until", "6us"];
+    assert_eq!(times(&until), [5000, 1000, 5500]);
+    assert_eq!(times(&[&until[..], &lanes].concat()), [5000, 1000, 5500]);
+    assert_eq!(
+        times(&["--until", "6us", "--lane", "thread 0"]),
+        [5000, 1000, 5500]
+    );
+}

@@ -123,11 +123,7 @@ fn has_types(args: &GenTest, recorded: &Recorded) -> Result<(), Failure> {
 
 /// The entries that are asked for, so that a part of a trace larger than memory can be had.
 fn slice(args: &GenTest, trace: &Trace, losses: &mut Losses) -> Result<Recorded, Failure> {
-    let mut recorded = Recorded {
-        schema: Arc::clone(trace.schema()),
-        lanes: trace.used_lanes(),
-        entries: Vec::new(),
-    };
+    let mut taken = Vec::new();
     let last = args.to.unwrap_or(u64::MAX);
     let mut memory = Recorded::LIMIT;
     let progress = Progress::new("reading", trace.len());
@@ -135,7 +131,8 @@ fn slice(args: &GenTest, trace: &Trace, losses: &mut Losses) -> Result<Recorded,
         if !args.lane.is_empty() && !args.lane.contains(&lane.name) {
             continue;
         }
-        for entry in trace.lane_entries_from(lane.id, args.from) {
+        let mut entries = trace.lane_entries_from(lane.id, args.from);
+        while let Some(entry) = entries.next() {
             let behind = match &entry {
                 Entry::Call(call) => call.index > last,
                 Entry::Lost(lost) => lost.index > last,
@@ -144,7 +141,7 @@ fn slice(args: &GenTest, trace: &Trace, losses: &mut Losses) -> Result<Recorded,
             if behind {
                 break;
             }
-            if recorded.entries.len() >= MAX_ENTRIES {
+            if taken.len() >= MAX_ENTRIES {
                 return Err(Failure::usage(
                     format!(
                         "a test of more than {MAX_ENTRIES} records would be too long to compile"
@@ -163,9 +160,14 @@ fn slice(args: &GenTest, trace: &Trace, losses: &mut Losses) -> Result<Recorded,
             };
             memory = left;
             losses.note_all(&entry);
-            recorded.entries.push(entry);
-            progress.at(u64::try_from(recorded.entries.len()).unwrap_or(u64::MAX));
+            taken.push((entries.recording(), entry));
+            progress.at(u64::try_from(taken.len()).unwrap_or(u64::MAX));
         }
     }
-    Ok(recorded)
+    let recorded = Recorded {
+        schema: Arc::clone(trace.schema()),
+        lanes: trace.used_lanes(),
+        ..Recorded::default()
+    };
+    Ok(recorded.with_entries(taken))
 }
