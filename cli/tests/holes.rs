@@ -4,7 +4,7 @@
 mod common;
 
 use common::{Folder, Sample, hcall};
-use hypercall_trace::entry::{Entry, LossCause};
+use hypercall_trace::entry::{Entry, LossCause, Lost};
 use hypercall_trace::format::BlockKind;
 use hypercall_trace::read::Trace;
 
@@ -458,4 +458,45 @@ fn rewritten_of_nothing(
         run("pack", &to, &format!("{command}-again.hct"), status);
     }
     made
+}
+
+/// What a trace notes as lost is no damage; but whole it is not.
+#[test]
+fn what_is_noted_as_lost_is_not_called_whole() {
+    let folder = Folder::new();
+    let verify = |name: &str, lost: &[u64]| {
+        let mut sample = Sample::life();
+        sample.lanes.push("vcpu0".into());
+        for (index, count) in lost.iter().enumerate() {
+            sample.entries.push(Entry::Lost(Lost {
+                lane: 1,
+                index: u64::try_from(index).unwrap(),
+                count: *count,
+                cause: LossCause::RingFull,
+                first: 0,
+                last: 0,
+            }));
+        }
+        let trace = folder.trace(name, &sample);
+        let output = hcall().args(["verify", &trace]).output().unwrap();
+        assert_eq!(output.status.code(), Some(0));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let text = verify("whole.hct", &[]);
+    assert!(
+        text.ends_with("\nwhole: every checksum is right\n"),
+        "{text}"
+    );
+    for (lost, told) in [
+        (&[7][..], "7 calls are missing"),
+        (&[0], "an unknown number of calls may be missing"),
+        (
+            &[1, 0],
+            "1 call is missing, an unknown number of calls may be missing",
+        ),
+    ] {
+        let text = verify("lost.hct", lost);
+        let end = format!("\nevery checksum is right, but the trace is not whole: {told}\n");
+        assert!(text.ends_with(&end), "{text}");
+    }
 }

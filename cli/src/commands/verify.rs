@@ -82,7 +82,7 @@ fn as_text(report: &Report, trace: &Trace, path: &Path, out: &mut Output) -> Res
     if *lost_unknown != 0 {
         let places = count(*lost_unknown, "place");
         out.line(&format!(
-            "{UNKNOWN_NUMBER} lost in {places}, with damaged parts of the trace that this one was made from"
+            "{UNKNOWN_NUMBER} lost in {places}; `hcall show` says where, and why"
         ))?;
     }
     if !finished {
@@ -126,7 +126,15 @@ fn as_text(report: &Report, trace: &Trace, path: &Path, out: &mut Output) -> Res
         out.line(&format!("and {more} more"))?;
     }
     if report.is_clean() {
-        out.line(&paint.string(Part::Good, "whole: every checksum is right"))
+        let lacks = lacks(report);
+        if lacks.is_empty() {
+            return out.line(&paint.string(Part::Good, "whole: every checksum is right"));
+        }
+        let text = format!(
+            "every checksum is right, but the trace is not whole: {}",
+            lacks.join(", ")
+        );
+        out.line(&paint.string(Part::Notice, &text))
     } else {
         let entries: u64 = damaged
             .iter()
@@ -153,6 +161,22 @@ fn as_text(report: &Report, trace: &Trace, path: &Path, out: &mut Output) -> Res
         }
         out.line("what is left: `hcall recover TRACE -o WHOLE` makes a whole trace of it")
     }
+}
+
+/// What an undamaged trace does not have of its recording, and says so.
+fn lacks(report: &Report) -> Vec<String> {
+    let mut lacks = Vec::new();
+    if report.lost != 0 {
+        let (calls, are) = super::count_are(report.lost, "call");
+        lacks.push(format!("{calls} {are} missing"));
+    }
+    if report.lost_unknown != 0 {
+        lacks.push(format!("{UNKNOWN_NUMBER} may be missing"));
+    }
+    if !report.finished {
+        lacks.push("the recording was not finished".to_owned());
+    }
+    lacks
 }
 
 /// Where the rings of an unfinished recording are. What somebody else put there is told on the error output.
