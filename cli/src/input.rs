@@ -160,6 +160,10 @@ pub(crate) fn ends_early(trace: &Trace) -> bool {
     !trace.is_finished() && !trace.damage().any(to_the_end)
 }
 
+/// What is said of a trace whose recording was not finished.
+pub(crate) const NOT_FINISHED: &str =
+    "hcall: the recording was not finished: what came later is not in the file";
+
 /// Refuses a trace whose schema is damaged, for those who judge calls by what they are.
 pub(crate) fn described(path: &Path, trace: &Trace) -> Result<(), Failure> {
     no_schema(trace).map_or(Ok(()), |why| {
@@ -310,9 +314,7 @@ impl Losses {
             crate::output::tell!("hcall: {UNKNOWN_NUMBER} is missing in the trace");
         }
         if self.unfinished {
-            crate::output::tell!(
-                "hcall: the recording was not finished: what came later is not in the file; see `hcall verify`"
-            );
+            crate::output::tell!("{NOT_FINISHED}; see `hcall verify`");
         }
         self.any_damage()
     }

@@ -100,6 +100,9 @@ fn write<W: Write>(
         writer.recording(entries.recording()).map_err(failed())?;
         writer.push(&entry).map_err(failed())?;
     }
+    if !trace.is_finished() {
+        writer.unfinished();
+    }
     let replaced = redaction.replaced();
     Ok((writer.finish().map_err(failed())?, replaced))
 }

@@ -25,6 +25,9 @@
 //!         writer.recording(entries.recording())?;
 //!         writer.push(&entry)?;
 //!     }
+//!     if !trace.is_finished() {
+//!         writer.unfinished();
+//!     }
 //!     writer.finish()
 //! }
 //! # let none = Writer::new(Vec::new(), &Default::default(), Default::default(), Options::default())?.finish()?;
@@ -106,6 +109,8 @@ pub struct Writer<W: Write> {
     holes: Holes,
     /// The number of the recording that is written.
     recording: u32,
+    /// Whether the recording has no end.
+    unfinished: bool,
 }
 
 /// Bytes of memory that open blocks may have. Where many lanes are beyond that, blocks are written before they are full.
@@ -168,6 +173,7 @@ impl<W: Write> Writer<W> {
             starts: BTreeMap::new(),
             holes: Holes::default(),
             recording: 0,
+            unfinished: false,
             block: options.block.clamp(1 << 10, MAX_BLOCK / 4),
         })
     }
@@ -491,7 +497,14 @@ impl<W: Write> Writer<W> {
         Ok(())
     }
 
-    /// Writes what is open, the clock's last point and the index, and gives the sink back.
+    /// Says that the recording which is written was not finished, as that of a process that was killed: what is written does
+    /// not say so either. It has no index, and [`Trace::is_finished`](crate::read::Trace::is_finished) is false.
+    pub const fn unfinished(&mut self) {
+        self.unfinished = true;
+    }
+
+    /// Writes what is open, the clock's last point and the index, unless the recording is [unfinished](Self::unfinished), and gives
+    /// the sink back.
     ///
     /// # Errors
     /// As the sink says.
@@ -504,7 +517,9 @@ impl<W: Write> Writer<W> {
             let last: ClockPoint = self.clock.last;
             self.out.queue_clock(&last);
         }
-        self.out.queue_index();
+        if !self.unfinished {
+            self.out.queue_index();
+        }
         self.out.flush()?;
         self.out.sink().flush()?;
         Ok(self.out.into_sink())

@@ -286,5 +286,9 @@ pub fn recover<W: Write>(
             }
         }
     }
+    if rings.is_empty() && trace.is_some_and(|trace| !trace.is_finished()) {
+        // Nothing was there that it goes on with.
+        writer.unfinished();
+    }
     Ok((writer.finish()?, done))
 }
