@@ -9,7 +9,7 @@ use hypercall_trace::write::Options;
 use super::places::{Owners, Places};
 use crate::args::Recover;
 use crate::failure::Failure;
-use crate::format::{Context, Part};
+use crate::format::{Context, Part, UNKNOWN_NUMBER};
 use crate::input::{self, Losses};
 use crate::output::{Output, Progress};
 use crate::status::Status;
@@ -81,6 +81,7 @@ pub(crate) fn run(args: &Recover, out: &mut Output) -> Result<Status, Failure> {
         from_rings,
         unfinished,
         lost,
+        lost_unknown,
         damaged,
     } = recovered;
     let paint = out.paint;
@@ -121,6 +122,10 @@ pub(crate) fn run(args: &Recover, out: &mut Output) -> Result<Status, Failure> {
     if lost != 0 {
         let (calls, are) = super::count_are(lost, "call");
         out.line(&paint.string(Part::Notice, &format!("{calls} {are} noted as lost")))?;
+    }
+    if lost_unknown {
+        let text = format!("{UNKNOWN_NUMBER} is noted as lost");
+        out.line(&paint.string(Part::Notice, &text))?;
     }
     if damaged != 0 {
         let (stretches, are) = super::count_are(damaged, "damaged stretch or record");

@@ -111,6 +111,14 @@ pub struct Writer<W: Write> {
     recording: u32,
     /// Whether the recording has no end.
     unfinished: bool,
+    noted: Noted,
+}
+
+/// Calls that damage took, as they were noted: how many, and whether there are others that nobody knows the number of.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Noted {
+    pub(crate) calls: u64,
+    pub(crate) unknown: bool,
 }
 
 /// Bytes of memory that open blocks may have. Where many lanes are beyond that, blocks are written before they are full.
@@ -174,6 +182,7 @@ impl<W: Write> Writer<W> {
             holes: Holes::default(),
             recording: 0,
             unfinished: false,
+            noted: Noted::default(),
             block: options.block.clamp(1 << 10, MAX_BLOCK / 4),
         })
     }
@@ -410,6 +419,8 @@ impl<W: Write> Writer<W> {
     /// Notes calls as lost to damage; 0 where nobody knows how many.
     fn note_lost(&mut self, lane: u32, index: u64, count: u64) -> io::Result<()> {
         self.start(lane, index)?;
+        self.noted.calls = self.noted.calls.saturating_add(count);
+        self.noted.unknown |= count == 0;
         let lost = Lost {
             lane,
             index,
@@ -508,7 +519,12 @@ impl<W: Write> Writer<W> {
     ///
     /// # Errors
     /// As the sink says.
-    pub fn finish(mut self) -> io::Result<W> {
+    pub fn finish(self) -> io::Result<W> {
+        self.finish_noted().map(|(sink, _)| sink)
+    }
+
+    /// The same, with what was noted in the place of damage.
+    pub(crate) fn finish_noted(mut self) -> io::Result<(W, Noted)> {
         if self.holes.are_of_the_next() {
             self.next_recording()?;
         }
@@ -522,7 +538,7 @@ impl<W: Write> Writer<W> {
         }
         self.out.flush()?;
         self.out.sink().flush()?;
-        Ok(self.out.into_sink())
+        Ok((self.out.into_sink(), self.noted))
     }
 }
 

@@ -33,8 +33,10 @@ pub struct Recovered {
     pub from_rings: u64,
     /// Calls among them that never returned.
     pub unfinished: u64,
-    /// Calls that are noted as lost.
+    /// Calls that are noted as lost, those that damage took included.
     pub lost: u64,
+    /// Whether calls are noted as lost and [nobody knows](crate::entry::Lost::how_many) how many.
+    pub lost_unknown: bool,
     /// Stretches and records that could not be read.
     pub damaged: u64,
 }
@@ -217,7 +219,10 @@ pub fn recover<W: Write>(
             Entry::Call(call) if call.duration.is_none() => {
                 done.unfinished = done.unfinished.saturating_add(1);
             }
-            Entry::Lost(lost) => done.lost = done.lost.saturating_add(lost.count),
+            Entry::Lost(lost) => {
+                done.lost = done.lost.saturating_add(lost.count);
+                done.lost_unknown |= lost.how_many().is_none();
+            }
             _ => {}
         }
         writer.push(&entry)
@@ -249,7 +254,8 @@ pub fn recover<W: Write>(
             if !behind {
                 reached.note(&entry);
                 push(&entry, Some(entries.recording()), &mut done)?;
-                done.from_file = done.from_file.saturating_add(1);
+                let is_record = !matches!(entry, Entry::Damaged(_));
+                done.from_file = done.from_file.saturating_add(u64::from(is_record));
             }
         }
     }
@@ -290,5 +296,8 @@ pub fn recover<W: Write>(
         // Nothing was there that it goes on with.
         writer.unfinished();
     }
-    Ok((writer.finish()?, done))
+    let (sink, noted) = writer.finish_noted()?;
+    done.lost = done.lost.saturating_add(noted.calls);
+    done.lost_unknown |= noted.unknown;
+    Ok((sink, done))
 }
