@@ -462,6 +462,36 @@ fn a_recording_without_an_end_is_said_to_be_one() {
         .stderr(early.not());
 }
 
+/// What is asked for may be in what cannot be read: the damage is told where nothing else can be said.
+#[test]
+fn damage_is_told_where_nothing_is_left() {
+    let folder = Folder::new();
+    let good = folder.trace("good.hct", &Sample::life());
+    let trace = Trace::open(&good).unwrap();
+    let mut bytes = std::fs::read(&good).unwrap();
+    let block = trace.data().next().unwrap();
+    bytes[usize::try_from(block.offset).unwrap() + 70] ^= 1;
+    let path = folder.text("damaged.hct");
+    std::fs::write(&path, bytes).unwrap();
+    let damage = contains("the block's checksum is wrong");
+    hcall()
+        .args(["state", &path, "--at", "main#2"])
+        .assert()
+        .code(2)
+        .stderr(damage.clone().and(contains("the trace ends before")));
+    hcall()
+        .args(["gen-test", &path, "-o", &folder.text("out.rs")])
+        .assert()
+        .code(3)
+        .stderr(damage.and(contains("the slice has no call")));
+    let lost = format!("{} calls are noted as lost", block.header.calls);
+    hcall()
+        .args(["recover", &path, "-o", &folder.text("out.hct")])
+        .assert()
+        .code(4)
+        .stdout(contains("0 records from the file").and(contains(lost)));
+}
+
 #[test]
 fn cuts_at_many_places_end_well() {
     let folder = Folder::new();

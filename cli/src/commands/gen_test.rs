@@ -66,6 +66,8 @@ pub(crate) fn run(args: &GenTest, out: &mut Output) -> Result<Status, Failure> {
         maker = maker.lanes(&lanes);
     }
     let made = maker.generate(&recorded).map_err(|error| {
+        // What the slice lacks may be in what cannot be read.
+        losses.report(&Context::of(&trace));
         Failure::input(
             error.to_string(),
             "choose a slice with --lane, --from and --to; `hcall show` has the indices",
