@@ -453,13 +453,34 @@ fn a_recording_without_an_end_is_said_to_be_one() {
         .assert()
         .stdout("no rule is broken by what could be read\n");
     hcall().args(["show", &good]).assert().code(0).stderr("");
-    // A cut inside a block says it itself.
-    std::fs::write(&path, &bytes[..bytes.len() - 40]).unwrap();
-    hcall()
-        .args(["show", &path])
-        .assert()
-        .code(4)
-        .stderr(early.not());
+    // A cut inside a block is damage as well, and what it took is named. Behind an index there was nothing.
+    for block in trace.blocks() {
+        let inside = usize::try_from(block.offset).unwrap() + 66;
+        std::fs::write(&path, &bytes[..inside]).unwrap();
+        let what = match block.header.kind {
+            BlockKind::Schema => "the schema cannot be read",
+            BlockKind::Clock => "a point of the clock cannot be read",
+            BlockKind::Lane => "the name of lane 0 cannot be read",
+            BlockKind::Index => "the index at the end cannot be read",
+            _ => "15 records of main",
+        };
+        let told = contains(what).and(contains("the file ends inside a block"));
+        let run = hcall().args(["show", &path]).assert().code(4);
+        let run = run.stderr(told.and(contains("0 records of").not()));
+        let packed = folder.text("packed.hct");
+        hcall()
+            .args(["pack", &path, "-o", &packed, "--force"])
+            .assert()
+            .code(4);
+        let finished = Trace::open(&packed).unwrap().is_finished();
+        if block.header.kind == BlockKind::Index {
+            run.stderr(early.clone().not());
+            assert!(finished);
+        } else {
+            run.stderr(early.clone());
+            assert!(!finished, "{block:?}");
+        }
+    }
 }
 
 /// What is asked for may be in what cannot be read: the damage is told where nothing else can be said.

@@ -59,7 +59,7 @@ pub(crate) fn run(args: &Check, out: &mut Output) -> Result<Status, Failure> {
                 };
                 out.line(&out.paint.string(Part::Notice, &text))?;
             }
-            0 if losses.any_damage() || input::ends_early(&trace) => out.line(
+            0 if losses.any_damage() || trace.ends_early() => out.line(
                 &out.paint
                     .string(Part::Notice, "no rule is broken by what could be read"),
             )?,

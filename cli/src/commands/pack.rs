@@ -34,7 +34,7 @@ pub(crate) fn run(args: &Pack, out: &mut Output) -> Result<Status, Failure> {
             writer.recording(entries.recording())?;
             writer.push(&entry)?;
         }
-        if !trace.is_finished() {
+        if trace.ends_early() {
             writer.unfinished();
         }
         writer.finish()

@@ -100,7 +100,7 @@ fn write<W: Write>(
         writer.recording(entries.recording()).map_err(failed())?;
         writer.push(&entry).map_err(failed())?;
     }
-    if !trace.is_finished() {
+    if trace.ends_early() {
         writer.unfinished();
     }
     let replaced = redaction.replaced();

@@ -92,7 +92,7 @@ fn as_text(report: &Report, trace: &Trace, path: &Path, out: &mut Output) -> Res
             .collect();
         let places = places.join(" and");
         out.line(&format!(
-            "no index at the end: the recording goes on, was killed, was cut between two blocks, or its storage failed; if it was killed \
+            "no index at the end: the recording goes on, was killed, was cut, or its storage failed; if it was killed \
              or its storage failed, `hcall recover TRACE -o WHOLE` also has what is left in its rings{places}",
         ))?;
     }

@@ -107,7 +107,7 @@ impl Header {
                 ends: unknown_ends(trace, &lanes).remove(&0).unwrap_or_default(),
                 lanes: lanes.into_iter().map(|lane| (lane.id, lane.name)).collect(),
                 lacking: Lacking::of(trace),
-                unfinished: !trace.is_finished(),
+                unfinished: trace.ends_early(),
                 schema: Schema::of(trace.schema()),
             },
         }

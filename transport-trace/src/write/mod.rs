@@ -25,7 +25,7 @@
 //!         writer.recording(entries.recording())?;
 //!         writer.push(&entry)?;
 //!     }
-//!     if !trace.is_finished() {
+//!     if trace.ends_early() {
 //!         writer.unfinished();
 //!     }
 //!     writer.finish()

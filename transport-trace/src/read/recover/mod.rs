@@ -292,7 +292,7 @@ pub fn recover<W: Write>(
             }
         }
     }
-    if rings.is_empty() && trace.is_some_and(|trace| !trace.is_finished()) {
+    if rings.is_empty() && trace.is_some_and(Trace::ends_early) {
         // Nothing was there that it goes on with.
         writer.unfinished();
     }
