@@ -5,6 +5,7 @@ mod common;
 use common::{Folder, Sample, hcall};
 use hypercall_trace::clock::ClockInfo;
 use hypercall_trace::entry::{Call, Entry};
+use hypercall_trace::read::Trace;
 use hypercall_trace::write::{Options, Writer};
 
 /// A VM is created, started, paused and destroyed by lanes whose order in the file is the other way round; the other lanes have a
@@ -191,4 +192,39 @@ fn two_recordings_in_one_file_are_not_mixed_by_their_times() {
         times(&["--until", "6us", "--lane", "thread 0"]),
         [5000, 1000, 5500]
     );
+}
+
+#[test]
+fn a_test_is_of_one_recording_of_a_joined_file() {
+    let folder = Folder::new();
+    let first = recording([[5000, 7000], [6000, 8000]]);
+    let second = recording([[1000, 5500], [6500, 9000]]);
+    let trace = folder.text("joined.hct");
+    std::fs::write(&trace, [&first[..], &second[32..]].concat()).unwrap();
+    let test = folder.text("of_one.rs");
+    let make = |options: &[&str]| {
+        let arguments = [&["gen-test", &trace, "-o", &test, "--force"], options].concat();
+        let (status, out, err) = run(&arguments);
+        (
+            status,
+            out,
+            err.split_whitespace().collect::<Vec<_>>().join(" "),
+        )
+    };
+    let (status, _, err) = make(&[]);
+    assert_eq!(status, Some(2));
+    assert!(err.contains("choose one with --recording, 0 to 1"), "{err}");
+    assert_eq!(make(&["--recording", "2"]).0, Some(2));
+    for (chosen, all, from_one) in [
+        ("0", [5000, 6000, 7000, 8000], [7000, 8000]),
+        ("1", [1000, 5500, 6500, 9000], [5500, 9000]),
+    ] {
+        for (options, expected) in [(&[][..], &all[..]), (&["--from", "1"], &from_one)] {
+            let (status, _, err) = make(&[&["--recording", chosen], options].concat());
+            assert_eq!((status, err.as_str()), (Some(0), ""));
+            let slice = Trace::open(folder.path("of_one.hct")).unwrap();
+            let times: Vec<_> = slice.merged().map(|entry| entry.ticks()).collect();
+            assert_eq!(times, expected, "{chosen} {options:?}");
+        }
+    }
 }
