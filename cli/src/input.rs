@@ -79,6 +79,8 @@ pub(crate) struct Losses {
     unknown: u64,
     /// Whether the file ends before the recording does.
     unfinished: bool,
+    /// The trace's file, where there are two.
+    whose: Option<String>,
 }
 
 /// What a damaged stretch is, where it is not records: `the schema`, `the name of a lane`.
@@ -158,7 +160,7 @@ pub(crate) fn is_joined(trace: &Trace) -> bool {
 
 /// What is said of a trace whose recording was not finished.
 pub(crate) const NOT_FINISHED: &str =
-    "hcall: the recording was not finished: what came later is not in the file";
+    "the recording was not finished: what came later is not in the file";
 
 /// Refuses a trace whose schema is damaged, for those who judge calls by what they are.
 pub(crate) fn described(path: &Path, trace: &Trace) -> Result<(), Failure> {
@@ -206,6 +208,12 @@ impl Losses {
         };
         losses.describe(trace);
         losses
+    }
+
+    /// Says of which of several traces it is.
+    pub(crate) fn named(mut self, path: &Path) -> Self {
+        self.whose = Some(crate::format::plain(&path.display().to_string()));
+        self
     }
 
     /// Notes what opening, and reading on, saw.
@@ -281,36 +289,38 @@ impl Losses {
 
     /// Says it on the error output. Whether there was damage.
     pub(crate) fn report(&self, context: &Context) -> bool {
+        let whose = self.whose.as_ref();
+        let whose = whose.map_or_else(String::new, |path| format!("{path}: "));
         for text in &self.descriptions {
-            crate::output::tell!("hcall: {text}");
+            crate::output::tell!("hcall: {whose}{text}");
         }
         if let more @ 1.. = self.more_descriptions {
-            crate::output::tell!("hcall: and {more} more descriptions; see `hcall verify`");
+            crate::output::tell!("hcall: {whose}and {more} more descriptions; see `hcall verify`");
         }
         for damaged in &self.damaged {
-            crate::output::tell!("hcall: {}", damage(damaged, context));
+            crate::output::tell!("hcall: {whose}{}", damage(damaged, context));
         }
         if self.more != 0 {
             crate::output::tell!(
-                "hcall: and {} more damaged stretches; see `hcall verify`",
+                "hcall: {whose}and {} more damaged stretches; see `hcall verify`",
                 self.more
             );
         }
         if self.unknown != 0 {
             let (records, are) = crate::commands::count_are(self.unknown, "record");
             crate::output::tell!(
-                "hcall: {records} of a kind that this version does not know {are} left out; use a newer hcall"
+                "hcall: {whose}{records} of a kind that this version does not know {are} left out; use a newer hcall"
             );
         }
         if self.lost != 0 {
             let (calls, are) = crate::commands::count_are(self.lost, "call");
-            crate::output::tell!("hcall: {calls} {are} missing in the trace");
+            crate::output::tell!("hcall: {whose}{calls} {are} missing in the trace");
         }
         if self.lost_unknown {
-            crate::output::tell!("hcall: {UNKNOWN_NUMBER} is missing in the trace");
+            crate::output::tell!("hcall: {whose}{UNKNOWN_NUMBER} is missing in the trace");
         }
         if self.unfinished {
-            crate::output::tell!("{NOT_FINISHED}; see `hcall verify`");
+            crate::output::tell!("hcall: {whose}{NOT_FINISHED}; see `hcall verify`");
         }
         self.any_damage()
     }

@@ -138,7 +138,7 @@ fn import(
         );
     }
     if unfinished {
-        crate::output::tell!("{}", crate::input::NOT_FINISHED);
+        crate::output::tell!("hcall: {}", crate::input::NOT_FINISHED);
     }
     if let Some(why) = &missing {
         crate::output::tell!(
