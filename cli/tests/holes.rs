@@ -308,6 +308,8 @@ fn without_a_header_at_the_end_an_unknown_number_is_told() {
         ] {
             let (out, _) = run(arguments);
             assert!(out.contains(TOLD), "{arguments:?}: {out}");
+            // What is of no lane has no index in one.
+            assert!(!out.contains("(#"), "{arguments:?}: {out}");
         }
         for arguments in [
             &["stat", path][..],

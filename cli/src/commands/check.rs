@@ -1,7 +1,7 @@
 //! `hcall check`: the rules of a VM's life, held against a trace.
 
 use hypercall_core::acrn::HypervisorCalls;
-use hypercall_trace::check::{Checker, Finding, Severity};
+use hypercall_trace::check::{Checker, Finding, Rule, Severity};
 
 use crate::args::Check;
 use crate::failure::Failure;
@@ -96,16 +96,14 @@ fn show(finding: &Finding, out: &mut Output) -> Result<(), Failure> {
         text.push_str(&format!("VM {vm}: "));
     }
     text.push_str(&plain(message));
-    paint.put(
-        Part::Place,
-        &format!(
-            "  ({}#{}, entry {})",
-            plain(&at.lane),
-            at.index,
-            at.position
-        ),
-        &mut text,
-    );
+    // Damage that may have held calls of any lane stands in none.
+    let place = if finding.rule == Rule::CallsMissing && at.lane.is_empty() {
+        format!("  (entry {})", at.position)
+    } else {
+        let lane = plain(&at.lane);
+        format!("  ({lane}#{}, entry {})", at.index, at.position)
+    };
+    paint.put(Part::Place, &place, &mut text);
     out.line(&text)?;
     out.line(&paint.string(Part::Aside, &format!("    {advice}")))
 }
