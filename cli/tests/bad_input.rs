@@ -467,6 +467,12 @@ fn a_recording_without_an_end_is_said_to_be_one() {
         let told = contains(what).and(contains("the file ends inside a block"));
         let run = hcall().args(["show", &path]).assert().code(4);
         let run = run.stderr(told.and(contains("0 records of").not()));
+        let held = match block.header.kind {
+            BlockKind::Data => "damaged: 1 stretch with at least 15 records; the rest",
+            _ => "damaged: 1 stretch without records; the rest",
+        };
+        let verified = hcall().args(["verify", &path]).assert().code(1);
+        verified.stdout(contains(held));
         let packed = folder.text("packed.hct");
         hcall()
             .args(["pack", &path, "-o", &packed, "--force"])
@@ -511,6 +517,27 @@ fn damage_is_told_where_nothing_is_left() {
         .assert()
         .code(4)
         .stdout(contains("0 records from the file").and(contains(lost)));
+}
+
+#[test]
+fn of_two_traces_it_is_told_which_one_is_damaged() {
+    let folder = Folder::new();
+    let good = folder.trace("good.hct", &Sample::life());
+    let bytes = std::fs::read(&good).unwrap();
+    let cut = folder.text("cut.hct");
+    std::fs::write(&cut, &bytes[..bytes.len() - 400]).unwrap();
+    let told = format!("hcall: {cut}: the recording was not finished");
+    for arguments in [
+        ["stat", &cut, &good],
+        ["stat", &good, &cut],
+        ["diff", &cut, &good],
+        ["diff", &good, &cut],
+    ] {
+        let output = hcall().args(arguments).output().unwrap();
+        let errors = String::from_utf8(output.stderr).unwrap();
+        assert!(errors.contains(&told), "{errors}");
+        assert!(errors.lines().all(|line| line.contains(&cut)), "{errors}");
+    }
 }
 
 #[test]

@@ -146,14 +146,23 @@ fn as_text(report: &Report, trace: &Trace, path: &Path, out: &mut Output) -> Res
         } else {
             String::new()
         };
+        let mut found = Vec::new();
+        if !damaged.is_empty() {
+            let stretches = count(damaged.len(), "stretch").replace("stretchs", "stretches");
+            let held = match (entries, unknown.as_str()) {
+                (0, "") => "without records".to_owned(),
+                (0, _) => format!("with {UNKNOWN_NUMBER}"),
+                _ => format!("with at least {}{unknown}", count(entries, "record")),
+            };
+            found.push(format!("{stretches} {held}"));
+        }
+        if !gaps.is_empty() {
+            found.push(count(gaps.len(), "gap"));
+        }
+        let found = found.join(", and ");
         out.line(&paint.string(
             Part::Bad,
-            &format!(
-                "damaged: {} with at least {}{unknown}, and {}; the rest can be used",
-                count(damaged.len(), "stretch").replace("stretchs", "stretches"),
-                count(entries, "record"),
-                count(gaps.len(), "gap"),
-            ),
+            &format!("damaged: {found}; the rest can be used"),
         ))?;
         if gaps.is_empty() && damaged.iter().all(input::was_lost_before) {
             // Nothing makes it more whole than it is.
