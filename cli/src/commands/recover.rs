@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use hypercall_trace::read::recover::{RecoverError, Recovered, Ring, RingError, find, recover};
+use hypercall_trace::read::recover::{
+    RecoverError, Recovered, Ring, RingError, find, recover, recover_part,
+};
 use hypercall_trace::read::{OpenError, Trace};
 use hypercall_trace::write::Options;
 
@@ -63,7 +65,12 @@ pub(crate) fn run(args: &Recover, out: &mut Output) -> Result<Status, Failure> {
     // What comes out is about as long as what goes in.
     let size = |path: &&Path| path.metadata().map_or(0, |data| data.len());
     let progress = Progress::new("recovering", inputs.iter().map(size).sum());
-    let (target, recovered) = recover(
+    let of_all = if unreadable == 0 {
+        recover
+    } else {
+        recover_part
+    };
+    let (target, recovered) = of_all(
         trace.as_ref(),
         &rings,
         progress.counting(target),

@@ -98,6 +98,32 @@ pub fn recover<W: Write>(
     sink: W,
     options: crate::write::Options,
 ) -> Result<(W, Recovered), RecoverError> {
+    join(trace, rings, true, sink, options)
+}
+
+/// The same where the recording has other rings, which cannot be read: what they hold is not in what is written, which says that
+/// the recording [was not finished](Trace::ends_early).
+///
+/// # Errors
+/// [`RecoverError`].
+pub fn recover_part<W: Write>(
+    trace: Option<&Trace>,
+    rings: &[Ring],
+    sink: W,
+    options: crate::write::Options,
+) -> Result<(W, Recovered), RecoverError> {
+    join(trace, rings, false, sink, options)
+}
+
+/// `all`: these are all rings that there are.
+fn join<W: Write>(
+    trace: Option<&Trace>,
+    rings: &[Ring],
+    all: bool,
+    sink: W,
+    options: crate::write::Options,
+) -> Result<(W, Recovered), RecoverError> {
+    let ends = all && !(rings.is_empty() && trace.is_some_and(Trace::ends_early));
     let model = trace
         .or(rings.first().map(|ring| &ring.preamble))
         .ok_or(RecoverError::Nothing)?;
@@ -292,8 +318,8 @@ pub fn recover<W: Write>(
             }
         }
     }
-    if rings.is_empty() && trace.is_some_and(Trace::ends_early) {
-        // Nothing was there that it goes on with.
+    if !ends {
+        // Where it goes on is not here.
         writer.unfinished();
     }
     let (sink, noted) = writer.finish_noted()?;
