@@ -5,6 +5,7 @@ mod common;
 use std::process::Command;
 
 use common::{Folder, Sample, arguments, hcall};
+use hypercall_trace::entry::Entry;
 use hypercall_trace::format::BlockKind;
 use hypercall_trace::read::Trace;
 use predicates::prelude::PredicateBooleanExt as _;
@@ -395,7 +396,16 @@ fn a_damaged_header_for_which_the_index_stands_is_told_and_takes_nothing() {
         let lines = text.lines().filter(|line| !line.contains("\"damaged\""));
         lines.map(str::to_owned).collect::<Vec<_>>()
     };
-    let (all, whole) = (shown(&good), report(&good));
+    // Without positions, which count what cannot be read as well.
+    let checked = |path: &str| {
+        let output = hcall().args(["check", path]).output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let lines = text
+            .lines()
+            .filter_map(|line| line.split(", entry ").next());
+        lines.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let (all, whole, rules) = (shown(&good), report(&good), checked(&good));
     let blocks = trace.blocks().iter();
     let kinds = [BlockKind::Schema, BlockKind::Lane, BlockKind::Data];
     for block in blocks.filter(|block| kinds.contains(&block.header.kind)) {
@@ -415,6 +425,7 @@ fn a_damaged_header_for_which_the_index_stands_is_told_and_takes_nothing() {
             assert_eq!(damaged[0]["offset"], block.offset);
             assert_eq!(damaged[0]["unknown"], false);
             assert_eq!(shown(&path), all);
+            assert_eq!(checked(&path), rules, "{block:?}");
             for line in VIEWS {
                 let arguments = arguments(line, &path, &good, &folder.text("out"));
                 // One call of the sample is not in its schema.
@@ -452,6 +463,20 @@ fn a_recording_without_an_end_is_said_to_be_one() {
         .args(["check", &path])
         .assert()
         .stdout("no rule is broken by what could be read\n");
+    // What came behind the end may have been the VM's end.
+    let mut sample = Sample::life();
+    let last = sample.entries.pop();
+    assert!(matches!(last, Some(Entry::Call(call)) if call.name() == "destroy_vm"));
+    let alive = folder.trace("alive.hct", &sample);
+    let never = contains("was never destroyed");
+    let check = |path: &str| hcall().args(["check", path]).assert().code(1);
+    check(&alive).stdout(never.clone());
+    let mut bytes = std::fs::read(&alive).unwrap();
+    let index = Trace::open(&alive).unwrap().blocks().last().unwrap().offset;
+    bytes.truncate(usize::try_from(index).unwrap());
+    std::fs::write(&path, &bytes).unwrap();
+    check(&path).stdout(never.not()).stderr(early.clone());
+    let bytes = std::fs::read(&good).unwrap();
     hcall().args(["show", &good]).assert().code(0).stderr("");
     // A cut inside a block is damage as well, and what it took is named. Behind an index there was nothing.
     for block in trace.blocks() {

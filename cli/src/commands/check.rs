@@ -45,7 +45,12 @@ pub(crate) fn run(args: &Check, out: &mut Output) -> Result<Status, Failure> {
         }
     }
     drop(progress);
-    tell(checker.finish().findings, out)?;
+    let checked = if trace.ends_early() {
+        checker.finish_early()
+    } else {
+        checker.finish()
+    };
+    tell(checked.findings, out)?;
     if !args.json {
         match count {
             0 if trace.schema().interface(RULED).is_none() => {
