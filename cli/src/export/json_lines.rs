@@ -198,7 +198,8 @@ fn unknown_ends(trace: &Trace, lanes: &[Lane]) -> BTreeMap<u32, Vec<u32>> {
         .map(|damaged| (trace.recording_at(damaged.offset), damaged.offset))
         .collect();
     let mut go_on: BTreeSet<(u32, u32)> = BTreeSet::new();
-    for block in trace.data() {
+    // What is in a wrong place is not what a lane goes on with.
+    for block in trace.data().filter(|block| block.misplaced.is_none()) {
         let recording = trace.recording_at(block.offset);
         if last
             .get(&recording)
