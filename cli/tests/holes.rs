@@ -462,6 +462,31 @@ fn rewritten_of_nothing(
     made
 }
 
+/// Where a schema is lost with its header, the recording that it begins is not.
+#[test]
+fn in_a_joined_file_a_lost_schema_takes_no_call_in_silence() {
+    let folder = Folder::new();
+    let one = sample().bytes();
+    let joined = [&one[..], &one[32..]].concat();
+    let trace = folder.text("damaged.hct");
+    for wrong in [1, 0xff] {
+        for (first, schema) in [(true, 32), (false, one.len())] {
+            let mut bytes = joined.clone();
+            bytes[schema + 20] ^= wrong;
+            std::fs::write(&trace, &bytes).unwrap();
+            for (command, path) in rewritten(&folder, &trace) {
+                let made = Trace::open(&path).unwrap().verify().unwrap();
+                let all = made.calls == 4 * CALLS;
+                let told = made.lost_unknown != 0 || made.lost + made.calls == 4 * CALLS;
+                assert!(
+                    if first { all } else { told },
+                    "{command} {schema} {wrong}: {made:?}"
+                );
+            }
+        }
+    }
+}
+
 /// What a trace notes as lost is no damage; but whole it is not.
 #[test]
 fn what_is_noted_as_lost_is_not_called_whole() {
