@@ -77,20 +77,17 @@ pub(crate) struct Losses {
     lost_unknown: bool,
     /// Records that were left out, because this version does not know what they are.
     unknown: u64,
-    /// Whether the file ends before the recording does, between two blocks.
+    /// Whether the file ends before the recording does.
     unfinished: bool,
+    /// The trace's file, where there are two.
+    whose: Option<String>,
 }
 
 /// What a damaged stretch is, where it is not records: `the schema`, `the name of a lane`.
 pub(crate) fn what_is_damaged(trace: &Trace, damaged: &Damaged) -> Option<String> {
-    let blocks = trace.blocks();
-    let place = blocks
-        .binary_search_by_key(&damaged.offset, |block| block.offset)
-        .ok()?;
-    let header = &blocks.get(place)?.header;
-    Some(match header.kind {
+    Some(match trace.kind_of(damaged)? {
         BlockKind::Schema => "the schema".to_owned(),
-        BlockKind::Lane => format!("the name of lane {}", header.lane),
+        BlockKind::Lane => format!("the name of lane {}", damaged.lane?),
         BlockKind::Clock => "a point of the clock".to_owned(),
         BlockKind::Index => "the index at the end".to_owned(),
         BlockKind::Data | BlockKind::Announce | BlockKind::Unknown(_) => return None,
@@ -103,6 +100,17 @@ pub(crate) const LOST_BEFORE: &str = "it was damaged in the trace that this one 
 /// Whether a description is not damaged here, but was in the trace that this one was made from: its block has no bytes.
 pub(crate) fn was_lost_before(damaged: &Damaged) -> bool {
     damaged.defect == Defect::Description && damaged.length == BLOCK_HEADER as u64
+}
+
+/// The damaged descriptions, one that the file's end cut included, with the kinds of their blocks.
+fn descriptions(trace: &Trace) -> impl Iterator<Item = (BlockKind, &Damaged)> {
+    let cut = trace
+        .damage()
+        .filter(|damaged| damaged.defect == Defect::Cut);
+    let cut = cut.filter_map(|damaged| Some((trace.kind_of(damaged)?, damaged)));
+    let describes =
+        |(_, damaged): &(BlockKind, &Damaged)| what_is_damaged(trace, damaged).is_some();
+    trace.damaged_descriptions().chain(cut.filter(describes))
 }
 
 /// A damaged description as a sentence, with what follows from it.
@@ -138,22 +146,21 @@ pub(crate) fn no_schema(trace: &Trace) -> Option<String> {
     if !trace.lost_descriptions().schema {
         return None;
     }
-    let damaged = trace
-        .damaged_descriptions()
-        .find(|(kind, _)| *kind == BlockKind::Schema);
+    let damaged = descriptions(trace).find(|(kind, _)| *kind == BlockKind::Schema);
     if let Some((kind, damaged)) = damaged {
         return Some(description(trace, kind, damaged));
     }
     Some("the schema is missing; calls have numbers, registers and bytes, but no names".to_owned())
 }
 
-/// Whether a trace has no end: its recording goes on, was killed, or was cut between two blocks. Where it is cut inside a block,
-/// that damage says it.
-pub(crate) fn ends_early(trace: &Trace) -> bool {
-    let length = trace.source().length().unwrap_or(0);
-    let to_the_end = |damaged: &Damaged| damaged.offset.saturating_add(damaged.length) >= length;
-    !trace.is_finished() && !trace.damage().any(to_the_end)
+/// Whether the file was joined from several recordings: indices, and times perhaps, begin again in it.
+pub(crate) fn is_joined(trace: &Trace) -> bool {
+    trace.recording_at(u64::MAX) != 0
 }
+
+/// What is said of a trace whose recording was not finished.
+pub(crate) const NOT_FINISHED: &str =
+    "the recording was not finished: what came later is not in the file";
 
 /// Refuses a trace whose schema is damaged, for those who judge calls by what they are.
 pub(crate) fn described(path: &Path, trace: &Trace) -> Result<(), Failure> {
@@ -196,11 +203,17 @@ impl Losses {
     /// descriptions counts here.
     pub(crate) fn of(trace: &Trace) -> Self {
         let mut losses = Self {
-            unfinished: ends_early(trace),
+            unfinished: trace.ends_early(),
             ..Self::default()
         };
         losses.describe(trace);
         losses
+    }
+
+    /// Says of which of several traces it is.
+    pub(crate) fn named(mut self, path: &Path) -> Self {
+        self.whose = Some(crate::format::plain(&path.display().to_string()));
+        self
     }
 
     /// Notes what opening, and reading on, saw.
@@ -208,11 +221,11 @@ impl Losses {
         for damaged in trace.damage().filter(|damaged| damaged.offset == 0) {
             self.push(damaged);
         }
-        let told = trace.damaged_descriptions().take(TOLD);
+        let told = descriptions(trace).take(TOLD);
         self.descriptions = told
             .map(|(kind, damaged)| description(trace, kind, damaged))
             .collect();
-        let all = trace.damaged_descriptions().count();
+        let all = descriptions(trace).count();
         self.more_descriptions = all.saturating_sub(TOLD);
         // Its block's header is damaged as well: the stretch comes among the entries, and does not say what it was.
         if self.descriptions.is_empty() {
@@ -276,38 +289,38 @@ impl Losses {
 
     /// Says it on the error output. Whether there was damage.
     pub(crate) fn report(&self, context: &Context) -> bool {
+        let whose = self.whose.as_ref();
+        let whose = whose.map_or_else(String::new, |path| format!("{path}: "));
         for text in &self.descriptions {
-            crate::output::tell!("hcall: {text}");
+            crate::output::tell!("hcall: {whose}{text}");
         }
         if let more @ 1.. = self.more_descriptions {
-            crate::output::tell!("hcall: and {more} more descriptions; see `hcall verify`");
+            crate::output::tell!("hcall: {whose}and {more} more descriptions; see `hcall verify`");
         }
         for damaged in &self.damaged {
-            crate::output::tell!("hcall: {}", damage(damaged, context));
+            crate::output::tell!("hcall: {whose}{}", damage(damaged, context));
         }
         if self.more != 0 {
             crate::output::tell!(
-                "hcall: and {} more damaged stretches; see `hcall verify`",
+                "hcall: {whose}and {} more damaged stretches; see `hcall verify`",
                 self.more
             );
         }
         if self.unknown != 0 {
             let (records, are) = crate::commands::count_are(self.unknown, "record");
             crate::output::tell!(
-                "hcall: {records} of a kind that this version does not know {are} left out; use a newer hcall"
+                "hcall: {whose}{records} of a kind that this version does not know {are} left out; use a newer hcall"
             );
         }
         if self.lost != 0 {
             let (calls, are) = crate::commands::count_are(self.lost, "call");
-            crate::output::tell!("hcall: {calls} {are} missing in the trace");
+            crate::output::tell!("hcall: {whose}{calls} {are} missing in the trace");
         }
         if self.lost_unknown {
-            crate::output::tell!("hcall: {UNKNOWN_NUMBER} is missing in the trace");
+            crate::output::tell!("hcall: {whose}{UNKNOWN_NUMBER} is missing in the trace");
         }
         if self.unfinished {
-            crate::output::tell!(
-                "hcall: the recording was not finished: what came later is not in the file; see `hcall verify`"
-            );
+            crate::output::tell!("hcall: {whose}{NOT_FINISHED}; see `hcall verify`");
         }
         self.any_damage()
     }

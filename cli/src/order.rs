@@ -1,7 +1,8 @@
-//! The entries of some lanes by time, from a call of each lane on.
+//! The entries of some lanes by time, from a call of each lane on. Of a file that was joined from several recordings, one recording after
+//! the other: each may have a clock of its own.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
 
 use hypercall_trace::entry::{Damaged, Defect, Entry};
 use hypercall_trace::read::{Entries, Trace};
@@ -12,12 +13,12 @@ const BUDGET: u64 = 48 << 20;
 /// One block of each lane is in memory.
 #[derive(Debug)]
 pub(crate) struct ByTime<'t> {
-    /// What could not be read and belongs to no lane, first.
-    holes: std::vec::IntoIter<Entry>,
+    /// What could not be read and belongs to no lane, first in its recording, which is given.
+    holes: VecDeque<(u32, Entry)>,
     /// Of each lane the next entry, and those behind it.
     lanes: Vec<(Option<Entry>, Entries<'t>)>,
-    /// When the next entry of which lane was.
-    turns: BinaryHeap<Reverse<(u64, usize)>>,
+    /// In which recording, and when, the next entry of which lane was.
+    turns: BinaryHeap<Reverse<(u32, u64, usize)>>,
 }
 
 impl<'t> ByTime<'t> {
@@ -38,10 +39,13 @@ impl<'t> ByTime<'t> {
         let of_no_lane = |damaged: &&Damaged| {
             damaged.lane.is_none() && damaged.defect != Defect::Description && damaged.offset != 0
         };
-        let holes: Vec<_> = trace
+        let holes = trace
             .damage()
             .filter(of_no_lane)
-            .map(|damaged| Entry::Damaged(damaged.clone()))
+            .map(|damaged| {
+                let recording = trace.recording_at(damaged.offset);
+                (recording, Entry::Damaged(damaged.clone()))
+            })
             .collect();
         let mut started = Vec::new();
         let mut turns = BinaryHeap::new();
@@ -51,14 +55,14 @@ impl<'t> ByTime<'t> {
             let mut entries = of_lane.without_shared_damage();
             let first = next_of(&mut entries);
             if let Some(first) = &first {
-                turns.push(Reverse((first.ticks(), place)));
+                turns.push(Reverse((entries.recording(), first.ticks(), place)));
             }
             started.push((first, entries));
         }
         Some(Self {
             lanes: started,
             turns,
-            holes: holes.into_iter(),
+            holes,
         })
     }
 }
@@ -72,14 +76,17 @@ impl Iterator for ByTime<'_> {
     type Item = Entry;
 
     fn next(&mut self) -> Option<Entry> {
-        if let Some(hole) = self.holes.next() {
+        let due = self.turns.peek().map(|Reverse((recording, ..))| *recording);
+        let first = |hole: &mut (u32, Entry)| due.is_none_or(|due| hole.0 <= due);
+        if let Some((_, hole)) = self.holes.pop_front_if(first) {
             return Some(hole);
         }
-        let Reverse((_, place)) = self.turns.pop()?;
+        let Reverse((_, _, place)) = self.turns.pop()?;
         let (entry, entries) = self.lanes.get_mut(place)?;
         let next = next_of(entries);
         if let Some(next) = &next {
-            self.turns.push(Reverse((next.ticks(), place)));
+            self.turns
+                .push(Reverse((entries.recording(), next.ticks(), place)));
         }
         std::mem::replace(entry, next)
     }

@@ -5,6 +5,7 @@ mod common;
 use std::process::Command;
 
 use common::{Folder, Sample, arguments, hcall};
+use hypercall_trace::entry::Entry;
 use hypercall_trace::format::BlockKind;
 use hypercall_trace::read::Trace;
 use predicates::prelude::PredicateBooleanExt as _;
@@ -395,7 +396,16 @@ fn a_damaged_header_for_which_the_index_stands_is_told_and_takes_nothing() {
         let lines = text.lines().filter(|line| !line.contains("\"damaged\""));
         lines.map(str::to_owned).collect::<Vec<_>>()
     };
-    let (all, whole) = (shown(&good), report(&good));
+    // Without positions, which count what cannot be read as well.
+    let checked = |path: &str| {
+        let output = hcall().args(["check", path]).output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let lines = text
+            .lines()
+            .filter_map(|line| line.split(", entry ").next());
+        lines.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let (all, whole, rules) = (shown(&good), report(&good), checked(&good));
     let blocks = trace.blocks().iter();
     let kinds = [BlockKind::Schema, BlockKind::Lane, BlockKind::Data];
     for block in blocks.filter(|block| kinds.contains(&block.header.kind)) {
@@ -415,6 +425,7 @@ fn a_damaged_header_for_which_the_index_stands_is_told_and_takes_nothing() {
             assert_eq!(damaged[0]["offset"], block.offset);
             assert_eq!(damaged[0]["unknown"], false);
             assert_eq!(shown(&path), all);
+            assert_eq!(checked(&path), rules, "{block:?}");
             for line in VIEWS {
                 let arguments = arguments(line, &path, &good, &folder.text("out"));
                 // One call of the sample is not in its schema.
@@ -452,14 +463,106 @@ fn a_recording_without_an_end_is_said_to_be_one() {
         .args(["check", &path])
         .assert()
         .stdout("no rule is broken by what could be read\n");
+    // What came behind the end may have been the VM's end.
+    let mut sample = Sample::life();
+    let last = sample.entries.pop();
+    assert!(matches!(last, Some(Entry::Call(call)) if call.name() == "destroy_vm"));
+    let alive = folder.trace("alive.hct", &sample);
+    let never = contains("was never destroyed");
+    let check = |path: &str| hcall().args(["check", path]).assert().code(1);
+    check(&alive).stdout(never.clone());
+    let mut bytes = std::fs::read(&alive).unwrap();
+    let index = Trace::open(&alive).unwrap().blocks().last().unwrap().offset;
+    bytes.truncate(usize::try_from(index).unwrap());
+    std::fs::write(&path, &bytes).unwrap();
+    check(&path).stdout(never.not()).stderr(early.clone());
+    let bytes = std::fs::read(&good).unwrap();
     hcall().args(["show", &good]).assert().code(0).stderr("");
-    // A cut inside a block says it itself.
-    std::fs::write(&path, &bytes[..bytes.len() - 40]).unwrap();
+    // A cut inside a block is damage as well, and what it took is named. Behind an index there was nothing.
+    for block in trace.blocks() {
+        let inside = usize::try_from(block.offset).unwrap() + 66;
+        std::fs::write(&path, &bytes[..inside]).unwrap();
+        let what = match block.header.kind {
+            BlockKind::Schema => "the schema cannot be read",
+            BlockKind::Clock => "a point of the clock cannot be read",
+            BlockKind::Lane => "the name of lane 0 cannot be read",
+            BlockKind::Index => "the index at the end cannot be read",
+            _ => "15 records of main",
+        };
+        let told = contains(what).and(contains("the file ends inside a block"));
+        let run = hcall().args(["show", &path]).assert().code(4);
+        let run = run.stderr(told.and(contains("0 records of").not()));
+        let held = match block.header.kind {
+            BlockKind::Data => "damaged: 1 stretch with at least 15 records; the rest",
+            _ => "damaged: 1 stretch without records; the rest",
+        };
+        let verified = hcall().args(["verify", &path]).assert().code(1);
+        verified.stdout(contains(held));
+        let packed = folder.text("packed.hct");
+        hcall()
+            .args(["pack", &path, "-o", &packed, "--force"])
+            .assert()
+            .code(4);
+        let finished = Trace::open(&packed).unwrap().is_finished();
+        if block.header.kind == BlockKind::Index {
+            run.stderr(early.clone().not());
+            assert!(finished);
+        } else {
+            run.stderr(early.clone());
+            assert!(!finished, "{block:?}");
+        }
+    }
+}
+
+/// What is asked for may be in what cannot be read: the damage is told where nothing else can be said.
+#[test]
+fn damage_is_told_where_nothing_is_left() {
+    let folder = Folder::new();
+    let good = folder.trace("good.hct", &Sample::life());
+    let trace = Trace::open(&good).unwrap();
+    let mut bytes = std::fs::read(&good).unwrap();
+    let block = trace.data().next().unwrap();
+    bytes[usize::try_from(block.offset).unwrap() + 70] ^= 1;
+    let path = folder.text("damaged.hct");
+    std::fs::write(&path, bytes).unwrap();
+    let damage = contains("the block's checksum is wrong");
     hcall()
-        .args(["show", &path])
+        .args(["state", &path, "--at", "main#2"])
+        .assert()
+        .code(2)
+        .stderr(damage.clone().and(contains("the trace ends before")));
+    hcall()
+        .args(["gen-test", &path, "-o", &folder.text("out.rs")])
+        .assert()
+        .code(3)
+        .stderr(damage.and(contains("the slice has no call")));
+    let lost = format!("{} calls are noted as lost", block.header.calls);
+    hcall()
+        .args(["recover", &path, "-o", &folder.text("out.hct")])
         .assert()
         .code(4)
-        .stderr(early.not());
+        .stdout(contains("0 records from the file").and(contains(lost)));
+}
+
+#[test]
+fn of_two_traces_it_is_told_which_one_is_damaged() {
+    let folder = Folder::new();
+    let good = folder.trace("good.hct", &Sample::life());
+    let bytes = std::fs::read(&good).unwrap();
+    let cut = folder.text("cut.hct");
+    std::fs::write(&cut, &bytes[..bytes.len() - 400]).unwrap();
+    let told = format!("hcall: {cut}: the recording was not finished");
+    for arguments in [
+        ["stat", &cut, &good],
+        ["stat", &good, &cut],
+        ["diff", &cut, &good],
+        ["diff", &good, &cut],
+    ] {
+        let output = hcall().args(arguments).output().unwrap();
+        let errors = String::from_utf8(output.stderr).unwrap();
+        assert!(errors.contains(&told), "{errors}");
+        assert!(errors.lines().all(|line| line.contains(&cut)), "{errors}");
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@
 mod common;
 
 use common::{Folder, Sample, hcall};
-use hypercall_trace::entry::{Entry, LossCause};
+use hypercall_trace::entry::{Entry, LossCause, Lost};
 use hypercall_trace::format::BlockKind;
 use hypercall_trace::read::Trace;
 
@@ -308,6 +308,8 @@ fn without_a_header_at_the_end_an_unknown_number_is_told() {
         ] {
             let (out, _) = run(arguments);
             assert!(out.contains(TOLD), "{arguments:?}: {out}");
+            // What is of no lane has no index in one.
+            assert!(!out.contains("(#"), "{arguments:?}: {out}");
         }
         for arguments in [
             &["stat", path][..],
@@ -458,4 +460,70 @@ fn rewritten_of_nothing(
         run("pack", &to, &format!("{command}-again.hct"), status);
     }
     made
+}
+
+/// Where a schema is lost with its header, the recording that it begins is not.
+#[test]
+fn in_a_joined_file_a_lost_schema_takes_no_call_in_silence() {
+    let folder = Folder::new();
+    let one = sample().bytes();
+    let joined = [&one[..], &one[32..]].concat();
+    let trace = folder.text("damaged.hct");
+    for wrong in [1, 0xff] {
+        for (first, schema) in [(true, 32), (false, one.len())] {
+            let mut bytes = joined.clone();
+            bytes[schema + 20] ^= wrong;
+            std::fs::write(&trace, &bytes).unwrap();
+            for (command, path) in rewritten(&folder, &trace) {
+                let made = Trace::open(&path).unwrap().verify().unwrap();
+                let all = made.calls == 4 * CALLS;
+                let told = made.lost_unknown != 0 || made.lost + made.calls == 4 * CALLS;
+                assert!(
+                    if first { all } else { told },
+                    "{command} {schema} {wrong}: {made:?}"
+                );
+            }
+        }
+    }
+}
+
+/// What a trace notes as lost is no damage; but whole it is not.
+#[test]
+fn what_is_noted_as_lost_is_not_called_whole() {
+    let folder = Folder::new();
+    let verify = |name: &str, lost: &[u64]| {
+        let mut sample = Sample::life();
+        sample.lanes.push("vcpu0".into());
+        for (index, count) in lost.iter().enumerate() {
+            sample.entries.push(Entry::Lost(Lost {
+                lane: 1,
+                index: u64::try_from(index).unwrap(),
+                count: *count,
+                cause: LossCause::RingFull,
+                first: 0,
+                last: 0,
+            }));
+        }
+        let trace = folder.trace(name, &sample);
+        let output = hcall().args(["verify", &trace]).output().unwrap();
+        assert_eq!(output.status.code(), Some(0));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let text = verify("whole.hct", &[]);
+    assert!(
+        text.ends_with("\nwhole: every checksum is right\n"),
+        "{text}"
+    );
+    for (lost, told) in [
+        (&[7][..], "7 calls are missing"),
+        (&[0], "an unknown number of calls may be missing"),
+        (
+            &[1, 0],
+            "1 call is missing, an unknown number of calls may be missing",
+        ),
+    ] {
+        let text = verify("lost.hct", lost);
+        let end = format!("\nevery checksum is right, but the trace is not whole: {told}\n");
+        assert!(text.ends_with(&end), "{text}");
+    }
 }

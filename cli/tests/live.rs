@@ -344,3 +344,38 @@ fn a_recording_is_recovered_from_its_rings() {
     drop(acrn);
     recording.finish();
 }
+
+#[test]
+fn what_rings_that_cannot_be_read_held_is_not_said_to_be_there() {
+    let folder = Folder::new();
+    let (path, rings) = (folder.text("dead.hct"), folder.path("rings"));
+    let recording = recording().rings(&rings).create(&path).unwrap();
+    let machine = FakeAcrn::new();
+    for lane in ["main", "vcpu"] {
+        let transport = loopback(&machine);
+        let acrn = Client::new(Recorder::new(transport, recording.lane(lane).unwrap()));
+        acrn.get_api_version().unwrap();
+    }
+    let left = folder.text("left");
+    std::fs::create_dir(&left).unwrap();
+    for ring in ["lane-0.ring", "lane-1.ring"] {
+        let mut bytes = std::fs::read(rings.join(ring)).unwrap();
+        if ring == "lane-1.ring" {
+            bytes[..64].fill(0);
+        }
+        std::fs::write(folder.path("left").join(ring), bytes).unwrap();
+    }
+    let to = folder.text("recovered.hct");
+    hcall()
+        .args(["recover", "--rings", &left, "-o", &to])
+        .assert()
+        .code(4)
+        .stdout(predicates::str::contains("from 1 ring"));
+    hcall()
+        .args(["show", &to])
+        .assert()
+        .code(0)
+        .stdout(predicates::str::contains("get_api_version"))
+        .stderr(predicates::str::contains("was not finished"));
+    recording.finish();
+}

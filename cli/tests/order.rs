@@ -5,6 +5,7 @@ mod common;
 use common::{Folder, Sample, hcall};
 use hypercall_trace::clock::ClockInfo;
 use hypercall_trace::entry::{Call, Entry};
+use hypercall_trace::read::Trace;
 use hypercall_trace::write::{Options, Writer};
 
 /// A VM is created, started, paused and destroyed by lanes whose order in the file is the other way round; the other lanes have a
@@ -125,4 +126,105 @@ fn where_there_is_no_order_of_time_it_is_said_and_nothing_is_judged() {
     // What was asked for is no surprise.
     let (_, _, err) = run(&["show", &trace, "--limit", "1", "--file-order"]);
     assert_eq!(err, "");
+}
+
+/// A call of each of two lanes at these times.
+fn recording(times: [[u64; 2]; 2]) -> Vec<u8> {
+    let mut writer = Writer::new(
+        Vec::new(),
+        &common::schema(),
+        ClockInfo::with_frequency(1_000_000_000),
+        Options::default(),
+    )
+    .unwrap();
+    let calls = Sample::life().entries;
+    let Some(Entry::Call(call)) = calls.first() else {
+        panic!("no call");
+    };
+    for (lane, times) in (0..).zip(times) {
+        writer.lane(&format!("thread {lane}")).unwrap();
+        for (index, enter) in (0..).zip(times) {
+            let call = call.clone();
+            writer
+                .push(&Entry::Call(Call {
+                    lane,
+                    index,
+                    enter,
+                    ..call
+                }))
+                .unwrap();
+        }
+    }
+    writer.finish().unwrap()
+}
+
+/// The machine started anew between the two: the second recording's clock is behind.
+#[test]
+fn two_recordings_in_one_file_are_not_mixed_by_their_times() {
+    let folder = Folder::new();
+    let first = recording([[5000, 7000], [6000, 8000]]);
+    let second = recording([[1000, 5500], [6500, 9000]]);
+    let trace = folder.text("joined.hct");
+    std::fs::write(&trace, [&first[..], &second[32..]].concat()).unwrap();
+    let times = |options: &[&str]| -> Vec<u64> {
+        let arguments = [&["show", &trace, "--json"], options].concat();
+        let (status, out, err) = run(&arguments);
+        assert_eq!((status, err.as_str()), (Some(0), ""), "{options:?}");
+        let ticks = |line: &str| -> u64 {
+            let line: serde_json::Value = serde_json::from_str(line).unwrap();
+            line["ticks"].as_u64().unwrap()
+        };
+        out.lines().map(ticks).collect()
+    };
+    let all = [5000, 6000, 7000, 8000, 1000, 5500, 6500, 9000];
+    assert_eq!(times(&[]), all);
+    let lanes = ["--lane", "thread 0", "--lane", "thread 1"];
+    assert_eq!(times(&lanes), all);
+    let since = ["--since", "6us"];
+    let late = [6000, 7000, 8000, 6500, 9000];
+    assert_eq!(times(&since), late);
+    assert_eq!(times(&[&since[..], &lanes].concat()), late);
+    assert_eq!(times(&["--since", "6us", "--lane", "thread 0"]), [7000]);
+    let until = ["--until", "6us"];
+    assert_eq!(times(&until), [5000, 1000, 5500]);
+    assert_eq!(times(&[&until[..], &lanes].concat()), [5000, 1000, 5500]);
+    assert_eq!(
+        times(&["--until", "6us", "--lane", "thread 0"]),
+        [5000, 1000, 5500]
+    );
+}
+
+#[test]
+fn a_test_is_of_one_recording_of_a_joined_file() {
+    let folder = Folder::new();
+    let first = recording([[5000, 7000], [6000, 8000]]);
+    let second = recording([[1000, 5500], [6500, 9000]]);
+    let trace = folder.text("joined.hct");
+    std::fs::write(&trace, [&first[..], &second[32..]].concat()).unwrap();
+    let test = folder.text("of_one.rs");
+    let make = |options: &[&str]| {
+        let arguments = [&["gen-test", &trace, "-o", &test, "--force"], options].concat();
+        let (status, out, err) = run(&arguments);
+        (
+            status,
+            out,
+            err.split_whitespace().collect::<Vec<_>>().join(" "),
+        )
+    };
+    let (status, _, err) = make(&[]);
+    assert_eq!(status, Some(2));
+    assert!(err.contains("choose one with --recording, 0 to 1"), "{err}");
+    assert_eq!(make(&["--recording", "2"]).0, Some(2));
+    for (chosen, all, from_one) in [
+        ("0", [5000, 6000, 7000, 8000], [7000, 8000]),
+        ("1", [1000, 5500, 6500, 9000], [5500, 9000]),
+    ] {
+        for (options, expected) in [(&[][..], &all[..]), (&["--from", "1"], &from_one)] {
+            let (status, _, err) = make(&[&["--recording", chosen], options].concat());
+            assert_eq!((status, err.as_str()), (Some(0), ""));
+            let slice = Trace::open(folder.path("of_one.hct")).unwrap();
+            let times: Vec<_> = slice.merged().map(|entry| entry.ticks()).collect();
+            assert_eq!(times, expected, "{chosen} {options:?}");
+        }
+    }
 }

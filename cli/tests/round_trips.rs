@@ -7,6 +7,7 @@ use hypercall_core::call::Direction;
 use hypercall_trace::entry::{After, Argument, Block, Call, Entry};
 use hypercall_trace::format::BlockKind;
 use hypercall_trace::read::Trace;
+use predicates::str::contains;
 
 fn entries(path: &str) -> Vec<Entry> {
     Trace::open(path).unwrap().entries().collect()
@@ -225,4 +226,94 @@ fn state_tells_what_there_is() {
     let json: serde_json::Value =
         serde_json::from_str(&output(&["state", &trace, "--at", "#6", "--json"])).unwrap();
     assert_eq!(json["vms"].as_object().unwrap().len(), 1);
+}
+
+/// A recording that was killed in a call: the call was announced, and the file has no end.
+fn killed(folder: &Folder) -> String {
+    let mut sample = Sample::everything();
+    sample.lanes.push("boot".into());
+    let never = sample.entries.last().cloned();
+    let Some(Entry::Call(call)) = never else {
+        panic!("no call");
+    };
+    sample.entries.push(Entry::Call(Call {
+        lane: 2,
+        index: 0,
+        enter: 1_200_000,
+        ..call
+    }));
+    let mut bytes = sample.bytes();
+    let trace = Trace::from_bytes(bytes.clone()).unwrap();
+    let place = |block: &hypercall_trace::read::BlockEntry| usize::try_from(block.offset).unwrap();
+    let of_boot = trace.data().rfind(|block| block.header.lane == 2).unwrap();
+    let header = &mut bytes[place(of_boot)..][..64];
+    header[4] = 5;
+    let crc = common::crc(&header[..60]).to_le_bytes();
+    header[60..].copy_from_slice(&crc);
+    bytes.truncate(place(trace.blocks().last().unwrap()));
+    let path = folder.text("killed.hct");
+    std::fs::write(&path, bytes).unwrap();
+    path
+}
+
+#[test]
+fn what_is_made_of_an_unfinished_recording_is_unfinished() {
+    let folder = Folder::new();
+    let trace = killed(&folder);
+    assert_eq!(Trace::open(&trace).unwrap().announced().len(), 1);
+    let mut made = Vec::new();
+    for command in ["pack", "redact", "recover"] {
+        let to = folder.text(&format!("{command}.hct"));
+        let mut run = hcall();
+        run.args([command, &trace, "-o", &to]);
+        if command == "redact" {
+            // It has nothing to hide.
+            run.args(["--undescribed", "hash", "--keep-secrets"]);
+        }
+        run.assert().code(0).stderr(contains("was not finished"));
+        made.push(to);
+    }
+    let (lines, imported) = (folder.text("lines.jsonl"), folder.text("imported.hct"));
+    hcall()
+        .args(["export", &trace, "-o", &lines])
+        .assert()
+        .code(0)
+        .stderr(contains("was not finished"));
+    hcall()
+        .args(["import", &lines, "-o", &imported])
+        .assert()
+        .code(0)
+        .stderr(contains("was not finished"));
+    let exported = output(&["export", &imported]);
+    assert_eq!(exported, std::fs::read_to_string(&lines).unwrap());
+    made.push(imported);
+    let run = |arguments: &[&str]| hcall().args(arguments).output().unwrap();
+    let verified = |path: &str| -> [serde_json::Value; 4] {
+        let report = run(&["verify", "--json", path]).stdout;
+        let report: serde_json::Value = serde_json::from_slice(&report).unwrap();
+        ["clean", "finished", "calls", "unfinished"].map(|key| report[key].clone())
+    };
+    let original = verified(&trace);
+    assert_eq!(
+        (&original[1], &original[3]),
+        (&false.into(), &2_u64.into()),
+        "{original:?}"
+    );
+    for path in made {
+        assert_eq!(verified(&path), original, "{path}");
+        for view in ["stat", "check", "show"] {
+            // What redaction made of the call that nothing is known of is shown otherwise.
+            if view == "show" && path.ends_with("redact.hct") {
+                continue;
+            }
+            let (of_it, of_original) = (run(&[view, &path]), run(&[view, &trace]));
+            assert!(of_it == of_original, "{view} {path}: {of_it:?}");
+        }
+        let again = folder.text("again.hct");
+        hcall()
+            .args(["pack", &path, "-o", &again, "--force"])
+            .assert()
+            .code(0);
+        assert!(!Trace::open(&again).unwrap().is_finished());
+    }
 }

@@ -102,6 +102,7 @@ pub fn read(trace: &Trace) -> bool {
             schema: trace.schema().clone(),
             lanes: trace.lanes().iter().take(50).cloned().collect(),
             entries,
+            ..Recorded::default()
         });
     }
     report.is_clean()

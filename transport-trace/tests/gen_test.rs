@@ -327,7 +327,7 @@ fn secrets_names_in_rax_and_codes_without_a_name_make_tests_that_hold() {
             id: 0,
             name: "main".to_owned(),
         }],
-        entries: Vec::new(),
+        ..Recorded::default()
     };
     let described = recorded.schema.clone();
     let call = |name: &str, index, args, rax| {

@@ -19,8 +19,9 @@ use common::INTERFACES;
 use file::*;
 use hypercall_core::schema::Role;
 use hypercall_trace::clock::ClockInfo;
-use hypercall_trace::entry::{Call, Defect, Entry, Failure, LossCause, Outcome};
+use hypercall_trace::entry::{Argument, Call, Defect, Entry, Failure, LossCause, Outcome};
 use hypercall_trace::read::{Source, Trace};
+use hypercall_trace::replay::Recorded;
 use hypercall_trace::schema::{Register, Schema};
 use hypercall_trace::write::{Compression, Options, Writer};
 use std::io;
@@ -344,6 +345,62 @@ fn joined_files_are_read_one_after_the_other() {
         let report = again.verify().unwrap();
         assert!(report.is_clean(), "{report:?}");
     }
+}
+
+/// A call of a lane, which nothing is described of.
+fn at(lane: u32, index: u64, enter: u64) -> Entry {
+    Entry::Call(Call {
+        lane,
+        index,
+        schema: None,
+        number: 0x8000_0000,
+        args: [Argument::Value(7), Argument::Unused],
+        enter,
+        duration: Some(1),
+        outcome: Outcome::Returned(0),
+    })
+}
+
+/// The machine started anew between the two: the clock of the second recording is behind.
+#[test]
+fn the_recordings_of_a_joined_file_are_not_mixed_by_their_times() {
+    let recording = |entries: &[Entry]| {
+        let clock = ClockInfo::with_frequency(1000);
+        let mut writer =
+            Writer::new(Vec::new(), &Schema::default(), clock, Options::default()).unwrap();
+        for lane in ["main", "vcpu"] {
+            writer.lane(lane).unwrap();
+        }
+        entries.iter().for_each(|entry| writer.push(entry).unwrap());
+        writer.finish().unwrap()
+    };
+    // The first one has no call of the second lane.
+    let first = [at(0, 0, 5000), at(0, 1, 7000)];
+    let second = [at(0, 0, 2000), at(1, 0, 1000), at(1, 1, 6000)];
+    let mut bytes = recording(&first);
+    bytes.extend_from_slice(&recording(&second)[32..]);
+    let trace = Trace::from_bytes(bytes).unwrap();
+    let recorded = Recorded::read(&trace).unwrap();
+    assert_eq!(recorded.joined, [2]);
+    let times = |entries: Vec<&Entry>| {
+        entries
+            .iter()
+            .map(|entry| entry.ticks())
+            .collect::<Vec<_>>()
+    };
+    let expected = [5000, 7000, 1000, 2000, 6000];
+    assert_eq!(times(recorded.in_time()), expected);
+    let merged: Vec<_> = trace.merged().collect();
+    assert_eq!(times(merged.iter().collect()), expected);
+    // From entries that come lane by lane it is the same.
+    let of = |lane: u32| {
+        let mut entries = trace.lane_entries(lane);
+        std::iter::from_fn(move || entries.next().map(|entry| (entries.recording(), entry)))
+    };
+    let again = Recorded::default().with_entries(of(1).chain(of(0)));
+    assert_eq!(times(again.in_time()), expected);
+    assert_eq!(again.recording_of(1), 0);
+    assert_eq!(again.recording_of(2), 1);
 }
 
 #[test]

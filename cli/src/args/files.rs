@@ -100,6 +100,9 @@ pub(crate) struct GenTest {
     /// The last call.
     #[arg(long, value_name = "N")]
     pub(crate) to: Option<u64>,
+    /// Of a file that was joined from several recordings, which one: 0 is the first.
+    #[arg(long, value_name = "N")]
+    pub(crate) recording: Option<u32>,
     /// What brings the interface's trait and types into scope, behind `use`: my_interface::*. More than once for more.
     #[arg(long, value_name = "PATH", default_value = ACRN_TYPES)]
     pub(crate) types: Vec<String>,

@@ -1,7 +1,7 @@
 //! `hcall check`: the rules of a VM's life, held against a trace.
 
 use hypercall_core::acrn::HypervisorCalls;
-use hypercall_trace::check::{Checker, Finding, Severity};
+use hypercall_trace::check::{Checker, Finding, Rule, Severity};
 
 use crate::args::Check;
 use crate::failure::Failure;
@@ -45,7 +45,12 @@ pub(crate) fn run(args: &Check, out: &mut Output) -> Result<Status, Failure> {
         }
     }
     drop(progress);
-    tell(checker.finish().findings, out)?;
+    let checked = if trace.ends_early() {
+        checker.finish_early()
+    } else {
+        checker.finish()
+    };
+    tell(checked.findings, out)?;
     if !args.json {
         match count {
             0 if trace.schema().interface(RULED).is_none() => {
@@ -59,7 +64,7 @@ pub(crate) fn run(args: &Check, out: &mut Output) -> Result<Status, Failure> {
                 };
                 out.line(&out.paint.string(Part::Notice, &text))?;
             }
-            0 if losses.any_damage() || input::ends_early(&trace) => out.line(
+            0 if losses.any_damage() || trace.ends_early() => out.line(
                 &out.paint
                     .string(Part::Notice, "no rule is broken by what could be read"),
             )?,
@@ -96,16 +101,14 @@ fn show(finding: &Finding, out: &mut Output) -> Result<(), Failure> {
         text.push_str(&format!("VM {vm}: "));
     }
     text.push_str(&plain(message));
-    paint.put(
-        Part::Place,
-        &format!(
-            "  ({}#{}, entry {})",
-            plain(&at.lane),
-            at.index,
-            at.position
-        ),
-        &mut text,
-    );
+    // Damage that may have held calls of any lane stands in none.
+    let place = if finding.rule == Rule::CallsMissing && at.lane.is_empty() {
+        format!("  (entry {})", at.position)
+    } else {
+        let lane = plain(&at.lane);
+        format!("  ({lane}#{}, entry {})", at.index, at.position)
+    };
+    paint.put(Part::Place, &place, &mut text);
     out.line(&text)?;
     out.line(&paint.string(Part::Aside, &format!("    {advice}")))
 }

@@ -69,8 +69,8 @@ pub(crate) fn run(args: &Diff, out: &mut Output) -> Result<Status, Failure> {
             super::count(compared.untied, "pair")
         );
     }
-    for trace in [&left, &right] {
-        let mut losses = Losses::of(trace);
+    for (trace, path) in [(&left, &args.left), (&right, &args.right)] {
+        let mut losses = Losses::of(trace).named(path);
         // What took no call makes no difference, and was not compared either.
         losses.stretches(trace);
         damaged |= losses.report(&Context::of(trace));

@@ -66,6 +66,8 @@ pub(crate) fn run(args: &GenTest, out: &mut Output) -> Result<Status, Failure> {
         maker = maker.lanes(&lanes);
     }
     let made = maker.generate(&recorded).map_err(|error| {
+        // What the slice lacks may be in what cannot be read.
+        losses.report(&Context::of(&trace));
         Failure::input(
             error.to_string(),
             "choose a slice with --lane, --from and --to; `hcall show` has the indices",
@@ -121,13 +123,41 @@ fn has_types(args: &GenTest, recorded: &Recorded) -> Result<(), Failure> {
     })
 }
 
+/// The recording that is asked for. A test is of one: each has an index 0 in each lane.
+fn recording(args: &GenTest, trace: &Trace) -> Result<u32, Failure> {
+    let last = trace.recording_at(u64::MAX);
+    match args.recording {
+        Some(recording) if recording <= last => Ok(recording),
+        None if last == 0 => Ok(0),
+        Some(recording) => Err(Failure::usage(
+            format!("the file has no recording {recording}"),
+            format!("it has recordings 0 to {last}"),
+        )),
+        None => Err(Failure::usage(
+            format!(
+                "the file was joined from {} recordings, and a test is of one",
+                u64::from(last).saturating_add(1)
+            ),
+            format!("choose one with --recording, 0 to {last}"),
+        )),
+    }
+}
+
+/// Whether an entry is of a call before this index.
+const fn is_before(entry: &Entry, from: u64) -> bool {
+    match entry {
+        Entry::Call(call) => call.index < from,
+        Entry::Lost(lost) => lost.index < from,
+        Entry::Pages(pages) => pages.index < from,
+        Entry::Unknown(unknown) => unknown.index < from,
+        Entry::Damaged(_) => false,
+    }
+}
+
 /// The entries that are asked for, so that a part of a trace larger than memory can be had.
 fn slice(args: &GenTest, trace: &Trace, losses: &mut Losses) -> Result<Recorded, Failure> {
-    let mut recorded = Recorded {
-        schema: Arc::clone(trace.schema()),
-        lanes: trace.used_lanes(),
-        entries: Vec::new(),
-    };
+    let recording = recording(args, trace)?;
+    let mut taken = Vec::new();
     let last = args.to.unwrap_or(u64::MAX);
     let mut memory = Recorded::LIMIT;
     let progress = Progress::new("reading", trace.len());
@@ -135,7 +165,16 @@ fn slice(args: &GenTest, trace: &Trace, losses: &mut Losses) -> Result<Recorded,
         if !args.lane.is_empty() && !args.lane.contains(&lane.name) {
             continue;
         }
-        for entry in trace.lane_entries_from(lane.id, args.from) {
+        // In a joined file the index is there more than once.
+        let mut entries = if input::is_joined(trace) {
+            trace.lane_entries(lane.id)
+        } else {
+            trace.lane_entries_from(lane.id, args.from)
+        };
+        while let Some(entry) = entries.next() {
+            if entries.recording() != recording || is_before(&entry, args.from) {
+                continue;
+            }
             let behind = match &entry {
                 Entry::Call(call) => call.index > last,
                 Entry::Lost(lost) => lost.index > last,
@@ -144,7 +183,7 @@ fn slice(args: &GenTest, trace: &Trace, losses: &mut Losses) -> Result<Recorded,
             if behind {
                 break;
             }
-            if recorded.entries.len() >= MAX_ENTRIES {
+            if taken.len() >= MAX_ENTRIES {
                 return Err(Failure::usage(
                     format!(
                         "a test of more than {MAX_ENTRIES} records would be too long to compile"
@@ -163,9 +202,14 @@ fn slice(args: &GenTest, trace: &Trace, losses: &mut Losses) -> Result<Recorded,
             };
             memory = left;
             losses.note_all(&entry);
-            recorded.entries.push(entry);
-            progress.at(u64::try_from(recorded.entries.len()).unwrap_or(u64::MAX));
+            taken.push((entries.recording(), entry));
+            progress.at(u64::try_from(taken.len()).unwrap_or(u64::MAX));
         }
     }
-    Ok(recorded)
+    let recorded = Recorded {
+        schema: Arc::clone(trace.schema()),
+        lanes: trace.used_lanes(),
+        ..Recorded::default()
+    };
+    Ok(recorded.with_entries(taken))
 }

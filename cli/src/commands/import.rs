@@ -44,6 +44,7 @@ fn import(
     let starts = header.starts().to_vec();
     let ends = header.ends().to_vec();
     let lacking = header.lacking();
+    let unfinished = header.is_unfinished();
     let (schema, clock, lanes, id) = header.into_parts().map_err(|why| lines.wrong(&why))?;
     let path = &args.target.output;
     let size = std::fs::metadata(&args.file).map_or(0, |data| data.len());
@@ -121,6 +122,9 @@ fn import(
         // Nobody knows how many calls of which lanes stood there.
         writer.push(&cut(lines.next)).map_err(&failed)?;
     }
+    if unfinished {
+        writer.unfinished();
+    }
     writer.finish().map_err(&failed)?.finish()?;
     out.line(&format!(
         "{} in {}",
@@ -132,6 +136,9 @@ fn import(
             "hcall: {} of the original could not be read; calls that were there are noted as lost, where nobody knows how many, with an unknown number",
             super::count(holes, "damaged stretch").replace("stretchs", "stretches")
         );
+    }
+    if unfinished {
+        crate::output::tell!("hcall: {}", crate::input::NOT_FINISHED);
     }
     if let Some(why) = &missing {
         crate::output::tell!(

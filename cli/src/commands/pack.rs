@@ -34,6 +34,9 @@ pub(crate) fn run(args: &Pack, out: &mut Output) -> Result<Status, Failure> {
             writer.recording(entries.recording())?;
             writer.push(&entry)?;
         }
+        if trace.ends_early() {
+            writer.unfinished();
+        }
         writer.finish()
     };
     written().map_err(failed)?.finish()?;

@@ -2,14 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
-use hypercall_trace::read::recover::{RecoverError, Recovered, Ring, RingError, find, recover};
+use hypercall_trace::read::recover::{
+    RecoverError, Recovered, Ring, RingError, find, recover, recover_part,
+};
 use hypercall_trace::read::{OpenError, Trace};
 use hypercall_trace::write::Options;
 
 use super::places::{Owners, Places};
 use crate::args::Recover;
 use crate::failure::Failure;
-use crate::format::{Context, Part};
+use crate::format::{Context, Part, UNKNOWN_NUMBER};
 use crate::input::{self, Losses};
 use crate::output::{Output, Progress};
 use crate::status::Status;
@@ -63,7 +65,12 @@ pub(crate) fn run(args: &Recover, out: &mut Output) -> Result<Status, Failure> {
     // What comes out is about as long as what goes in.
     let size = |path: &&Path| path.metadata().map_or(0, |data| data.len());
     let progress = Progress::new("recovering", inputs.iter().map(size).sum());
-    let (target, recovered) = recover(
+    let of_all = if unreadable == 0 {
+        recover
+    } else {
+        recover_part
+    };
+    let (target, recovered) = of_all(
         trace.as_ref(),
         &rings,
         progress.counting(target),
@@ -81,6 +88,7 @@ pub(crate) fn run(args: &Recover, out: &mut Output) -> Result<Status, Failure> {
         from_rings,
         unfinished,
         lost,
+        lost_unknown,
         damaged,
     } = recovered;
     let paint = out.paint;
@@ -121,6 +129,10 @@ pub(crate) fn run(args: &Recover, out: &mut Output) -> Result<Status, Failure> {
     if lost != 0 {
         let (calls, are) = super::count_are(lost, "call");
         out.line(&paint.string(Part::Notice, &format!("{calls} {are} noted as lost")))?;
+    }
+    if lost_unknown {
+        let text = format!("{UNKNOWN_NUMBER} is noted as lost");
+        out.line(&paint.string(Part::Notice, &text))?;
     }
     if damaged != 0 {
         let (stretches, are) = super::count_are(damaged, "damaged stretch or record");

@@ -100,6 +100,9 @@ fn write<W: Write>(
         writer.recording(entries.recording()).map_err(failed())?;
         writer.push(&entry).map_err(failed())?;
     }
+    if trace.ends_early() {
+        writer.unfinished();
+    }
     let replaced = redaction.replaced();
     Ok((writer.finish().map_err(failed())?, replaced))
 }

@@ -52,8 +52,9 @@ fn all(
     let lanes = view.filter.lanes().unwrap_or(&all).to_vec();
     let since = view.filter.first_blocks(trace, &all);
     let file_order = args.file_order || all.len() <= 1 && since.is_empty();
-    // Too many lanes come in the order of the file: behind a late call there may be early ones.
-    let mut by_time = !args.file_order;
+    // Too many lanes come in the order of the file: behind a late call there may be early ones. So there may be in the next of
+    // several recordings.
+    let mut by_time = !args.file_order && !input::is_joined(trace);
     let mut merged = || {
         let merged = input::best_in_time(trace);
         by_time &= merged.in_order();

@@ -85,6 +85,9 @@ fn read(path: &std::path::Path, args: &Stat) -> Result<(Counts, bool), Failure> 
     let trace = input::open(path)?;
     let filter = Filter::new(&args.filter, &trace)?;
     let mut losses = Losses::of(&trace);
+    if args.other.is_some() {
+        losses = losses.named(path);
+    }
     let table = Counts::of(&trace, &filter, &mut losses);
     Ok((table, losses.report(&Context::of(&trace))))
 }

@@ -59,6 +59,8 @@ pub(crate) fn run(args: &State, out: &mut Output) -> Result<Status, Failure> {
     }
     drop(progress);
     if !reached && let Some(at) = &args.at {
+        // It may be in what cannot be read.
+        losses.report(&Context::of(&trace));
         return Err(Failure::usage(
             format!("the trace ends before `{at}`"),
             "`hcall show` has the calls with their lanes and indices",

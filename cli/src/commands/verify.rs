@@ -82,7 +82,7 @@ fn as_text(report: &Report, trace: &Trace, path: &Path, out: &mut Output) -> Res
     if *lost_unknown != 0 {
         let places = count(*lost_unknown, "place");
         out.line(&format!(
-            "{UNKNOWN_NUMBER} lost in {places}, with damaged parts of the trace that this one was made from"
+            "{UNKNOWN_NUMBER} lost in {places}; `hcall show` says where, and why"
         ))?;
     }
     if !finished {
@@ -92,7 +92,7 @@ fn as_text(report: &Report, trace: &Trace, path: &Path, out: &mut Output) -> Res
             .collect();
         let places = places.join(" and");
         out.line(&format!(
-            "no index at the end: the recording goes on, was killed, was cut between two blocks, or its storage failed; if it was killed \
+            "no index at the end: the recording goes on, was killed, was cut, or its storage failed; if it was killed \
              or its storage failed, `hcall recover TRACE -o WHOLE` also has what is left in its rings{places}",
         ))?;
     }
@@ -126,7 +126,15 @@ fn as_text(report: &Report, trace: &Trace, path: &Path, out: &mut Output) -> Res
         out.line(&format!("and {more} more"))?;
     }
     if report.is_clean() {
-        out.line(&paint.string(Part::Good, "whole: every checksum is right"))
+        let lacks = lacks(report);
+        if lacks.is_empty() {
+            return out.line(&paint.string(Part::Good, "whole: every checksum is right"));
+        }
+        let text = format!(
+            "every checksum is right, but the trace is not whole: {}",
+            lacks.join(", ")
+        );
+        out.line(&paint.string(Part::Notice, &text))
     } else {
         let entries: u64 = damaged
             .iter()
@@ -138,14 +146,23 @@ fn as_text(report: &Report, trace: &Trace, path: &Path, out: &mut Output) -> Res
         } else {
             String::new()
         };
+        let mut found = Vec::new();
+        if !damaged.is_empty() {
+            let stretches = count(damaged.len(), "stretch").replace("stretchs", "stretches");
+            let held = match (entries, unknown.as_str()) {
+                (0, "") => "without records".to_owned(),
+                (0, _) => format!("with {UNKNOWN_NUMBER}"),
+                _ => format!("with at least {}{unknown}", count(entries, "record")),
+            };
+            found.push(format!("{stretches} {held}"));
+        }
+        if !gaps.is_empty() {
+            found.push(count(gaps.len(), "gap"));
+        }
+        let found = found.join(", and ");
         out.line(&paint.string(
             Part::Bad,
-            &format!(
-                "damaged: {} with at least {}{unknown}, and {}; the rest can be used",
-                count(damaged.len(), "stretch").replace("stretchs", "stretches"),
-                count(entries, "record"),
-                count(gaps.len(), "gap"),
-            ),
+            &format!("damaged: {found}; the rest can be used"),
         ))?;
         if gaps.is_empty() && damaged.iter().all(input::was_lost_before) {
             // Nothing makes it more whole than it is.
@@ -153,6 +170,22 @@ fn as_text(report: &Report, trace: &Trace, path: &Path, out: &mut Output) -> Res
         }
         out.line("what is left: `hcall recover TRACE -o WHOLE` makes a whole trace of it")
     }
+}
+
+/// What an undamaged trace does not have of its recording, and says so.
+fn lacks(report: &Report) -> Vec<String> {
+    let mut lacks = Vec::new();
+    if report.lost != 0 {
+        let (calls, are) = super::count_are(report.lost, "call");
+        lacks.push(format!("{calls} {are} missing"));
+    }
+    if report.lost_unknown != 0 {
+        lacks.push(format!("{UNKNOWN_NUMBER} may be missing"));
+    }
+    if !report.finished {
+        lacks.push("the recording was not finished".to_owned());
+    }
+    lacks
 }
 
 /// Where the rings of an unfinished recording are. What somebody else put there is told on the error output.

@@ -40,6 +40,9 @@ struct About {
     /// Descriptions that damage took.
     #[serde(default, skip_serializing_if = "Lacking::is_empty")]
     lacking: Lacking,
+    /// The recording has no end: what came later is not here.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    unfinished: bool,
     schema: Schema,
 }
 
@@ -104,6 +107,7 @@ impl Header {
                 ends: unknown_ends(trace, &lanes).remove(&0).unwrap_or_default(),
                 lanes: lanes.into_iter().map(|lane| (lane.id, lane.name)).collect(),
                 lacking: Lacking::of(trace),
+                unfinished: trace.ends_early(),
                 schema: Schema::of(trace.schema()),
             },
         }
@@ -119,6 +123,12 @@ impl Header {
     #[must_use]
     pub fn ends(&self) -> &[u32] {
         &self.trace.ends
+    }
+
+    /// Whether the recording was not finished.
+    #[must_use]
+    pub const fn is_unfinished(&self) -> bool {
+        self.trace.unfinished
     }
 
     /// The descriptions that damage took.
@@ -151,6 +161,7 @@ impl Header {
             starts: _,
             ends: _,
             lacking: _,
+            unfinished: _,
         } = self.trace;
         if form != FORM || version != VERSION {
             return Err(format!(
@@ -187,7 +198,8 @@ fn unknown_ends(trace: &Trace, lanes: &[Lane]) -> BTreeMap<u32, Vec<u32>> {
         .map(|damaged| (trace.recording_at(damaged.offset), damaged.offset))
         .collect();
     let mut go_on: BTreeSet<(u32, u32)> = BTreeSet::new();
-    for block in trace.data() {
+    // What is in a wrong place is not what a lane goes on with.
+    for block in trace.data().filter(|block| block.misplaced.is_none()) {
         let recording = trace.recording_at(block.offset);
         if last
             .get(&recording)

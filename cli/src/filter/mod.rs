@@ -12,6 +12,7 @@ use hypercall_trace::read::Trace;
 use crate::args;
 use crate::failure::Failure;
 use crate::format::Moment;
+use crate::input;
 
 pub(crate) use call::{is_about, succeeded};
 
@@ -176,11 +177,11 @@ impl Filter {
     }
 
     /// For each lane the index of the call from which on entries pass `--since`: blocks that end before need not be read.
-    /// Empty where no such time was given.
+    /// Empty where no such time was given, and of a file that was joined from several recordings: an index is there more than once.
     #[must_use]
     pub fn first_blocks(&self, trace: &Trace, lanes: &[u32]) -> BTreeMap<u32, u64> {
         let mut first = BTreeMap::new();
-        let Some(since) = self.since else {
+        let Some(since) = self.since.filter(|_| !input::is_joined(trace)) else {
             return first;
         };
         for block in trace.data() {

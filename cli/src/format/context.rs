@@ -148,6 +148,11 @@ pub(crate) fn damage(damaged: &Damaged, context: &Context) -> String {
         damaged.offset,
         damaged.defect
     );
+    if damaged.entries == Some(0) {
+        // It may be a block that is of no lane.
+        text.push_str("; no records");
+        return text;
+    }
     if let Some(entries) = damaged.entries {
         let records = crate::commands::count(entries, "record");
         let _ = write!(text, "; {records}");

@@ -97,6 +97,8 @@ impl Checker {
                 let why = format!("{} missing ({})", calls_are(lost.how_many()), lost.cause);
                 self.findings.push(Rule::CallsMissing.found(&at, None, why));
             }
+            // Said elsewhere; no rule is about it.
+            Entry::Damaged(damaged) if damaged.took_nothing() => return,
             Entry::Damaged(damaged) => {
                 let at = At {
                     position,
@@ -184,6 +186,13 @@ impl Checker {
     #[must_use]
     pub fn finish(mut self) -> Checked {
         rules::end(&self.machine, &self.losses, &mut self.findings);
+        self.finish_early()
+    }
+
+    /// Ends the check of a recording that [was not finished](crate::read::Trace::ends_early): what is still there may have been given
+    /// back later.
+    #[must_use]
+    pub fn finish_early(self) -> Checked {
         Checked {
             findings: self.findings,
             machine: self.machine,

@@ -208,7 +208,14 @@ impl GenTest {
             schema: recorded.schema.clone(),
             ..Recorded::default()
         };
-        for LaneEntries { name, entries, .. } in recorded.by_lane(false) {
+        let mut taken = Vec::new();
+        for LaneEntries {
+            name,
+            entries,
+            places,
+            ..
+        } in recorded.by_lane(false)
+        {
             if self
                 .lanes
                 .as_ref()
@@ -217,9 +224,9 @@ impl GenTest {
                 continue;
             }
             let new = u32::try_from(slice.lanes.len()).unwrap_or(u32::MAX);
-            let before = slice.entries.len();
+            let before = taken.len();
             let mut due = None;
-            for entry in entries {
+            for (entry, place) in entries.into_iter().zip(places) {
                 let index = match entry {
                     Entry::Call(call) => call.index,
                     Entry::Pages(change) => change.index,
@@ -250,13 +257,13 @@ impl GenTest {
                     _ if due.is_none() => continue,
                     _ => return Err(GenError::Missing { lane: name, index }),
                 }
-                slice.entries.push(entry);
+                taken.push((recorded.recording_of(place), entry));
             }
-            if slice.entries.len() != before {
+            if taken.len() != before {
                 slice.lanes.push(crate::read::Lane { id: new, name });
             }
         }
-        Ok(slice)
+        Ok(slice.with_entries(taken))
     }
 
     fn source(&self, slice: &Recorded, calls: &Calls) -> String {
@@ -327,7 +334,8 @@ fn write(slice: &Recorded) -> io::Result<Vec<u8>> {
     for lane in &slice.lanes {
         writer.lane(&lane.name)?;
     }
-    for entry in &slice.entries {
+    for (place, entry) in slice.entries.iter().enumerate() {
+        writer.recording(slice.recording_of(place))?;
         writer.push(entry)?;
     }
     writer.finish()

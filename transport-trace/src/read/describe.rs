@@ -34,6 +34,7 @@ impl Trace {
             .iter()
             .rposition(|block| block.header.kind == BlockKind::Clock);
         let mut have_clock = from != 0;
+        let mut no_last = false;
         let mut bad_headers = Vec::new();
         for (place, block) in blocks.iter().enumerate() {
             let wanted = match block.header.kind {
@@ -84,11 +85,27 @@ impl Trace {
                 .ok_or(Defect::Description),
             };
             match understood {
-                Err(defect) => self.descriptions.push(block.damaged(defect)),
+                Err(defect) => {
+                    no_last |= Some(place) == last_clock;
+                    self.descriptions.push(block.damaged(defect));
+                }
                 Ok(()) => bad_headers.extend(self.damaged_header(block)),
             }
         }
         self.descriptions.extend(bad_headers);
+        if no_last {
+            // How fast the clock is, a recording measures; its first point does not say it, and each later one does.
+            let before = blocks.get(..last_clock.unwrap_or(0)).unwrap_or_default();
+            let clocks = before
+                .iter()
+                .rev()
+                .filter(|block| block.header.kind == BlockKind::Clock && block.misplaced.is_none());
+            let mut points = clocks.filter_map(|block| {
+                let body = buffer.load(&*self.source, block.offset, &block.header);
+                body.ok().and_then(clock_point)
+            });
+            self.clock.last = points.next().unwrap_or(self.clock.last);
+        }
     }
 
     /// Which descriptions are lost to damage. What another block says too is not: of a file that was joined from several

@@ -9,7 +9,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::block::BlockEntry;
 use crate::entry::{Defect, LossCause, Lost};
-use crate::format::{BlockKind, FileHeader};
+use crate::format::{BlockKind, FILE_HEADER, FileHeader};
 
 /// The index that the first call of a lane has, by recording and lane, where that is not 0: a slice leaves out what comes
 /// before it.
@@ -17,10 +17,35 @@ pub(crate) type Starts = HashMap<(u32, u32), u64>;
 
 /// Finds the blocks that stand in a wrong place, by their headers alone, and numbers the recordings of the file.
 pub(crate) fn place(blocks: &mut [BlockEntry], header: &FileHeader) -> Starts {
+    let starts = place_all(blocks, header, false);
+    // Where the file begins with a damaged stretch, the first schema may be lost in it: the one that is found is that of the second
+    // recording then, and what follows would all be in a wrong place.
+    let start = blocks.first().map_or(0, |block| block.offset);
+    let is_schema = |block: &BlockEntry| block.header.kind == BlockKind::Schema;
+    let first = blocks.iter().position(is_schema).unwrap_or(0);
+    let wrong = |blocks: &[BlockEntry]| {
+        let behind = blocks.get(first..).unwrap_or_default().iter();
+        behind.filter(|block| block.misplaced.is_some()).count()
+    };
+    let is_data = |block: &BlockEntry| block.header.kind == BlockKind::Data;
+    let before = wrong(blocks);
+    if before == 0 || start <= FILE_HEADER as u64 || !blocks.iter().take(first).any(is_data) {
+        return starts;
+    }
+    let others = place_all(blocks, header, true);
+    if wrong(blocks) < before {
+        others
+    } else {
+        place_all(blocks, header, false)
+    }
+}
+
+/// `lost`: the first schema is not among the blocks.
+fn place_all(blocks: &mut [BlockEntry], header: &FileHeader, lost: bool) -> Starts {
     let mut starts = Starts::new();
     let mut tag = header.tag();
     let mut section = 0_u32;
-    let mut schemas = 0_u32;
+    let mut schemas = u32::from(lost);
     let mut next: HashMap<u32, u64> = HashMap::new();
     let mut without_calls: HashSet<(u32, u64, u32)> = HashSet::new();
     for block in blocks {

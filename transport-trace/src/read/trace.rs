@@ -225,6 +225,32 @@ impl Trace {
         self.found.finished
     }
 
+    /// Whether more of the recording may have come behind the end of the file: it goes on, was killed, or the file was cut.
+    /// Behind an index that is there in part there was nothing.
+    #[must_use]
+    pub fn ends_early(&self) -> bool {
+        let cut_index = |damaged: &Damaged| self.kind_of(damaged) == Some(BlockKind::Index);
+        !self.is_finished() && !self.found.damage.last().is_some_and(cut_index)
+    }
+
+    /// What kind of block a damaged stretch is, where its header can be read or the index has it. The rest of it may be damaged, not
+    /// understood, or cut off.
+    #[must_use]
+    pub fn kind_of(&self, damaged: &Damaged) -> Option<BlockKind> {
+        let blocks = self.blocks();
+        let place = blocks.binary_search_by_key(&damaged.offset, |block| block.offset);
+        if let Some(block) = place.ok().and_then(|place| blocks.get(place)) {
+            return Some(block.header.kind);
+        }
+        if damaged.defect != Defect::Cut {
+            return None;
+        }
+        let mut bytes = [0; BLOCK_HEADER];
+        let read = read_full(&*self.source, damaged.offset, &mut bytes).ok()?;
+        let header = BlockHeader::decode(&bytes).filter(|_| read == BLOCK_HEADER)?;
+        Some(header.kind)
+    }
+
     /// What opening saw of damage. Blocks of records are looked at when they are read; [`verify`](Self::verify) looks
     /// at everything.
     pub fn damage(&self) -> impl Iterator<Item = &Damaged> {

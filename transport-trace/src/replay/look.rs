@@ -121,7 +121,6 @@ impl State {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
 
     use super::EMPTY_LOOKS;
     use crate::entry::{Call, Entry, Outcome};
@@ -148,9 +147,9 @@ mod tests {
             name: name.to_owned(),
         };
         let recorded = Recorded {
-            schema: Arc::default(),
             lanes: vec![lane(0, "main"), lane(1, "model")],
             entries: vec![call(0), call(1)],
+            ..Recorded::default()
         };
         let replay = |taken: bool| {
             let replayer = Replayer::options().recorded(recorded.clone()).unwrap();

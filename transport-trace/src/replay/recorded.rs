@@ -19,6 +19,10 @@ pub struct Recorded {
     pub lanes: Vec<Lane>,
     /// The entries: within a lane in the order of the calls.
     pub entries: Vec<Entry>,
+    /// Where in `entries` recordings begin behind the first one, as in a file that was joined from several. Each may have a clock of
+    /// its own, so that times tell nothing of the order of calls of two of them. From the least to the greatest; empty: all entries are
+    /// of one recording.
+    pub joined: Vec<usize>,
 }
 
 /// A trace does not fit the memory that its reader gives it.
@@ -55,15 +59,22 @@ pub(crate) struct LaneEntries<'r> {
     pub(crate) id: u32,
     pub(crate) name: String,
     pub(crate) entries: Vec<&'r Entry>,
+    /// Where each of them is in [`Recorded::entries`].
+    pub(crate) places: Vec<usize>,
 }
 
 impl<'r> LaneEntries<'r> {
+    fn push(&mut self, at: usize, entry: &'r Entry) {
+        self.entries.push(entry);
+        self.places.push(at);
+    }
+
     /// Takes the last damage of no lane, unless it did.
     fn tell(&mut self, shared: Option<(usize, &'r Entry)>, told: &mut Option<usize>) {
         if let Some((at, damage)) = shared
             && told.replace(at) != Some(at)
         {
-            self.entries.push(damage);
+            self.push(at, damage);
         }
     }
 }
@@ -88,8 +99,11 @@ impl Recorded {
     /// [`TooLarge`].
     pub fn read_at_most(trace: &Trace, limit: u64) -> Result<Self, TooLarge> {
         let mut entries = Vec::new();
+        let mut joined = Vec::new();
+        let mut recording = 0;
         let mut left = limit;
-        for entry in trace.entries() {
+        let mut from = trace.entries();
+        while let Some(entry) = from.next() {
             let Some(rest) = left.checked_sub(entry.memory()) else {
                 return Err(TooLarge {
                     limit,
@@ -98,13 +112,43 @@ impl Recorded {
                 });
             };
             left = rest;
+            if std::mem::replace(&mut recording, from.recording()) != from.recording() {
+                joined.push(entries.len());
+            }
             entries.push(entry);
         }
         Ok(Self {
             schema: Arc::clone(trace.schema()),
             lanes: trace.lanes().to_vec(),
             entries,
+            joined,
         })
+    }
+
+    /// Takes entries with the number of the [recording](crate::read::Entries::recording) that each is of: one recording stands behind the
+    /// other then, and within it the entries as they came.
+    #[must_use]
+    pub fn with_entries(self, entries: impl IntoIterator<Item = (u32, Entry)>) -> Self {
+        let mut sorted: Vec<_> = entries.into_iter().collect();
+        sorted.sort_by_key(|(recording, _)| *recording);
+        let pairs = sorted.iter().zip(sorted.iter().skip(1));
+        let joined = (1..)
+            .zip(pairs)
+            .filter(|(_, (before, next))| before.0 != next.0)
+            .map(|(at, _)| at)
+            .collect();
+        Self {
+            entries: sorted.into_iter().map(|(_, entry)| entry).collect(),
+            joined,
+            ..self
+        }
+    }
+
+    /// Which recording the entry at a place of `entries` is of: 0, or how many of [`joined`](Self::joined) begin up to there.
+    #[must_use]
+    pub fn recording_of(&self, place: usize) -> u32 {
+        let begun = self.joined.partition_point(|start| *start <= place);
+        u32::try_from(begun).unwrap_or(u32::MAX)
     }
 
     /// A lane's name; `lane 3` where it has none.
@@ -154,6 +198,7 @@ impl Recorded {
                     id,
                     name: names(id),
                     entries: Vec::new(),
+                    places: Vec::new(),
                 }
             })
             .collect();
@@ -168,7 +213,7 @@ impl Recorded {
                     };
                     if let (Some(lane), Some(told)) = (lanes.get_mut(place), told.get_mut(place)) {
                         lane.tell(shared, told);
-                        lane.entries.push(entry);
+                        lane.push(at, entry);
                     }
                 }
                 (None, Entry::Damaged(_)) if damage => shared = Some((at, entry)),
@@ -189,23 +234,30 @@ impl Recorded {
     }
 
     /// The entries in the order of time, over all lanes: by the moment a call was entered. Entries of one lane keep their
-    /// order, and so do entries without a time.
+    /// order, and so do entries without a time. One recording comes after the other: each may have a clock of its own.
     #[must_use]
     pub fn in_time(&self) -> Vec<&Entry> {
-        let mut latest = std::collections::BTreeMap::new();
-        let mut timed: Vec<(u64, &Entry)> = Vec::with_capacity(self.entries.len());
+        let mut latest = BTreeMap::new();
+        let mut timed: Vec<(u32, u64, &Entry)> = Vec::with_capacity(self.entries.len());
         let mut overall = 0;
-        for entry in &self.entries {
+        let mut recording: u32 = 0;
+        let mut starts = self.joined.iter().peekable();
+        for (at, entry) in self.entries.iter().enumerate() {
+            while starts.next_if(|start| **start <= at).is_some() {
+                recording = recording.saturating_add(1);
+                latest.clear();
+                overall = 0;
+            }
             // What has no time of its own stands where its neighbour stands; a lane never goes back.
             let last = match entry.lane() {
                 Some(lane) => latest.entry(lane).or_insert(0),
                 None => &mut overall,
             };
             *last = entry.ticks().max(*last);
-            timed.push((*last, entry));
+            timed.push((recording, *last, entry));
         }
-        timed.sort_by_key(|(ticks, _)| *ticks);
-        timed.into_iter().map(|(_, entry)| entry).collect()
+        timed.sort_by_key(|(recording, ticks, _)| (*recording, *ticks));
+        timed.into_iter().map(|(.., entry)| entry).collect()
     }
 }
 

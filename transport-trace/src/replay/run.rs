@@ -139,7 +139,7 @@ mod tests {
         let recorded = Recorded {
             entries: vec![call(0), call(1)],
             schema: Arc::clone(&schema),
-            lanes: Vec::new(),
+            ..Recorded::default()
         };
         let replay = |full: bool, second: u16| {
             let replayer = Replayer::options().recorded(recorded.clone()).unwrap();

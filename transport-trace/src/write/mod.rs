@@ -25,6 +25,9 @@
 //!         writer.recording(entries.recording())?;
 //!         writer.push(&entry)?;
 //!     }
+//!     if trace.ends_early() {
+//!         writer.unfinished();
+//!     }
 //!     writer.finish()
 //! }
 //! # let none = Writer::new(Vec::new(), &Default::default(), Default::default(), Options::default())?.finish()?;
@@ -106,6 +109,16 @@ pub struct Writer<W: Write> {
     holes: Holes,
     /// The number of the recording that is written.
     recording: u32,
+    /// Whether the recording has no end.
+    unfinished: bool,
+    noted: Noted,
+}
+
+/// Calls that damage took, as they were noted: how many, and whether there are others that nobody knows the number of.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Noted {
+    pub(crate) calls: u64,
+    pub(crate) unknown: bool,
 }
 
 /// Bytes of memory that open blocks may have. Where many lanes are beyond that, blocks are written before they are full.
@@ -168,6 +181,8 @@ impl<W: Write> Writer<W> {
             starts: BTreeMap::new(),
             holes: Holes::default(),
             recording: 0,
+            unfinished: false,
+            noted: Noted::default(),
             block: options.block.clamp(1 << 10, MAX_BLOCK / 4),
         })
     }
@@ -404,6 +419,8 @@ impl<W: Write> Writer<W> {
     /// Notes calls as lost to damage; 0 where nobody knows how many.
     fn note_lost(&mut self, lane: u32, index: u64, count: u64) -> io::Result<()> {
         self.start(lane, index)?;
+        self.noted.calls = self.noted.calls.saturating_add(count);
+        self.noted.unknown |= count == 0;
         let lost = Lost {
             lane,
             index,
@@ -491,11 +508,23 @@ impl<W: Write> Writer<W> {
         Ok(())
     }
 
-    /// Writes what is open, the clock's last point and the index, and gives the sink back.
+    /// Says that the recording which is written was not finished, as that of a process that was killed: what is written does
+    /// not say so either. It has no index, and [`Trace::is_finished`](crate::read::Trace::is_finished) is false.
+    pub const fn unfinished(&mut self) {
+        self.unfinished = true;
+    }
+
+    /// Writes what is open, the clock's last point and the index, unless the recording is [unfinished](Self::unfinished), and gives
+    /// the sink back.
     ///
     /// # Errors
     /// As the sink says.
-    pub fn finish(mut self) -> io::Result<W> {
+    pub fn finish(self) -> io::Result<W> {
+        self.finish_noted().map(|(sink, _)| sink)
+    }
+
+    /// The same, with what was noted in the place of damage.
+    pub(crate) fn finish_noted(mut self) -> io::Result<(W, Noted)> {
         if self.holes.are_of_the_next() {
             self.next_recording()?;
         }
@@ -504,10 +533,12 @@ impl<W: Write> Writer<W> {
             let last: ClockPoint = self.clock.last;
             self.out.queue_clock(&last);
         }
-        self.out.queue_index();
+        if !self.unfinished {
+            self.out.queue_index();
+        }
         self.out.flush()?;
         self.out.sink().flush()?;
-        Ok(self.out.into_sink())
+        Ok((self.out.into_sink(), self.noted))
     }
 }
 

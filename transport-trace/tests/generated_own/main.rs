@@ -38,6 +38,7 @@ fn recorded() -> Recorded {
             name: "boot".to_owned(),
         }],
         entries: file::calls(),
+        ..Recorded::default()
     }
 }
 

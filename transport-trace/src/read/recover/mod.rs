@@ -33,8 +33,10 @@ pub struct Recovered {
     pub from_rings: u64,
     /// Calls among them that never returned.
     pub unfinished: u64,
-    /// Calls that are noted as lost.
+    /// Calls that are noted as lost, those that damage took included.
     pub lost: u64,
+    /// Whether calls are noted as lost and [nobody knows](crate::entry::Lost::how_many) how many.
+    pub lost_unknown: bool,
     /// Stretches and records that could not be read.
     pub damaged: u64,
 }
@@ -96,6 +98,32 @@ pub fn recover<W: Write>(
     sink: W,
     options: crate::write::Options,
 ) -> Result<(W, Recovered), RecoverError> {
+    join(trace, rings, true, sink, options)
+}
+
+/// The same where the recording has other rings, which cannot be read: what they hold is not in what is written, which says that
+/// the recording [was not finished](Trace::ends_early).
+///
+/// # Errors
+/// [`RecoverError`].
+pub fn recover_part<W: Write>(
+    trace: Option<&Trace>,
+    rings: &[Ring],
+    sink: W,
+    options: crate::write::Options,
+) -> Result<(W, Recovered), RecoverError> {
+    join(trace, rings, false, sink, options)
+}
+
+/// `all`: these are all rings that there are.
+fn join<W: Write>(
+    trace: Option<&Trace>,
+    rings: &[Ring],
+    all: bool,
+    sink: W,
+    options: crate::write::Options,
+) -> Result<(W, Recovered), RecoverError> {
+    let ends = all && !(rings.is_empty() && trace.is_some_and(Trace::ends_early));
     let model = trace
         .or(rings.first().map(|ring| &ring.preamble))
         .ok_or(RecoverError::Nothing)?;
@@ -217,7 +245,10 @@ pub fn recover<W: Write>(
             Entry::Call(call) if call.duration.is_none() => {
                 done.unfinished = done.unfinished.saturating_add(1);
             }
-            Entry::Lost(lost) => done.lost = done.lost.saturating_add(lost.count),
+            Entry::Lost(lost) => {
+                done.lost = done.lost.saturating_add(lost.count);
+                done.lost_unknown |= lost.how_many().is_none();
+            }
             _ => {}
         }
         writer.push(&entry)
@@ -249,7 +280,8 @@ pub fn recover<W: Write>(
             if !behind {
                 reached.note(&entry);
                 push(&entry, Some(entries.recording()), &mut done)?;
-                done.from_file = done.from_file.saturating_add(1);
+                let is_record = !matches!(entry, Entry::Damaged(_));
+                done.from_file = done.from_file.saturating_add(u64::from(is_record));
             }
         }
     }
@@ -286,5 +318,12 @@ pub fn recover<W: Write>(
             }
         }
     }
-    Ok((writer.finish()?, done))
+    if !ends {
+        // Where it goes on is not here.
+        writer.unfinished();
+    }
+    let (sink, noted) = writer.finish_noted()?;
+    done.lost = done.lost.saturating_add(noted.calls);
+    done.lost_unknown |= noted.unknown;
+    Ok((sink, done))
 }
