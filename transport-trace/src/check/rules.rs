@@ -6,7 +6,7 @@ use super::losses::Losses;
 use super::pages::{COMPLETE, FREE, PENDING, PROCESSING, Shadows};
 use crate::entry::{Call, Outcome, Place};
 use crate::state::field::{after, before, elements, text, value};
-use crate::state::memory::{self, Change};
+use crate::state::memory::Change;
 use crate::state::{At, Machine, Memory, Vm, VmState, handed, impossible_id, target};
 
 /// The flag of a VM whose requests are polled for.
@@ -216,35 +216,40 @@ impl Work<'_> {
     fn regions(&mut self, id: u16, vm: &Vm, certain: bool) {
         let mut found = Vec::new();
         // Each element finds what those before it left.
-        let mut regions = vm.regions.clone();
+        let mut ahead = vm.regions.ahead();
         elements(self.call, 0, |field| {
             let change = Change::of(field);
             let (gpa, end) = (change.gpa, change.end());
-            let range = format!("{gpa:#x}..{end:#x} of VM {id}");
-            let covered = memory::covered(&regions, gpa, end);
-            // Beyond as many ranges are not kept.
-            let certain = certain && regions.len() < memory::MAX_REGIONS;
+            let range = || format!("{gpa:#x}..{end:#x} of VM {id}");
             match change.kind {
-                0 if certain && covered != 0 => {
+                0 if certain && ahead.meets(gpa, end) => {
                     found.push((
                         Rule::MappedTwice,
-                        format!("{range} is mapped where there is memory already"),
+                        format!("{} is mapped where there is memory already", range()),
                     ));
                 }
                 0 => {}
-                2 if certain && covered < change.size => {
-                    found.push((
-                        Rule::UnmapsNothing,
-                        format!("{range} is unmapped, of which the VM has {covered:#x} bytes"),
-                    ));
+                2 if certain => {
+                    if let Some(gap) = change.gap(|gpa, end| ahead.first_gap(gpa, end)) {
+                        let why = format!(
+                            "{} is unmapped, of which the VM does not have {gap:#x}",
+                            range()
+                        );
+                        found.push((Rule::UnmapsNothing, why));
+                    }
                 }
                 2 => {}
                 kind => found.push((
                     Rule::UnmapsInstead,
-                    format!("{range} is to be changed with kind {kind}, and is unmapped"),
+                    format!(
+                        "{} is to be changed with kind {kind}, and is unmapped",
+                        range()
+                    ),
                 )),
             }
-            memory::change(&mut regions, &change);
+            if change.kind != 0 || change.maps() {
+                ahead.change(gpa, end, change.maps());
+            }
         });
         for (rule, why) in found {
             self.found(rule, Some(id), why);

@@ -17,6 +17,7 @@
 //! ```
 
 mod apply;
+mod coverage;
 mod devices;
 pub(crate) mod field;
 pub(crate) mod memory;
@@ -24,6 +25,7 @@ mod show;
 
 pub use apply::impossible_id;
 pub(crate) use apply::{handed, target};
+pub use memory::{Iter, Region, Regions};
 
 use std::collections::BTreeMap;
 
@@ -113,7 +115,7 @@ pub struct Vm {
     /// The page of its I/O requests.
     pub request_page: Option<Memory>,
     /// Its memory, in the order of addresses.
-    pub regions: Vec<Region>,
+    pub regions: Regions,
     /// A call failed in the middle of several regions, and nobody knows where: [`regions`](Self::regions) may be wrong.
     pub regions_uncertain: bool,
     /// Devices that were passed through or added.
@@ -131,12 +133,10 @@ pub struct Vm {
 }
 
 impl Vm {
-    /// Keeps the lists within bounds: a trace may be hostile, and larger than memory.
+    /// Keeps the lists within bounds: a trace may be hostile, and larger than memory. The regions keep to theirs by themselves.
     fn bound(&mut self) {
         let most = MAX_LISTED;
-        let mut more = self.regions.len() >= memory::MAX_REGIONS;
-        self.regions.truncate(memory::MAX_REGIONS);
-        more |= self.devices.len() > most
+        let more = self.devices.len() > most
             || self.lines.len() > most
             || self.asyncio.len() > most
             || self.protected.len() > most
@@ -188,19 +188,6 @@ pub enum Memory {
         /// Guest physical, of the Service VM.
         gpa: u64,
     },
-}
-
-/// A range of a VM's memory.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Region {
-    /// Where it is in the VM.
-    pub gpa: u64,
-    /// Where the memory is in the Service VM; for a device's registers, in the machine.
-    pub from: u64,
-    /// Bytes.
-    pub size: u64,
-    /// Rights and memory type, as bits.
-    pub prot: u64,
 }
 
 /// A device of a VM.
