@@ -28,10 +28,10 @@ use hypercall_trace::entry::{
 };
 use hypercall_trace::read::{Lane, Trace};
 use hypercall_trace::replay::{Recorded, ReplayError, Replayer};
-use hypercall_trace::schema::{LinkTarget, Register, Schema};
+use hypercall_trace::schema::{self, Kind, LinkTarget, Register, Schema};
 use hypercall_trace::state::Machine;
 use hypercall_trace::write::{Compression, Options, Writer};
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 #[global_allocator]
 static MEMORY: cap::Cap<std::alloc::System> = cap::Cap::new(std::alloc::System, usize::MAX);
@@ -908,6 +908,113 @@ fn a_comparison_of_large_calls_takes_a_window_of_bytes() {
     alone.limit(220);
     let told = diff_traces(&trace, &trace, Default::default());
     assert_eq!((told.same, told.differences.len()), (CALLS, 0));
+}
+
+/// A trace of one call with a block of this kind.
+fn of_block(kind: Kind, before: Vec<u8>) -> Recorded {
+    let length = before.len();
+    let schema = Arc::new(schema::Call {
+        interface: "Made".into(),
+        index: 0,
+        name: "up".to_owned(),
+        number: 1,
+        selector: None,
+        registers: [
+            Register::Block {
+                name: "block".to_owned(),
+                direction: Direction::Read,
+                kind,
+                size: length,
+                link: None,
+            },
+            Register::Unused,
+        ],
+        result: schema::ResultKind::Unit,
+        hints: Vec::new(),
+        codes: Arc::new([]),
+        complete: true,
+        raw: None,
+    });
+    let block = Block {
+        direction: Direction::Read,
+        before,
+        after: After::Unchanged,
+        length,
+        link: None,
+    };
+    let call = Call {
+        lane: 0,
+        index: 0,
+        schema: Some(schema),
+        number: 1,
+        args: [Argument::Block(block), Argument::Unused],
+        enter: 1,
+        duration: Some(1),
+        outcome: Outcome::Returned(0),
+    };
+    Recorded {
+        lanes: vec![Lane {
+            id: 0,
+            name: "main".to_owned(),
+        }],
+        entries: vec![Entry::Call(call)],
+        ..Recorded::default()
+    }
+}
+
+/// Names of values are as long as what they stand in is deep: of a block of a megabyte they would be gigabytes.
+#[test]
+fn values_are_compared_without_the_names_of_all() {
+    let alone = alone();
+    let mut kind = Kind::Signed;
+    for _ in 0..14 {
+        let field = schema::Field {
+            name: "n".repeat(256),
+            c_name: String::new(),
+            offset: 0,
+            size: 1,
+            kind,
+            role: hypercall_core::schema::Role::Plain,
+            units: String::new(),
+        };
+        kind = Kind::Struct(Arc::new(schema::Struct {
+            name: String::new(),
+            c_name: String::new(),
+            size: 1,
+            align: 1,
+            fields: vec![field],
+        }));
+    }
+    let length = 1 << 18;
+    let array = Kind::Array {
+        element: Arc::new(kind),
+        size: 1,
+        length,
+    };
+    let one = of_block(array, vec![0; length]);
+    alone.limit(8);
+    let told = diff(&one, &one, Default::default());
+    assert_eq!((told.same, told.differences.len()), (1, 0));
+}
+
+#[test]
+fn differences_of_one_call_are_not_each_compared_with_all() {
+    let _alone = alone();
+    let length = 400_000;
+    let array = || Kind::Array {
+        element: Arc::new(Kind::Unsigned),
+        size: 2,
+        length: length / 2,
+    };
+    let (one, other) = (
+        of_block(array(), vec![1; length]),
+        of_block(array(), vec![2; length]),
+    );
+    let told = diff(&one, &other, Default::default()).differences;
+    let [Difference::Changed { differences, .. }] = told.as_slice() else {
+        panic!("{} differences", told.len());
+    };
+    assert_eq!(differences.len(), length / 2);
 }
 
 #[test]

@@ -21,7 +21,7 @@ pub(crate) struct Space {
 
 impl Space {
     /// The space of a value, where it is a name or an address.
-    pub(crate) fn of(leaf: &Leaf<'_>) -> Option<Self> {
+    pub(crate) fn of<P>(leaf: &Leaf<'_, P>) -> Option<Self> {
         leaf.is_bound().then(|| Self {
             handle: leaf.role == Role::Handle,
             name: match leaf.kind {
@@ -63,7 +63,7 @@ impl Space {
 }
 
 /// Where something was seen: a call by its lane and index.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct Seen {
     /// The lane's name.
     pub lane: String,
