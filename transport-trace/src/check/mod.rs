@@ -12,7 +12,8 @@
 //! ```
 //!
 //! The rules are ACRN's. They are held against what the trace itself tells ([`state`](crate::state)): of a VM that was
-//! created before the recording began, and behind calls that are missing, only what is certain is found.
+//! created before the recording began, and behind calls that are missing, only what is certain is found. What each rule does not
+//! see stands with it ([`Rule`]).
 
 mod calls;
 mod finding;
@@ -25,7 +26,7 @@ use serde::Serialize;
 use crate::entry::{Call, Entry, Outcome};
 use crate::plural::calls_are;
 use crate::replay::Recorded;
-use crate::state::{At, Machine};
+use crate::state::{At, Machine, Memory};
 pub use finding::{Finding, Rule, Severity};
 use losses::Losses;
 use pages::{MAX_PAGES, Shadows};
@@ -74,8 +75,21 @@ impl Checker {
                 self.call(&at, call);
             }
             Entry::Pages(change) => {
-                let followed = self.shadows.take(lane, change);
-                if !followed && !std::mem::replace(&mut self.pages_left_out, true) {
+                let taken = self.shadows.take(lane, change);
+                if !taken.answered.is_empty() {
+                    let at = At {
+                        position,
+                        lane: lane.to_owned(),
+                        index: change.index,
+                    };
+                    let page = Memory::Page {
+                        lane: lane.to_owned(),
+                        number: change.page,
+                    };
+                    let answered = &taken.answered;
+                    rules::answered(&at, &page, answered, &self.machine, &mut self.findings);
+                }
+                if !taken.followed && !std::mem::replace(&mut self.pages_left_out, true) {
                     let at = At {
                         position,
                         lane: lane.to_owned(),

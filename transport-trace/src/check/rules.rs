@@ -191,6 +191,10 @@ impl Work<'_> {
             return;
         };
         let vcpu = vcpu & 0xffff;
+        if shadows.polls(&self.at.lane, page, vcpu) {
+            // The call does nothing. That a VM before this one made the hypervisor poll for its slot stands only here.
+            return;
+        }
         let Some(state) = shadows.slot_state(&self.at.lane, page, vcpu) else {
             return;
         };
@@ -205,11 +209,7 @@ impl Work<'_> {
                 format!("notify_request_finish for vCPU {vcpu} of VM {id}, whose slot is {state}");
             self.found(Rule::NotifyWithoutRequest, Some(id), why);
         } else if shadows.unseen(&self.at.lane, page, vcpu) {
-            let why = format!(
-                "the request of vCPU {vcpu} of VM {id} was answered, and no look at the page had found it: what the program \
-                 acted on is not in the trace"
-            );
-            self.found(Rule::LookNotNoted, Some(id), why);
+            self.found(Rule::LookNotNoted, Some(id), no_look_found(vcpu, id));
         }
     }
 
@@ -295,6 +295,34 @@ impl Work<'_> {
             );
             self.found(Rule::PageGivenTwice, Some(id), why);
         }
+    }
+}
+
+fn no_look_found(vcpu: impl std::fmt::Display, id: u16) -> String {
+    format!(
+        "the request of vCPU {vcpu} of VM {id} was answered, and no look at the page had found it: what the program acted on is \
+         not in the trace"
+    )
+}
+
+/// Requests that were answered although no look had found them, and for whose completion the hypervisor polls: slots of a page.
+pub(super) fn answered(
+    at: &At,
+    page: &Memory,
+    slots: &[usize],
+    machine: &Machine,
+    out: &mut Vec<Finding>,
+) {
+    if machine.missing != 0 || machine.missing_unknown {
+        return;
+    }
+    let vm = machine
+        .vms
+        .iter()
+        .find(|(_, vm)| vm.request_page.as_ref() == Some(page));
+    let Some((id, _)) = vm else { return };
+    for slot in slots {
+        out.push(Rule::LookNotNoted.found(at, Some(*id), no_look_found(slot, *id)));
     }
 }
 
