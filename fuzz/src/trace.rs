@@ -164,14 +164,43 @@ pub fn entries() -> Vec<Entry> {
     entries
 }
 
-/// A trace of [`entries`].
-pub fn base(codec: u8) -> Vec<u8> {
-    static MADE: [OnceLock<Vec<u8>>; 3] = [const { OnceLock::new() }; 3];
-    let codec = usize::from(codec % 3);
-    MADE[codec].get_or_init(|| make(codec)).clone()
+/// Bases there are: each way to compress a block, of one recording and of several.
+const BASES: usize = 6;
+
+/// Whether a base is of several recordings.
+pub fn is_joined(which: u8) -> bool {
+    usize::from(which) % BASES >= 3
 }
 
-fn make(codec: usize) -> Vec<u8> {
+/// What each recording of a base has, in its order. Where there are several, the first two have a lane each: only the
+/// beginning of the second tells that it is not the first that goes on.
+fn recordings(which: u8) -> Vec<Vec<Entry>> {
+    let of = |lane| {
+        let entries = entries().into_iter();
+        entries.filter(move |entry| entry.lane() == Some(lane))
+    };
+    if is_joined(which) {
+        vec![of(0).collect(), of(1).collect(), entries()]
+    } else {
+        vec![entries()]
+    }
+}
+
+/// All entries of a base.
+pub fn written(which: u8) -> Vec<Entry> {
+    recordings(which).concat()
+}
+
+/// A trace of [`entries`], or of several recordings of them.
+pub fn base(which: u8) -> Vec<u8> {
+    static MADE: [OnceLock<Vec<u8>>; BASES] = [const { OnceLock::new() }; BASES];
+    MADE[usize::from(which) % BASES]
+        .get_or_init(|| make(which))
+        .clone()
+}
+
+fn make(which: u8) -> Vec<u8> {
+    let codec = usize::from(which) % 3;
     let compression = [Compression::None, Compression::Lz4, Compression::Zstd(1)][codec];
     let options = Options {
         compression,
@@ -184,8 +213,11 @@ fn make(codec: usize) -> Vec<u8> {
     for name in ["main", "second"] {
         writer.lane(name).expect("a vector takes all");
     }
-    for entry in entries() {
-        writer.push(&entry).expect("the entries are sound");
+    for (number, entries) in (0..).zip(recordings(which)) {
+        writer.recording(number).expect("a vector takes all");
+        for entry in entries {
+            writer.push(&entry).expect("the entries are sound");
+        }
     }
     writer.finish().expect("a vector takes all")
 }
