@@ -10,7 +10,9 @@ use std::path::{Path, PathBuf};
 
 use hypercall_core::acrn::*;
 use hypercall_core::{Error, Payload};
-use hypercall_trace::entry::{After, Argument, Block, Call, Entry, LossCause, Lost, Outcome, When};
+use hypercall_trace::entry::{
+    After, Argument, Block, Call, Damaged, Defect, Entry, LossCause, Lost, Outcome, When,
+};
 use hypercall_trace::gen_test::{GenError, GenTest, Generated};
 use hypercall_trace::read::{Lane, Trace};
 use hypercall_trace::replay::{Recorded, Replayer};
@@ -368,5 +370,48 @@ fn secrets_names_in_rax_and_codes_without_a_name_make_tests_that_hold() {
         ("0xdeadbeef12345678)", false),
     ] {
         assert_eq!(text.contains(part), there, "{part} in {text}");
+    }
+}
+
+/// Damage may have taken changes of pages alone, of which the indices of calls do not tell.
+#[test]
+fn a_slice_with_damage_inside_is_refused() {
+    let recorded = record(&vm_life);
+    let call = |wanted| {
+        let is = |entry: &Entry| matches!(entry, Entry::Call(call) if call.index == wanted);
+        recorded.entries.iter().position(is).unwrap()
+    };
+    let damaged = |at: usize, lane| {
+        let mut recorded = recorded.clone();
+        let stretch = Damaged {
+            offset: 0,
+            length: 8,
+            defect: Defect::Checksum,
+            lane,
+            entries: Some(2),
+            index: Some(5),
+            calls: Some(0),
+        };
+        recorded.entries.insert(at, Entry::Damaged(stretch));
+        recorded
+    };
+    let made = |recorded: &Recorded, first, last| {
+        let made = generator("x").range(first, last).generate(recorded);
+        match made {
+            Ok(made) => Ok(made.calls),
+            Err(GenError::Missing { index, .. }) => Err(index),
+            Err(error) => panic!("{error}"),
+        }
+    };
+    for lane in [Some(0), None] {
+        let inside = damaged(call(5), lane);
+        assert_eq!(made(&inside, 0, u64::MAX), Err(5));
+        assert_eq!(made(&inside, 4, 5), Err(5));
+        assert_eq!((made(&inside, 0, 4), made(&inside, 6, 9)), (Ok(5), Ok(4)));
+        let behind = damaged(recorded.entries.len(), lane);
+        assert_eq!(made(&behind, 0, u64::MAX), Err(14));
+        assert_eq!(made(&behind, 0, 13), Ok(14));
+        let before = damaged(0, lane);
+        assert_eq!(made(&before, 0, u64::MAX), Ok(14));
     }
 }

@@ -26,7 +26,7 @@ use std::fmt::{self, Write as _};
 use std::io;
 
 use crate::clock::ClockInfo;
-use crate::entry::{Entry, Outcome};
+use crate::entry::{Entry, Outcome, When};
 use crate::plural::count;
 use crate::replay::{LaneEntries, Recorded};
 use crate::write::{Options, Writer};
@@ -208,55 +208,81 @@ impl GenTest {
             schema: recorded.schema.clone(),
             ..Recorded::default()
         };
-        for LaneEntries { name, entries, .. } in recorded.by_lane(false) {
-            if self
-                .lanes
-                .as_ref()
-                .is_some_and(|lanes| !lanes.contains(&name))
-            {
+        for LaneEntries { name, entries, .. } in recorded.by_lane(true) {
+            let wanted = |lanes: &Vec<String>| lanes.contains(&name);
+            if !self.lanes.as_ref().is_none_or(wanted) {
                 continue;
             }
             let new = u32::try_from(slice.lanes.len()).unwrap_or(u32::MAX);
             let before = slice.entries.len();
-            let mut due = None;
-            for entry in entries {
-                let index = match entry {
-                    Entry::Call(call) => call.index,
-                    Entry::Pages(change) => change.index,
-                    Entry::Lost(lost) => lost.index,
-                    Entry::Damaged(_) | Entry::Unknown(_) => continue,
-                };
-                if !(self.first..=self.last).contains(&index) {
-                    continue;
-                }
-                let mut entry = entry.clone();
-                match &mut entry {
-                    Entry::Call(call) => {
-                        if due.is_some_and(|due| due != index) {
-                            return Err(GenError::Missing { lane: name, index });
-                        }
-                        due = index.checked_add(1);
-                        if call.outcome == Outcome::Unfinished {
-                            break;
-                        }
-                        call.lane = new;
-                    }
-                    // What a look found before it is not there.
-                    Entry::Pages(change) if change.late => {
-                        return Err(GenError::Missing { lane: name, index });
-                    }
-                    Entry::Pages(change) => change.lane = new,
-                    // Calls that are missing before the first one do not matter.
-                    _ if due.is_none() => continue,
-                    _ => return Err(GenError::Missing { lane: name, index }),
-                }
-                slice.entries.push(entry);
+            if let Err(index) = self.lane(new, entries, &mut slice.entries) {
+                return Err(GenError::Missing { lane: name, index });
             }
             if slice.entries.len() != before {
                 slice.lanes.push(crate::read::Lane { id: new, name });
             }
         }
         Ok(slice)
+    }
+
+    /// The part of a lane that is in the slice. The error is an index at which something is missing: what is missing before the
+    /// first entry, or behind the last call that was asked for, does not matter.
+    fn lane(&self, new: u32, entries: Vec<&Entry>, slice: &mut Vec<Entry>) -> Result<(), u64> {
+        // The index of the next call, once there is an entry; and whether damage took something before it.
+        let (mut due, mut damaged) = (None, false);
+        for entry in entries {
+            let index = match entry {
+                Entry::Call(call) => call.index,
+                Entry::Pages(change) => change.index,
+                Entry::Lost(lost) => lost.index,
+                Entry::Unknown(unknown) if unknown.is_call() => unknown.index,
+                Entry::Unknown(_) => continue,
+                Entry::Damaged(stretch) => {
+                    damaged |= !stretch.took_nothing();
+                    continue;
+                }
+            };
+            // Changes of pages, at the least.
+            if let Some(due) = due
+                && damaged
+                && due <= self.last
+            {
+                return Err(due);
+            }
+            damaged = false;
+            if !(self.first..=self.last).contains(&index) {
+                continue;
+            }
+            let mut entry = entry.clone();
+            match &mut entry {
+                Entry::Call(call) => {
+                    if due.is_some_and(|due| due != index) {
+                        return Err(index);
+                    }
+                    due = index.checked_add(1);
+                    if call.outcome == Outcome::Unfinished {
+                        return Ok(());
+                    }
+                    call.lane = new;
+                }
+                // What a look found before it is not there.
+                Entry::Pages(change) if change.late => return Err(index),
+                Entry::Pages(change) => {
+                    change.lane = new;
+                    if change.when != When::Exit {
+                        due.get_or_insert(index);
+                    }
+                }
+                // Calls that are missing before the first one do not matter.
+                _ if due.is_none() => continue,
+                _ => return Err(index),
+            }
+            slice.push(entry);
+        }
+        match due {
+            Some(due) if damaged && due <= self.last => Err(due),
+            _ => Ok(()),
+        }
     }
 
     fn source(&self, slice: &Recorded, calls: &Calls) -> String {
