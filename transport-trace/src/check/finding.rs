@@ -171,7 +171,7 @@ impl Rule {
                 "take a part of the trace, if it is a right one: what is not followed breaks no rule here, whatever it does"
             }
             Self::CallsMissing => {
-                "where the recorder lost calls, record with a larger ring, or one that blocks; where the file is damaged, use another copy"
+                "where the recorder lost calls, record with a larger ring, or one that blocks; where the file is damaged, use another copy; where it is of a newer version, use that one's tools"
             }
         }
     }

@@ -128,6 +128,18 @@ impl Checker {
                 );
                 self.findings.push(Rule::CallsMissing.found(&at, None, why));
             }
+            Entry::Unknown(unknown) if unknown.is_call() => {
+                let at = At {
+                    position,
+                    lane: lane.to_owned(),
+                    index: unknown.index,
+                };
+                let why = format!(
+                    "a call is in a record of kind {}, which this version does not know",
+                    unknown.kind
+                );
+                self.findings.push(Rule::CallsMissing.found(&at, None, why));
+            }
             Entry::Unknown(_) => {}
         }
         self.machine.take(position, lane, entry);

@@ -144,7 +144,13 @@ impl Driver {
                     run.out.miss(damaged.how_many());
                     true
                 }
-                Entry::Unknown(_) => true,
+                Entry::Unknown(unknown) => {
+                    // A call that nobody can make.
+                    if unknown.is_call() {
+                        run.out.miss(Some(1));
+                    }
+                    true
+                }
             };
             if !go_on {
                 break;

@@ -72,7 +72,8 @@ pub struct Machine {
     pub upcall_vector: Option<u64>,
     /// Processors that the Service VM gave away, by APIC id.
     pub offline: Vec<u64>,
-    /// Calls that are missing from the trace until here, of those whose number is known.
+    /// Calls that are missing from the trace until here, of those whose number is known; and calls in records of a kind that this
+    /// version does not know.
     pub missing: u64,
     /// Whether there are others, of which nobody knows how many.
     pub missing_unknown: bool,
@@ -262,6 +263,8 @@ impl Machine {
             Entry::Lost(lost) => self.lose(lost.how_many()),
             Entry::Damaged(damaged) if damaged.how_many() == Some(0) => {}
             Entry::Damaged(damaged) => self.lose(damaged.how_many()),
+            // Whatever that call did.
+            Entry::Unknown(unknown) if unknown.is_call() => self.lose(Some(1)),
             Entry::Pages(_) | Entry::Unknown(_) => {}
         }
     }
