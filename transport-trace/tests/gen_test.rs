@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use hypercall_core::acrn::*;
-use hypercall_core::{Error, Payload};
+use hypercall_core::{Error, Payload, SharedPage, SharedRef};
 use hypercall_trace::entry::{
     After, Argument, Block, Call, Damaged, Defect, Entry, LossCause, Lost, Outcome, When,
 };
@@ -414,4 +414,62 @@ fn a_slice_with_damage_inside_is_refused() {
         let before = damaged(0, lane);
         assert_eq!(made(&before, 0, u64::MAX), Ok(14));
     }
+}
+
+/// One page of the trace is one page of the test, whether it is handed over alone or with those behind it.
+#[test]
+fn a_page_is_the_same_one_alone_and_with_others() {
+    static RING: [SharedPage; 3] = [const { SharedPage::new() }; 3];
+    let recorded = record(&|world: &World| {
+        let port = world.lane("main");
+        port.watch(&RING[0]);
+        for pages in [&RING[..], &RING[..1], &RING[..2], &[]] {
+            let pages = SharedRef::Pages(pages);
+            let _ = port
+                .hypervisor()
+                .setup_sbuf(VmId(1), PcpuId(0), SbufId::ASYNCIO, pages);
+        }
+    });
+    let text = generator("ring").generate(&recorded).unwrap().source;
+    for part in [
+        "static PAGE_MAIN_0: [SharedPage; 3] = [const { SharedPage::new() }; 3];",
+        ", SharedRef::Pages(&PAGE_MAIN_0))",
+        ", (&PAGE_MAIN_0[0]).into())",
+        ", SharedRef::Pages(&PAGE_MAIN_0[..2]))",
+        ", SharedRef::Pages(&[]))",
+    ] {
+        assert!(text.contains(part), "{part} in {text}");
+    }
+    assert_eq!(text.matches("static PAGE").count(), 1, "{text}");
+}
+
+/// Whether a name is used later is not looked for in all lines that follow: this would not end.
+#[test]
+fn a_test_of_many_calls_is_made_in_one_walk() {
+    let schema = Schema::from_interfaces(&[VaultCalls::INTERFACE]);
+    let open = schema.find(None, "open").unwrap().clone();
+    let calls = 30_000;
+    let entries = (0..calls).map(|index| {
+        Entry::Call(Call {
+            lane: 0,
+            index,
+            schema: Some(open.clone()),
+            number: open.number,
+            args: [Argument::Value(1), Argument::Unused],
+            enter: index,
+            duration: Some(0),
+            outcome: Outcome::Returned(0x1_0000 + index as i64),
+        })
+    });
+    let recorded = Recorded {
+        entries: entries.collect(),
+        schema: schema.into(),
+        lanes: vec![Lane {
+            id: 0,
+            name: "main".to_owned(),
+        }],
+    };
+    let made = generator("many").generate(&recorded).unwrap();
+    assert_eq!(made.calls, calls as usize);
+    assert!(!made.source.contains("let door_"), "none is used");
 }

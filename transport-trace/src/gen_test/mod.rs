@@ -175,6 +175,11 @@ impl GenTest {
         );
         calls.handles = crate::replay::leaf::handles(&slice.schema);
         let names = slice.names();
+        for entry in &slice.entries {
+            if let Entry::Call(call) = entry {
+                calls.pages_of(&names(call.lane), call);
+            }
+        }
         for entry in slice.in_time() {
             let lane = entry.lane().map(&names).unwrap_or_default();
             match entry {
