@@ -11,7 +11,7 @@ use hypercall_core::{Gpa, SharedPage, SharedRef, Transport};
 use super::report::WhyNotMade;
 use crate::entry::{After, Argument, Block, Call, Link, Outcome, Target, capture};
 use crate::replay::bind::{Bindings, Space};
-use crate::replay::leaf::{Leaf, block_leaves, place_of, register_leaves, unsigned};
+use crate::replay::leaf::{Leaf, Path, each_in_block, each_in_register, place_of, unsigned};
 
 /// A way of an address: from the recorded one to the one that goes out.
 type Map<'m> = &'m dyn Fn(u64) -> u64;
@@ -258,13 +258,11 @@ fn rename(call: &mut Call, bindings: &Bindings, map: Option<Map<'_>>) {
             _ => value,
         }
     };
-    let values = |leaves: &[Leaf<'_>], bytes: &mut [u8]| {
-        for leaf in leaves {
-            if let (Some(space), Some(bytes)) = (Space::of(leaf), leaf.of_mut(bytes)) {
-                let value = live(&space, leaf.role, unsigned(bytes));
-                for (byte, new) in bytes.iter_mut().zip(value.to_le_bytes()) {
-                    *byte = new;
-                }
+    let one = |leaf: &Leaf<'_, Path<'_>>, bytes: &mut [u8]| {
+        if let (Some(space), Some(bytes)) = (Space::of(leaf), leaf.of_mut(bytes)) {
+            let value = live(&space, leaf.role, unsigned(bytes));
+            for (byte, new) in bytes.iter_mut().zip(value.to_le_bytes()) {
+                *byte = new;
             }
         }
     };
@@ -275,23 +273,22 @@ fn rename(call: &mut Call, bindings: &Bindings, map: Option<Map<'_>>) {
             Argument::Unused => {}
             Argument::Value(value) => {
                 let mut bytes = value.to_le_bytes();
-                values(&register_leaves(schema, number), &mut bytes);
+                each_in_register(schema, number, &mut |leaf| one(&leaf, &mut bytes));
                 *value = u64::from_le_bytes(bytes);
             }
             Argument::Block(block) => {
-                let one = |block: &mut Block, nested| {
-                    let place = place_of(number, nested);
-                    values(
-                        &block_leaves(schema, place, block.length),
-                        &mut block.before,
-                    );
+                let all = |block: &mut Block, nested| {
+                    let (place, length) = (place_of(number, nested), block.length);
+                    each_in_block(schema, place, length, &mut |leaf| {
+                        one(&leaf, &mut block.before);
+                    });
                 };
-                one(block, false);
+                all(block, false);
                 match &mut block.link {
                     Some(Link {
                         target: Target::Block(nested),
                         ..
-                    }) => one(nested, true),
+                    }) => all(nested, true),
                     Some(Link {
                         target: Target::Address(gpa),
                         ..

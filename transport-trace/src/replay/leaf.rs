@@ -129,13 +129,6 @@ pub(crate) fn register(schema: Option<&schema::Call>, register: usize) -> Option
 }
 
 /// The values in a register: one, or the fields of a struct that travels in a register.
-pub(crate) fn register_leaves(schema: Option<&schema::Call>, number: usize) -> Vec<Leaf<'_>> {
-    let mut leaves = Vec::new();
-    each_in_register(schema, number, &mut |leaf| leaves.push(leaf.named()));
-    leaves
-}
-
-/// The same, one after the other.
 pub(crate) fn each_in_register<'s>(
     schema: Option<&'s schema::Call>,
     number: usize,
@@ -153,7 +146,7 @@ pub(crate) fn each_in_register<'s>(
     walk.kind(Path::Name(path), 0, 8, kind, role, "");
 }
 
-/// The values of a block of `length` bytes at a place.
+/// The values of a block of `length` bytes at a place, with all their names.
 pub(crate) fn block_leaves(
     schema: Option<&schema::Call>,
     place: Place,

@@ -182,7 +182,7 @@ impl<W: Write> Writer<W> {
     /// In the place of [`Damaged`](Entry::Damaged) entries the calls that they took are noted as lost to damage, where that
     /// is known: from the index with which the lane goes on, or, where it does not, from what the entry says. Where nobody knows
     /// (how many calls the last blocks of a lane held whose headers are gone), the lane ends with a loss of
-    /// [unknown number](Lost::how_many). Where no lane was named either, as where a file was cut in its first block, a lane with the
+    /// [unknown number](crate::entry::Lost::how_many). Where no lane was named either, as where a file was cut in its first block, a lane with the
     /// name `?` has that loss.
     ///
     /// # Errors
