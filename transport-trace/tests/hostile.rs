@@ -1012,6 +1012,43 @@ fn values_are_compared_without_the_names_of_all() {
     assert!(theirs.text.contains("[23].") && theirs.text.ends_with(", …) = 0"));
 }
 
+/// Names of one call are tied to each other; each new pair is not compared with all before it. This would not end.
+#[test]
+fn names_of_one_call_are_tied_in_one_walk() {
+    let alone = alone();
+    let names = 300_000_u32;
+    let field = schema::Field {
+        name: "id".to_owned(),
+        c_name: String::new(),
+        offset: 0,
+        size: 4,
+        kind: Kind::Id("N".repeat(256)),
+        role: hypercall_core::schema::Role::Handle,
+        units: String::new(),
+    };
+    let element = Kind::Struct(Arc::new(schema::Struct {
+        name: String::new(),
+        c_name: String::new(),
+        size: 4,
+        align: 4,
+        fields: vec![field],
+    }));
+    let array = Kind::Array {
+        element: Arc::new(element),
+        size: 4,
+        length: names as usize,
+    };
+    let of = |first: u32| {
+        let ids = (first..).take(names as usize).flat_map(u32::to_le_bytes);
+        of_block(array.clone(), ids.collect())
+    };
+    let (one, other) = (of(0x10_0000), of(0x80_0000));
+    // Of each name's pair a few words, and no copy of the space's name.
+    alone.limit(90);
+    let told = diff(&one, &other, Default::default());
+    assert_eq!((told.same, told.differences.len()), (1, 0));
+}
+
 #[test]
 fn differences_of_one_call_are_not_each_compared_with_all() {
     let _alone = alone();
