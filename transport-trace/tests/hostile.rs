@@ -825,6 +825,69 @@ fn a_vm_lists_no_more_than_it_can_have() {
     }
 }
 
+/// Buffers that are handed over again are not each looked for among all that there are: this would take minutes.
+#[test]
+fn who_has_a_page_is_known_without_looking_through_all() {
+    let _alone = alone();
+    let schema = Schema::from_interfaces(&[hypercall::acrn::HypervisorCalls::INTERFACE]);
+    let setup = schema.find(None, "setup_sbuf").unwrap();
+    let mut checker = Checker::new();
+    let mut position = 0;
+    let mut make = |vm: u64, id: u32, gpa: u64| {
+        let mut before = vec![0; 16];
+        before[4..8].copy_from_slice(&id.to_le_bytes());
+        let link = Link {
+            offset: 8,
+            target: Target::Address(gpa),
+        };
+        let block = Block {
+            direction: Direction::Read,
+            before,
+            after: After::Unchanged,
+            length: 16,
+            link: Some(link),
+        };
+        let call = Call {
+            lane: 0,
+            index: position,
+            schema: Some(setup.clone()),
+            number: setup.number,
+            args: [Argument::Value(vm), Argument::Block(block)],
+            enter: position,
+            duration: Some(1),
+            outcome: Outcome::Returned(0),
+        };
+        checker.take(position, "main", &Entry::Call(call));
+        position += 1;
+        let found = checker.take_findings();
+        found
+            .into_iter()
+            .map(|finding| (finding.rule, finding.message))
+            .collect::<Vec<_>>()
+    };
+    let page = |vm: u64, id: u32| (vm << 32) + (u64::from(id) << 12);
+    for vm in 1..16 {
+        for id in 100..4100 {
+            assert_eq!(make(vm, id, page(vm, id)), []);
+        }
+    }
+    for _ in 0..50_000 {
+        assert_eq!(make(3, 100, page(3, 100)), [], "the same one again");
+    }
+    let told = make(3, 100, page(7, 200));
+    let [(Rule::PageGivenTwice, why)] = told.as_slice() else {
+        panic!("{told:?}");
+    };
+    assert!(why.ends_with("which VM 7 has as its buffer 200"), "{why}");
+    // What it had is free, and what it has is not.
+    assert_eq!(make(4, 100, page(3, 100)), []);
+    let told = make(5, 100, page(7, 200));
+    assert!(told[0].1.ends_with("which VM 7 has as its buffer 200"));
+    assert_eq!(make(7, 200, page(7, 201) + 0x7000_0000), []);
+    let told = make(6, 100, page(7, 200));
+    assert!(told[0].1.ends_with("which VM 5 has as its buffer 100"));
+}
+
 #[test]
 fn processors_beyond_those_that_are_listed_are_told() {
     let schema = Schema::from_interfaces(&[hypercall::acrn::HypervisorCalls::INTERFACE]);

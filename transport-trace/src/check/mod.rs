@@ -17,17 +17,20 @@
 
 mod calls;
 mod finding;
+mod holders;
 mod losses;
 mod pages;
 mod rules;
 
 use serde::Serialize;
 
-use crate::entry::{Call, Entry, Outcome};
+use crate::entry::{Call, Entry, Outcome, Place};
 use crate::plural::calls_are;
 use crate::replay::Recorded;
-use crate::state::{At, Machine, Memory};
+use crate::state::field::after;
+use crate::state::{At, Machine, Memory, impossible_id, target};
 pub use finding::{Finding, Rule, Severity};
+use holders::Holders;
 use losses::Losses;
 use pages::{MAX_PAGES, Shadows};
 
@@ -38,6 +41,7 @@ pub struct Checker {
     machine: Machine,
     shadows: Shadows,
     losses: Losses,
+    holders: Holders,
     findings: Vec<Finding>,
     /// What was said not to be followed: pages, and what a machine has.
     pages_left_out: bool,
@@ -144,11 +148,36 @@ impl Checker {
         }
         self.machine.take(position, lane, entry);
         if let Entry::Call(call) = entry {
+            self.hold(call);
             self.left_out(position, lane, call);
         }
         self.losses.take(lane, entry);
         if self.losses.open() {
             self.machine.forget();
+        }
+    }
+
+    /// Takes over who has which page behind a call.
+    fn hold(&mut self, call: &Call) {
+        match call.name() {
+            "create_vm" => {
+                let id = after(call, Place::Rdi, "vmid").and_then(|id| u16::try_from(id).ok());
+                // One that was refused, or gave out an id that no new VM has, leaves the VM of that id as it is.
+                let new = call.rax() == Some(0) && impossible_id(call).is_none();
+                if let Some(id) = id.filter(|_| new) {
+                    self.holders.clear(id);
+                }
+            }
+            "destroy_vm" => {
+                if let Some(id) = target(call).filter(|id| !self.machine.vms.contains_key(id)) {
+                    self.holders.clear(id);
+                }
+            }
+            _ => {
+                if let (Some(role), Some(id)) = (rules::role(call), target(call)) {
+                    self.holders.update(&self.machine, id, role);
+                }
+            }
         }
     }
 
@@ -189,7 +218,7 @@ impl Checker {
             call,
             &self.machine,
             &self.shadows,
-            &self.losses,
+            (&self.losses, &self.holders),
             &mut self.findings,
         );
     }

@@ -2,6 +2,7 @@
 
 use super::calls::accepted;
 use super::finding::{Finding, Rule};
+use super::holders::{Holders, Role};
 use super::losses::Losses;
 use super::pages::{COMPLETE, FREE, PENDING, PROCESSING, Shadows};
 use crate::entry::{Call, Outcome, Place};
@@ -19,6 +20,7 @@ struct Work<'w> {
     call: &'w Call,
     machine: &'w Machine,
     losses: &'w Losses,
+    holders: &'w Holders,
     out: &'w mut Vec<Finding>,
 }
 
@@ -34,7 +36,7 @@ pub(super) fn call(
     call: &Call,
     machine: &Machine,
     shadows: &Shadows,
-    losses: &Losses,
+    (losses, holders): (&Losses, &Holders),
     out: &mut Vec<Finding>,
 ) {
     let mut work = Work {
@@ -42,6 +44,7 @@ pub(super) fn call(
         call,
         machine,
         losses,
+        holders,
         out,
     };
     if call.interface() != "Hypervisor" {
@@ -267,27 +270,18 @@ impl Work<'_> {
         if self.call.rax() != Some(0) {
             return;
         }
-        let own = match self.call.name() {
-            "set_ioreq_buffer" => Role::Requests,
-            "setup_sbuf" => Role::Buffer(before(self.call, Place::Rsi, "sbuf_id").unwrap_or(0)),
-            _ => return,
+        let Some(own) = role(self.call) else { return };
+        // Another one may have given the page back, in a call that is missing.
+        let vms = &self.machine.vms;
+        let certain = |id: u16| {
+            let vm = vms.get(&id);
+            vm.is_some_and(|vm| vm.created.is_none() || self.losses.saw_all_of(vm))
         };
-        let mut holder = None;
-        for (other, vm) in &self.machine.vms {
-            if !self.losses.saw_all_of(vm) && vm.created.is_some() {
-                // It may have given the page back, in a call that is missing.
-                continue;
-            }
-            if vm.request_page.as_ref() == Some(&memory) && (*other, Role::Requests) != (id, own) {
-                holder = Some(format!("VM {other} has for its I/O requests"));
-            }
-            for (buffer, of) in &vm.buffers {
-                let role = Role::Buffer(u64::from(*buffer));
-                if *of == memory && (*other, role) != (id, own) {
-                    holder = Some(format!("VM {other} has as its buffer {buffer}"));
-                }
-            }
-        }
+        let holder = match self.holders.other(&memory, (id, own), certain) {
+            Some((vm, Role::Requests)) => Some(format!("VM {vm} has for its I/O requests")),
+            Some((vm, Role::Buffer(buffer))) => Some(format!("VM {vm} has as its buffer {buffer}")),
+            None => None,
+        };
         if let Some(holder) = holder {
             let why = format!(
                 "{} for VM {id} with {memory}, which {holder}",
@@ -326,11 +320,16 @@ pub(super) fn answered(
     }
 }
 
-/// What a page is for.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Role {
-    Requests,
-    Buffer(u64),
+/// What the page is for that a call hands over.
+pub(super) fn role(call: &Call) -> Option<Role> {
+    match call.name() {
+        "set_ioreq_buffer" => Some(Role::Requests),
+        "setup_sbuf" => {
+            let id = before(call, Place::Rsi, "sbuf_id").unwrap_or(0);
+            u32::try_from(id).ok().map(Role::Buffer)
+        }
+        _ => None,
+    }
 }
 
 /// Checks what is left at the end.

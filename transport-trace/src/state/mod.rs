@@ -169,7 +169,7 @@ pub enum VmState {
 }
 
 /// Memory that was handed to the hypervisor.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Memory {
     /// A page that was watched: its lane and its number there.
