@@ -34,7 +34,7 @@ pub fn sum(time: u64, lines: &[u8]) -> u128 {
         }
     }
     let word = |bytes: &[u8]| {
-        let byte = |word, byte: &u8| (word << 8) | u64::from(*byte);
+        let byte = |word: u64, byte: &u8| (word << 8) | u64::from(*byte);
         bytes.iter().rev().fold(0, byte)
     };
     gathered

@@ -165,30 +165,57 @@ pub fn entries() -> Vec<Entry> {
     entries
 }
 
+/// Bases there are: each way to compress a block, of one recording and of several; and a recording whose memory has a sum of lines.
+const BASES: usize = 7;
+
+/// The last one.
+const WITH_LINES: usize = 6;
+
 /// A recording in which memory has a sum of lines.
 static LINES: &[u8] = include_bytes!("../../transport-trace/tests/data/v1-lines.hct");
 
-/// What is in [`base`].
-pub fn entries_of(codec: u8) -> Vec<Entry> {
-    match codec % 4 {
-        3 => Trace::from_bytes(LINES)
-            .map(|trace| trace.entries().collect())
-            .unwrap_or_default(),
-        _ => entries(),
+/// Whether a base is of several recordings.
+pub fn is_joined(which: u8) -> bool {
+    (3..WITH_LINES).contains(&(usize::from(which) % BASES))
+}
+
+/// What each recording of a base has, in its order. Where there are several, the first two have a lane each: only the
+/// beginning of the second tells that it is not the first that goes on.
+fn recordings(which: u8) -> Vec<Vec<Entry>> {
+    let of = |lane| {
+        let entries = entries().into_iter();
+        entries.filter(move |entry| entry.lane() == Some(lane))
+    };
+    if is_joined(which) {
+        vec![of(0).collect(), of(1).collect(), entries()]
+    } else {
+        vec![entries()]
     }
 }
 
-/// A trace of [`entries`], or a recording with lines.
-pub fn base(codec: u8) -> Vec<u8> {
-    if codec % 4 == 3 {
+/// All entries of a base.
+pub fn written(which: u8) -> Vec<Entry> {
+    if usize::from(which) % BASES == WITH_LINES {
+        return Trace::from_bytes(LINES)
+            .map(|trace| trace.entries().collect())
+            .unwrap_or_default();
+    }
+    recordings(which).concat()
+}
+
+/// A trace of [`entries`], or of several recordings of them.
+pub fn base(which: u8) -> Vec<u8> {
+    static MADE: [OnceLock<Vec<u8>>; BASES] = [const { OnceLock::new() }; BASES];
+    MADE[usize::from(which) % BASES]
+        .get_or_init(|| make(which))
+        .clone()
+}
+
+fn make(which: u8) -> Vec<u8> {
+    if usize::from(which) % BASES == WITH_LINES {
         return LINES.to_vec();
     }
-    static MADE: [OnceLock<Vec<u8>>; 3] = [const { OnceLock::new() }; 3];
-    let codec = usize::from(codec % 4);
-    MADE[codec].get_or_init(|| make(codec)).clone()
-}
-
-fn make(codec: usize) -> Vec<u8> {
+    let codec = usize::from(which) % BASES % 3;
     let compression = [Compression::None, Compression::Lz4, Compression::Zstd(1)][codec];
     let options = Options {
         compression,
@@ -201,8 +228,11 @@ fn make(codec: usize) -> Vec<u8> {
     for name in ["main", "second"] {
         writer.lane(name).expect("a vector takes all");
     }
-    for entry in entries() {
-        writer.push(&entry).expect("the entries are sound");
+    for (number, entries) in (0..).zip(recordings(which)) {
+        writer.recording(number).expect("a vector takes all");
+        for entry in entries {
+            writer.push(&entry).expect("the entries are sound");
+        }
     }
     writer.finish().expect("a vector takes all")
 }

@@ -742,6 +742,136 @@ fn a_request_that_another_lane_found_is_not_blamed() {
     assert_eq!(serve(false), [Rule::LookNotNoted, Rule::LookNotNoted]);
 }
 
+/// Where the hypervisor polls, no call tells that a request was answered: the next look shows it.
+#[test]
+fn an_answer_that_no_look_found_is_told_where_the_hypervisor_polls() {
+    use hypercall_core::acrn::ioreq::IoReqPage;
+    #[derive(Clone, Copy, PartialEq)]
+    enum Look {
+        /// Before the request is served, and behind it.
+        Both,
+        /// Behind it only.
+        Behind,
+        /// In the middle: as a device model looks behind a driver that takes requests for it.
+        Between,
+    }
+    // Serves requests one after the other; the second one may come while the first one's answer still stands.
+    let serve = |looks: &'static [Look], driver: bool| {
+        let program = |world: &World| {
+            let port = world.lane("main");
+            let page = fresh();
+            port.watch(page);
+            let polls = creation("one").with_flags(VmFlags::IO_COMPLETION_POLLING);
+            let vm = port.hypervisor().create_vm(&mut polls.clone()).unwrap();
+            port.hypervisor().set_ioreq_buffer(vm, page.into()).unwrap();
+            port.hypervisor().start_vm(vm).unwrap();
+            for (number, look) in (0x60..).zip(looks) {
+                world.guest(|machine| {
+                    let access = Access::PortRead {
+                        port: number,
+                        size: 1,
+                    };
+                    // That the answer before was taken is seen here, and by no look.
+                    let _ = machine.guest_outcome(vm, VcpuId::BSP);
+                    machine.guest_access(vm, VcpuId::BSP, access).unwrap();
+                });
+                if *look == Look::Both {
+                    port.look();
+                }
+                let mut claimed = IoReqPage::new(page).claim().unwrap();
+                claimed.set_kernel_handled(driver);
+                if *look == Look::Between {
+                    port.look();
+                }
+                assert!(!claimed.complete_read(1).unwrap().needs_notification());
+                port.look();
+            }
+            port.hypervisor().pause_vm(vm).unwrap();
+            port.hypervisor().destroy_vm(vm).unwrap();
+        };
+        rules(&record(&program))
+    };
+    use Look::{Behind, Between, Both};
+    assert_eq!(serve(&[Both, Both, Both], false), []);
+    assert_eq!(serve(&[Behind], false), [Rule::LookNotNoted]);
+    assert_eq!(serve(&[Both, Behind, Both], false), [Rule::LookNotNoted]);
+    let twice = [Rule::LookNotNoted, Rule::LookNotNoted];
+    assert_eq!(serve(&[Behind, Behind], false), twice);
+    // What is not the program's, or may be a driver's.
+    assert_eq!(serve(&[Behind, Behind], true), []);
+    assert_eq!(serve(&[Between], false), []);
+}
+
+/// A device model behind a driver that takes requests for it finds them taken.
+#[test]
+fn a_request_that_a_driver_took_is_found_by_a_look() {
+    use hypercall_core::acrn::ioreq::IoReqPage;
+    let serve = |looks: bool| {
+        with_vm(move |world, port, vm| {
+            let page = fresh();
+            port.watch(page);
+            port.hypervisor().set_ioreq_buffer(vm, page.into()).unwrap();
+            port.hypervisor().start_vm(vm).unwrap();
+            world.guest(|machine| {
+                let access = Access::PortRead {
+                    port: 0x64,
+                    size: 1,
+                };
+                machine.guest_access(vm, VcpuId::BSP, access).unwrap();
+            });
+            let taken = IoReqPage::new(page).claim().unwrap();
+            if looks {
+                port.look();
+            }
+            let completed = taken.complete_read(1).unwrap();
+            port.hypervisor()
+                .notify_request_finish(vm, completed.vcpu())
+                .unwrap();
+            port.hypervisor().pause_vm(vm).unwrap();
+            port.hypervisor().destroy_vm(vm).unwrap();
+        })
+    };
+    assert_eq!(serve(true), []);
+    assert_eq!(serve(false), [Rule::LookNotNoted]);
+}
+
+/// In ACRN a slot of a VM stays one for which the hypervisor polls, whatever the next VM in it asks for.
+#[test]
+fn a_notification_that_polling_makes_needless_is_no_fault() {
+    use hypercall_core::acrn::ioreq::IoReqPage;
+    let program = |world: &World| {
+        let port = world.lane("main");
+        let hypervisor = port.hypervisor();
+        let polls = creation("one").with_flags(VmFlags::IO_COMPLETION_POLLING);
+        let first = hypervisor.create_vm(&mut polls.clone()).unwrap();
+        hypervisor.pause_vm(first).unwrap();
+        hypervisor.destroy_vm(first).unwrap();
+        let page = fresh();
+        port.watch(page);
+        let vm = hypervisor.create_vm(&mut creation("two")).unwrap();
+        assert_eq!(first, vm);
+        hypervisor.set_ioreq_buffer(vm, page.into()).unwrap();
+        hypervisor.start_vm(vm).unwrap();
+        world.guest(|machine| {
+            let access = Access::PortRead {
+                port: 0x64,
+                size: 1,
+            };
+            machine.guest_access(vm, VcpuId::BSP, access).unwrap();
+        });
+        port.look();
+        let completed = IoReqPage::new(page).claim().unwrap().complete_read(1);
+        world.guest(|machine| {
+            machine.guest_outcome(vm, VcpuId::BSP).unwrap();
+        });
+        let vcpu = completed.unwrap().vcpu();
+        hypervisor.notify_request_finish(vm, vcpu).unwrap();
+        hypervisor.pause_vm(vm).unwrap();
+        hypervisor.destroy_vm(vm).unwrap();
+    };
+    assert_eq!(rules(&record(&program)), []);
+}
+
 /// 0 is the Service VM, and ids are below 16: an answer of another is an error by the interface's rules, and no VM.
 #[test]
 fn an_id_that_no_new_vm_can_have_is_no_vm() {

@@ -4,9 +4,9 @@ mod replay_support;
 
 use hypercall_core::acrn::server::AcrnServer;
 use hypercall_core::acrn::*;
-use hypercall_core::arg::Arg;
+use hypercall_core::arg::{Arg, Linked, Target};
 use hypercall_core::call::CallInfo;
-use hypercall_core::{Gpa, Transport, TransportError};
+use hypercall_core::{Gpa, SharedPage, SharedRef, Transport, TransportError};
 use hypercall_mock::fake::FakeAcrn;
 use hypercall_mock::loopback::Loopback;
 use hypercall_trace::drive::{Driver, WhyNotMade};
@@ -293,4 +293,68 @@ fn failures_on_the_way_are_no_answers_of_the_hypervisor() {
         driven.to_string().contains("1 call was not compared"),
         "{driven}"
     );
+}
+
+/// Takes the pages that are handed over, and answers 0.
+#[derive(Default)]
+struct Takes(std::sync::Mutex<Vec<&'static [SharedPage]>>);
+
+impl Transport for Takes {
+    fn call<'a>(&self, _: &'static CallInfo, args: [Arg<'a>; 2]) -> Result<i64, TransportError> {
+        for arg in &args {
+            if let Arg::Linked(Linked {
+                target: Target::Shared(SharedRef::Pages(pages)),
+                ..
+            }) = arg
+            {
+                self.0.lock().unwrap().push(pages);
+            }
+        }
+        Ok(0)
+    }
+}
+
+/// The trace knows the first page of several: what the program wrote into it is in those that go out.
+#[test]
+fn of_several_pages_the_first_one_holds_what_was_recorded() {
+    static RING: [SharedPage; 3] = [const { SharedPage::new() }; 3];
+    let recorded = record(&|world: &World| {
+        let port = world.lane("main");
+        port.watch(&RING[0]);
+        RING[0].write(0, &[1; 4]).unwrap();
+        let buffer = || SharedRef::Pages(&RING);
+        let setup = |buffer| {
+            let _ = port
+                .hypervisor()
+                .setup_sbuf(VmId(1), PcpuId(0), SbufId::ASYNCIO, buffer);
+        };
+        setup(buffer());
+        RING[0].write(8, &[2; 4]).unwrap();
+        setup(buffer());
+        setup((&RING[0]).into());
+    });
+    let takes = Takes::default();
+    let driven = driver().all().drive(&recorded, &takes);
+    assert_eq!((driven.made, driven.not_made.len()), (3, 0), "{driven}");
+    let taken = takes.0.into_inner().unwrap();
+    let counts: Vec<_> = taken.iter().map(|pages| pages.len()).collect();
+    assert_eq!(counts, [3, 3, 1]);
+    assert!(
+        taken
+            .iter()
+            .all(|pages| std::ptr::eq(&pages[0], &taken[0][0])),
+        "it is one page"
+    );
+    let word = |at: usize| taken[0][0].words()[at].load(std::sync::atomic::Ordering::Acquire);
+    assert_eq!((word(0), word(2)), (0x0101_0101, 0x0202_0202));
+
+    // One page that is given does not become several.
+    let takes = Takes::default();
+    let driven = driver()
+        .all()
+        .page("main", 0, fresh())
+        .drive(&recorded, &takes);
+    let why: Vec<_> = driven.not_made.iter().map(|not| not.why).collect();
+    assert_eq!(why, [WhyNotMade::PagesApart; 2], "{driven}");
+    assert_eq!(takes.0.into_inner().unwrap().len(), 1);
 }

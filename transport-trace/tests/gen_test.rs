@@ -9,8 +9,10 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use hypercall_core::acrn::*;
-use hypercall_core::{Error, Payload};
-use hypercall_trace::entry::{After, Argument, Block, Call, Entry, LossCause, Lost, Outcome, When};
+use hypercall_core::{Error, Payload, SharedPage, SharedRef};
+use hypercall_trace::entry::{
+    After, Argument, Block, Call, Damaged, Defect, Entry, LossCause, Lost, Outcome, When,
+};
 use hypercall_trace::gen_test::{GenError, GenTest, Generated};
 use hypercall_trace::read::{Lane, Trace};
 use hypercall_trace::replay::{Recorded, Replayer};
@@ -369,4 +371,106 @@ fn secrets_names_in_rax_and_codes_without_a_name_make_tests_that_hold() {
     ] {
         assert_eq!(text.contains(part), there, "{part} in {text}");
     }
+}
+
+/// Damage may have taken changes of pages alone, of which the indices of calls do not tell.
+#[test]
+fn a_slice_with_damage_inside_is_refused() {
+    let recorded = record(&vm_life);
+    let call = |wanted| {
+        let is = |entry: &Entry| matches!(entry, Entry::Call(call) if call.index == wanted);
+        recorded.entries.iter().position(is).unwrap()
+    };
+    let damaged = |at: usize, lane| {
+        let mut recorded = recorded.clone();
+        let stretch = Damaged {
+            offset: 0,
+            length: 8,
+            defect: Defect::Checksum,
+            lane,
+            entries: Some(2),
+            index: Some(5),
+            calls: Some(0),
+        };
+        recorded.entries.insert(at, Entry::Damaged(stretch));
+        recorded
+    };
+    let made = |recorded: &Recorded, first, last| {
+        let made = generator("x").range(first, last).generate(recorded);
+        match made {
+            Ok(made) => Ok(made.calls),
+            Err(GenError::Missing { index, .. }) => Err(index),
+            Err(error) => panic!("{error}"),
+        }
+    };
+    for lane in [Some(0), None] {
+        let inside = damaged(call(5), lane);
+        assert_eq!(made(&inside, 0, u64::MAX), Err(5));
+        assert_eq!(made(&inside, 4, 5), Err(5));
+        assert_eq!((made(&inside, 0, 4), made(&inside, 6, 9)), (Ok(5), Ok(4)));
+        let behind = damaged(recorded.entries.len(), lane);
+        assert_eq!(made(&behind, 0, u64::MAX), Err(14));
+        assert_eq!(made(&behind, 0, 13), Ok(14));
+        let before = damaged(0, lane);
+        assert_eq!(made(&before, 0, u64::MAX), Ok(14));
+    }
+}
+
+/// One page of the trace is one page of the test, whether it is handed over alone or with those behind it.
+#[test]
+fn a_page_is_the_same_one_alone_and_with_others() {
+    static RING: [SharedPage; 3] = [const { SharedPage::new() }; 3];
+    let recorded = record(&|world: &World| {
+        let port = world.lane("main");
+        port.watch(&RING[0]);
+        for pages in [&RING[..], &RING[..1], &RING[..2], &[]] {
+            let pages = SharedRef::Pages(pages);
+            let _ = port
+                .hypervisor()
+                .setup_sbuf(VmId(1), PcpuId(0), SbufId::ASYNCIO, pages);
+        }
+    });
+    let text = generator("ring").generate(&recorded).unwrap().source;
+    for part in [
+        "static PAGE_MAIN_0: [SharedPage; 3] = [const { SharedPage::new() }; 3];",
+        ", SharedRef::Pages(&PAGE_MAIN_0))",
+        ", (&PAGE_MAIN_0[0]).into())",
+        ", SharedRef::Pages(&PAGE_MAIN_0[..2]))",
+        ", SharedRef::Pages(&[]))",
+    ] {
+        assert!(text.contains(part), "{part} in {text}");
+    }
+    assert_eq!(text.matches("static PAGE").count(), 1, "{text}");
+}
+
+/// Whether a name is used later is not looked for in all lines that follow: this would not end.
+#[test]
+fn a_test_of_many_calls_is_made_in_one_walk() {
+    let schema = Schema::from_interfaces(&[VaultCalls::INTERFACE]);
+    let open = schema.find(None, "open").unwrap().clone();
+    let calls = 30_000;
+    let entries = (0..calls).map(|index| {
+        Entry::Call(Call {
+            lane: 0,
+            index,
+            schema: Some(open.clone()),
+            number: open.number,
+            args: [Argument::Value(1), Argument::Unused],
+            enter: index,
+            duration: Some(0),
+            outcome: Outcome::Returned(0x1_0000 + index as i64),
+        })
+    });
+    let recorded = Recorded {
+        entries: entries.collect(),
+        schema: schema.into(),
+        lanes: vec![Lane {
+            id: 0,
+            name: "main".to_owned(),
+        }],
+        joined: Vec::new(),
+    };
+    let made = generator("many").generate(&recorded).unwrap();
+    assert_eq!(made.calls, calls as usize);
+    assert!(!made.source.contains("let door_"), "none is used");
 }

@@ -28,10 +28,10 @@ use hypercall_trace::entry::{
 };
 use hypercall_trace::read::{Lane, Trace};
 use hypercall_trace::replay::{Recorded, ReplayError, Replayer};
-use hypercall_trace::schema::{LinkTarget, Register, Schema};
+use hypercall_trace::schema::{self, Kind, LinkTarget, Register, Schema};
 use hypercall_trace::state::Machine;
 use hypercall_trace::write::{Compression, Options, Writer};
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 #[global_allocator]
 static MEMORY: cap::Cap<std::alloc::System> = cap::Cap::new(std::alloc::System, usize::MAX);
@@ -825,6 +825,69 @@ fn a_vm_lists_no_more_than_it_can_have() {
     }
 }
 
+/// Buffers that are handed over again are not each looked for among all that there are: this would take minutes.
+#[test]
+fn who_has_a_page_is_known_without_looking_through_all() {
+    let _alone = alone();
+    let schema = Schema::from_interfaces(&[hypercall::acrn::HypervisorCalls::INTERFACE]);
+    let setup = schema.find(None, "setup_sbuf").unwrap();
+    let mut checker = Checker::new();
+    let mut position = 0;
+    let mut make = |vm: u64, id: u32, gpa: u64| {
+        let mut before = vec![0; 16];
+        before[4..8].copy_from_slice(&id.to_le_bytes());
+        let link = Link {
+            offset: 8,
+            target: Target::Address(gpa),
+        };
+        let block = Block {
+            direction: Direction::Read,
+            before,
+            after: After::Unchanged,
+            length: 16,
+            link: Some(link),
+        };
+        let call = Call {
+            lane: 0,
+            index: position,
+            schema: Some(setup.clone()),
+            number: setup.number,
+            args: [Argument::Value(vm), Argument::Block(block)],
+            enter: position,
+            duration: Some(1),
+            outcome: Outcome::Returned(0),
+        };
+        checker.take(position, "main", &Entry::Call(call));
+        position += 1;
+        let found = checker.take_findings();
+        found
+            .into_iter()
+            .map(|finding| (finding.rule, finding.message))
+            .collect::<Vec<_>>()
+    };
+    let page = |vm: u64, id: u32| (vm << 32) + (u64::from(id) << 12);
+    for vm in 1..16 {
+        for id in 100..4100 {
+            assert_eq!(make(vm, id, page(vm, id)), []);
+        }
+    }
+    for _ in 0..50_000 {
+        assert_eq!(make(3, 100, page(3, 100)), [], "the same one again");
+    }
+    let told = make(3, 100, page(7, 200));
+    let [(Rule::PageGivenTwice, why)] = told.as_slice() else {
+        panic!("{told:?}");
+    };
+    assert!(why.ends_with("which VM 7 has as its buffer 200"), "{why}");
+    // What it had is free, and what it has is not.
+    assert_eq!(make(4, 100, page(3, 100)), []);
+    let told = make(5, 100, page(7, 200));
+    assert!(told[0].1.ends_with("which VM 7 has as its buffer 200"));
+    assert_eq!(make(7, 200, page(7, 201) + 0x7000_0000), []);
+    let told = make(6, 100, page(7, 200));
+    assert!(told[0].1.ends_with("which VM 5 has as its buffer 100"));
+}
+
 #[test]
 fn processors_beyond_those_that_are_listed_are_told() {
     let schema = Schema::from_interfaces(&[hypercall::acrn::HypervisorCalls::INTERFACE]);
@@ -908,6 +971,165 @@ fn a_comparison_of_large_calls_takes_a_window_of_bytes() {
     alone.limit(220);
     let told = diff_traces(&trace, &trace, Default::default());
     assert_eq!((told.same, told.differences.len()), (CALLS, 0));
+}
+
+/// A trace of one call with a block of this kind.
+fn of_block(kind: Kind, before: Vec<u8>) -> Recorded {
+    let length = before.len();
+    let schema = Arc::new(schema::Call {
+        interface: "Made".into(),
+        index: 0,
+        name: "up".to_owned(),
+        number: 1,
+        selector: None,
+        registers: [
+            Register::Block {
+                name: "block".to_owned(),
+                direction: Direction::Read,
+                kind,
+                size: length,
+                link: None,
+            },
+            Register::Unused,
+        ],
+        result: schema::ResultKind::Unit,
+        hints: Vec::new(),
+        codes: Arc::new([]),
+        complete: true,
+        raw: None,
+    });
+    let block = Block {
+        direction: Direction::Read,
+        before,
+        after: After::Unchanged,
+        length,
+        link: None,
+    };
+    let call = Call {
+        lane: 0,
+        index: 0,
+        schema: Some(schema),
+        number: 1,
+        args: [Argument::Block(block), Argument::Unused],
+        enter: 1,
+        duration: Some(1),
+        outcome: Outcome::Returned(0),
+    };
+    Recorded {
+        lanes: vec![Lane {
+            id: 0,
+            name: "main".to_owned(),
+        }],
+        entries: vec![Entry::Call(call)],
+        ..Recorded::default()
+    }
+}
+
+/// Names of values are as long as what they stand in is deep: of a block of a megabyte they would be gigabytes.
+#[test]
+fn values_are_compared_without_the_names_of_all() {
+    let alone = alone();
+    let mut kind = Kind::Signed;
+    for _ in 0..14 {
+        let field = schema::Field {
+            name: "n".repeat(256),
+            c_name: String::new(),
+            offset: 0,
+            size: 1,
+            kind,
+            role: hypercall_core::schema::Role::Plain,
+            units: String::new(),
+        };
+        kind = Kind::Struct(Arc::new(schema::Struct {
+            name: String::new(),
+            c_name: String::new(),
+            size: 1,
+            align: 1,
+            fields: vec![field],
+        }));
+    }
+    let length = 1 << 18;
+    let array = Kind::Array {
+        element: Arc::new(kind),
+        size: 1,
+        length,
+    };
+    let one = of_block(array.clone(), vec![0; length]);
+    let mut other = of_block(array, vec![1; length]);
+    if let Some(Entry::Call(call)) = other.entries.first_mut() {
+        call.number = 2;
+    }
+    alone.limit(8);
+    let told = diff(&one, &one, Default::default());
+    assert_eq!((told.same, told.differences.len()), (1, 0));
+    // Nor does a text of the call have them all.
+    let told = diff(&one, &other, Default::default()).differences;
+    let [
+        Difference::OnlyLeft { call: ours, .. },
+        Difference::OnlyRight { call: theirs, .. },
+    ] = told.as_slice()
+    else {
+        panic!("{} differences", told.len());
+    };
+    assert_eq!(ours.text, "up() = 0");
+    assert!(theirs.text.contains("[23].") && theirs.text.ends_with(", …) = 0"));
+}
+
+/// Names of one call are tied to each other; each new pair is not compared with all before it. This would not end.
+#[test]
+fn names_of_one_call_are_tied_in_one_walk() {
+    let alone = alone();
+    let names = 300_000_u32;
+    let field = schema::Field {
+        name: "id".to_owned(),
+        c_name: String::new(),
+        offset: 0,
+        size: 4,
+        kind: Kind::Id("N".repeat(256)),
+        role: hypercall_core::schema::Role::Handle,
+        units: String::new(),
+    };
+    let element = Kind::Struct(Arc::new(schema::Struct {
+        name: String::new(),
+        c_name: String::new(),
+        size: 4,
+        align: 4,
+        fields: vec![field],
+    }));
+    let array = Kind::Array {
+        element: Arc::new(element),
+        size: 4,
+        length: names as usize,
+    };
+    let of = |first: u32| {
+        let ids = (first..).take(names as usize).flat_map(u32::to_le_bytes);
+        of_block(array.clone(), ids.collect())
+    };
+    let (one, other) = (of(0x10_0000), of(0x80_0000));
+    // Of each name's pair a few words, and no copy of the space's name.
+    alone.limit(90);
+    let told = diff(&one, &other, Default::default());
+    assert_eq!((told.same, told.differences.len()), (1, 0));
+}
+
+#[test]
+fn differences_of_one_call_are_not_each_compared_with_all() {
+    let _alone = alone();
+    let length = 400_000;
+    let array = || Kind::Array {
+        element: Arc::new(Kind::Unsigned),
+        size: 2,
+        length: length / 2,
+    };
+    let (one, other) = (
+        of_block(array(), vec![1; length]),
+        of_block(array(), vec![2; length]),
+    );
+    let told = diff(&one, &other, Default::default()).differences;
+    let [Difference::Changed { differences, .. }] = told.as_slice() else {
+        panic!("{} differences", told.len());
+    };
+    assert_eq!(differences.len(), length / 2);
 }
 
 #[test]

@@ -14,7 +14,9 @@ extern crate hypercall_core as hypercall;
 
 mod common;
 
+use common::folder::Folder;
 use common::in_memory::{recorded_without_std, ticking};
+use common::storage::{Bytes, calls, client, recovered, rings_in};
 use common::*;
 use hypercall_core::Client;
 use hypercall_trace::clock::{ClockFn, ClockInfo, ClockPoint};
@@ -370,7 +372,7 @@ fn files_can_be_joined_and_garbage_in_between_is_passed_over() {
 /// A storage that takes bytes as it likes, and fails as it is told.
 #[derive(Clone)]
 struct Shim {
-    bytes: Arc<Mutex<Vec<u8>>>,
+    bytes: Bytes,
     seed: u64,
     /// Fails every write while it says so.
     fails: Arc<Mutex<Option<io::ErrorKind>>>,
@@ -379,7 +381,7 @@ struct Shim {
 impl Shim {
     fn new(seed: u64) -> Self {
         Self {
-            bytes: Arc::default(),
+            bytes: Bytes::default(),
             seed,
             fails: Arc::default(),
         }
@@ -405,10 +407,7 @@ impl io::Write for Shim {
             _ => {
                 let most = self.next() as usize % 3000 + 1;
                 let count = bytes.len().min(most);
-                self.bytes
-                    .lock()
-                    .unwrap()
-                    .extend_from_slice(&bytes[..count]);
+                self.bytes.take(&bytes[..count]);
                 Ok(count)
             }
         }
@@ -424,72 +423,45 @@ impl Storage for Shim {
     }
 }
 
-/// A folder for rings, removed when the test's thread ends.
-fn folder(name: &str) -> std::path::PathBuf {
-    struct Folder(std::path::PathBuf);
-    impl Drop for Folder {
-        fn drop(&mut self) {
-            let _ = std::fs::remove_dir_all(&self.0);
-        }
-    }
-    thread_local! {
-        static FOLDERS: std::cell::RefCell<Vec<Folder>> = const { std::cell::RefCell::new(Vec::new()) };
-    }
-    let path = std::env::temp_dir().join(format!("hct-proof-{}-{name}", std::process::id()));
-    let _ = std::fs::remove_dir_all(&path);
-    FOLDERS.with_borrow_mut(|folders| folders.push(Folder(path.clone())));
-    path
-}
-
 #[test]
 fn a_storage_that_fails_now_and_then_loses_nothing() {
     for seed in 1..4 {
+        let folder = Folder::new(&format!("shim-{seed}"));
         let shim = Shim::new(seed);
         let recording = Recording::options(INTERFACES)
-            .rings(folder(&format!("shim-{seed}")))
+            .rings(&folder.0)
             .ring(64 << 10, 8)
             .full(Full::Block)
             .start(shim.clone())
             .unwrap();
-        let client = Client::new(Recorder::new(
-            Device::default(),
-            recording.lane("main").unwrap(),
-        ));
+        let client = client(recording.lane("main").unwrap());
         for round in 0..60 {
             program(&client, round);
         }
         *shim.fails.lock().unwrap() = None;
         let done = recording.finish();
-        let bytes = shim.bytes.lock().unwrap().clone();
         // The last attempt may have met a failure too: then the file is cut, and says so.
-        let trace = Trace::from_bytes(bytes).unwrap();
+        let trace = shim.bytes.trace();
         let report = trace.verify().unwrap();
         if done.complete {
             assert!(report.is_clean() && report.finished, "{report:?}");
             assert_eq!(report.calls, 60 * CALLS);
         }
         assert!(done.failures > 0);
-        let names: Vec<_> = trace
-            .entries()
-            .filter(|entry| matches!(entry, Entry::Call(_)))
-            .collect();
-        assert_eq!(names.len() as u64, report.calls);
+        assert_eq!(calls(&trace).len() as u64, report.calls);
     }
 }
 
 #[test]
 fn a_full_disk_fails_no_call_and_the_rings_keep_everything() {
-    let rings = folder("full-disk");
+    let folder = Folder::new("full-disk");
     let shim = Shim::new(9);
     let recording = Recording::options(INTERFACES)
-        .rings(&rings)
+        .rings(&folder.0)
         .start(shim.clone())
         .unwrap();
     *shim.fails.lock().unwrap() = Some(io::ErrorKind::StorageFull);
-    let client = Client::new(Recorder::new(
-        Device::default(),
-        recording.lane("main").unwrap(),
-    ));
+    let client = client(recording.lane("main").unwrap());
     for round in 0..100 {
         program(&client, round);
     }
@@ -499,21 +471,10 @@ fn a_full_disk_fails_no_call_and_the_rings_keep_everything() {
     );
     let done = recording.finish();
     assert!(!done.complete && done.failures > 0, "{done:?}");
-    assert_eq!(done.rings.as_deref(), Some(&*rings));
-    let left: Vec<_> = hypercall_trace::read::recover::find(&rings)
-        .unwrap()
-        .into_iter()
-        .map(|path| hypercall_trace::read::recover::Ring::open(path).unwrap())
-        .collect();
-    let file = Trace::from_bytes(shim.bytes.lock().unwrap().clone()).ok();
-    let (bytes, recovered) = hypercall_trace::read::recover::recover(
-        file.as_ref(),
-        &left,
-        Vec::new(),
-        Options::default(),
-    )
-    .unwrap();
-    let trace = Trace::from_bytes(bytes).unwrap();
+    assert_eq!(done.rings.as_deref(), Some(&*folder.0));
+    let left = rings_in(&folder.0);
+    let file = Trace::from_bytes(shim.bytes.all()).ok();
+    let (trace, recovered) = recovered(file.as_ref(), &left);
     let report = trace.verify().unwrap();
     assert!(report.is_clean() && report.finished);
     assert_eq!((report.calls, recovered.lost), (100 * CALLS, 0));
@@ -527,7 +488,7 @@ fn a_full_disk_fails_no_call_and_the_rings_keep_everything() {
 /// A storage that breaks for good inside a block of records: the one at which `left` comes to 0.
 #[derive(Clone)]
 struct Breaking {
-    bytes: Arc<Mutex<Vec<u8>>>,
+    bytes: Bytes,
     left: u32,
     broken: bool,
 }
@@ -546,10 +507,7 @@ impl io::Write for Breaking {
                 count = 70;
             }
         }
-        self.bytes
-            .lock()
-            .unwrap()
-            .extend_from_slice(&bytes[..count]);
+        self.bytes.take(&bytes[..count]);
         Ok(count)
     }
     fn flush(&mut self) -> io::Result<()> {
@@ -567,31 +525,27 @@ impl Storage for Breaking {
 #[test]
 fn what_left_a_ring_and_never_reached_the_storage_can_be_recovered() {
     for (left, keep) in [(1, true), (2, true), (1, false)] {
-        let rings = folder(&format!("waiting-{left}-{keep}"));
+        let folder = Folder::new(&format!("waiting-{left}-{keep}"));
         let storage = Breaking {
-            bytes: Arc::default(),
+            bytes: Bytes::default(),
             left,
             broken: false,
         };
         let recording = Recording::options(INTERFACES)
-            .rings(&rings)
+            .rings(&folder.0)
             .ring(8 << 20, 64)
             .full(Full::Overwrite)
             .start(storage.clone())
             .unwrap();
-        let beside = rings.join("lane-0.waiting.ring");
+        let beside = folder.file("lane-0.waiting.ring");
         if !keep {
             std::fs::create_dir(&beside).unwrap();
         }
-        let client = Client::new(Recorder::new(
-            Device::default(),
-            recording.lane("main").unwrap(),
-        ));
+        let client = client(recording.lane("main").unwrap());
         // The ring has room for all of them, so that nothing is overwritten however late the drain comes.
         let broken = || {
-            let bytes = storage.bytes.lock().unwrap().clone();
             let cut = |trace: Trace| trace.damage().any(|damaged| damaged.defect == Defect::Cut);
-            Trace::from_bytes(bytes).is_ok_and(cut)
+            Trace::from_bytes(storage.bytes.all()).is_ok_and(cut)
         };
         let mut rounds = 0;
         while !broken() {
@@ -609,7 +563,7 @@ fn what_left_a_ring_and_never_reached_the_storage_can_be_recovered() {
         let made = u64::from(rounds) * CALLS;
         let done = recording.finish();
         assert!(!done.complete && done.failures > 0, "{done:?}");
-        let file = Trace::from_bytes(storage.bytes.lock().unwrap().clone()).unwrap();
+        let file = storage.bytes.trace();
         // What the storage has not got does not count as written.
         assert_eq!(done.calls, file.verify().unwrap().calls, "{done:?}");
         if keep {
@@ -617,20 +571,9 @@ fn what_left_a_ring_and_never_reached_the_storage_can_be_recovered() {
         } else {
             std::fs::remove_dir(&beside).unwrap();
         }
-        let left: Vec<_> = hypercall_trace::read::recover::find(&rings)
-            .unwrap()
-            .into_iter()
-            .map(|path| hypercall_trace::read::recover::Ring::open(path).unwrap())
-            .collect();
+        let left = rings_in(&folder.0);
         assert_eq!(left.len(), if keep { 2 } else { 1 });
-        let (bytes, recovered) = hypercall_trace::read::recover::recover(
-            Some(&file),
-            &left,
-            Vec::new(),
-            Options::default(),
-        )
-        .unwrap();
-        let trace = Trace::from_bytes(bytes).unwrap();
+        let (trace, recovered) = recovered(Some(&file), &left);
         let report = trace.verify().unwrap();
         assert!(report.is_clean() && report.finished, "{report:?}");
         assert_eq!(report.calls + report.lost, made, "{report:?} {recovered:?}");
@@ -639,13 +582,7 @@ fn what_left_a_ring_and_never_reached_the_storage_can_be_recovered() {
         } else {
             assert!(done.lost >= report.lost && done.lost != 0, "{done:?}");
         }
-        let indices: Vec<_> = trace
-            .entries()
-            .filter_map(|entry| match entry {
-                Entry::Call(call) => Some(call.index),
-                _ => None,
-            })
-            .collect();
+        let indices: Vec<_> = calls(&trace).iter().map(|call| call.index).collect();
         assert!(indices.is_sorted_by(|one, next| one < next));
         assert_eq!(trace.lane_name(0), "main");
     }
@@ -654,27 +591,21 @@ fn what_left_a_ring_and_never_reached_the_storage_can_be_recovered() {
 /// What a ring overwrote and the file never had is lost, and said to be.
 #[test]
 fn what_was_overwritten_before_the_ring_is_a_loss() {
-    let rings = folder("overwritten");
+    let folder = Folder::new("overwritten");
     let shim = Shim::new(1);
     *shim.fails.lock().unwrap() = Some(io::ErrorKind::StorageFull);
     let recording = Recording::options(INTERFACES)
-        .rings(&rings)
+        .rings(&folder.0)
         .ring(16 << 10, 4)
         .full(Full::Overwrite)
         .start(shim)
         .unwrap();
-    let client = Client::new(Recorder::new(
-        Device::default(),
-        recording.lane("main").unwrap(),
-    ));
+    let client = client(recording.lane("main").unwrap());
     for round in 0..200 {
         program(&client, round);
     }
     let done = recording.finish();
-    let path = hypercall_trace::read::recover::find(&rings)
-        .unwrap()
-        .remove(0);
-    let ring = hypercall_trace::read::recover::Ring::open(path).unwrap();
+    let ring = rings_in(&folder.0).remove(0);
     let first = ring.first.unwrap();
     assert!(first > 20);
     assert_eq!((done.calls, done.lost), (0, first), "{done:?}");
@@ -702,14 +633,7 @@ fn what_was_overwritten_before_the_ring_is_a_loss() {
             vec![Some(&file)]
         };
         for file in files {
-            let (bytes, recovered) = hypercall_trace::read::recover::recover(
-                file,
-                std::slice::from_ref(&ring),
-                Vec::new(),
-                Options::default(),
-            )
-            .unwrap();
-            let trace = Trace::from_bytes(bytes).unwrap();
+            let (trace, recovered) = recovered(file, std::slice::from_ref(&ring));
             let report = trace.verify().unwrap();
             assert!(report.is_clean(), "{report:?}");
             assert_eq!(recovered.lost, first - reached);

@@ -12,52 +12,23 @@ extern crate hypercall_core as hypercall;
 mod common;
 
 use common::folder::Folder;
-use common::*;
+use common::storage::{Bytes, Told, calls, client, recovered, rings_in, willing};
+use common::{Device, INTERFACES, Plotter as _};
 use hypercall::arg::Arg;
 use hypercall::call::CallInfo;
 use hypercall_core::{Client, Transport, TransportError};
 use hypercall_trace::clock::ClockFn;
-use hypercall_trace::entry::{Call, Entry, Outcome};
+use hypercall_trace::entry::Outcome;
 use hypercall_trace::format::BlockKind;
 use hypercall_trace::read::Trace;
-use hypercall_trace::read::recover::{Ring, find, recover};
+use hypercall_trace::read::recover::{Ring, find};
 use hypercall_trace::record::{FileLane, Full, Recorder, Recording, Storage, SyncPolicy};
-use hypercall_trace::write::Options;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::Duration;
-
-type Bytes = Arc<Mutex<Vec<u8>>>;
-
-/// A storage that does what it is told at each write and each sync. What it took is in the bytes.
-struct Told<W, S> {
-    bytes: Bytes,
-    write: W,
-    sync: S,
-}
-
-impl<W: FnMut() -> io::Result<()>, S> io::Write for Told<W, S> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        (self.write)()?;
-        self.bytes.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<W, S> Storage for Told<W, S>
-where
-    W: FnMut() -> io::Result<()> + Send + 'static,
-    S: FnMut() -> io::Result<()> + Send + 'static,
-{
-    fn sync(&mut self) -> io::Result<()> {
-        (self.sync)()
-    }
-}
 
 /// Makes a call that tells when it is in flight, and returns when it is told.
 struct Slow(Sender<()>, Receiver<()>);
@@ -70,22 +41,28 @@ impl Transport for Slow {
     }
 }
 
-fn read(bytes: &Bytes) -> Trace {
-    Trace::from_bytes(bytes.lock().unwrap().clone()).unwrap()
+/// A client whose calls are such ones, in a thread of its own that makes one call or more; when one is in flight, and what lets
+/// it return.
+fn slow<R: Send + 'static>(
+    recording: &Recording,
+    calls: impl FnOnce(&Client<Recorder<Slow, FileLane>>) -> R + Send + 'static,
+) -> (Receiver<()>, Sender<()>, JoinHandle<R>) {
+    let (in_flight, is_in_flight) = channel();
+    let (go_on, goes_on) = channel();
+    let lane = recording.lane("main").unwrap();
+    let calling = std::thread::spawn(move || {
+        calls(&Client::new(Recorder::new(Slow(in_flight, goes_on), lane)))
+    });
+    (is_in_flight, go_on, calling)
 }
 
-fn calls(trace: &Trace) -> Vec<Call> {
-    trace
-        .entries()
-        .filter_map(|entry| match entry {
-            Entry::Call(call) => Some(call),
-            _ => None,
-        })
-        .collect()
-}
+/// More calls than the small rings of these tests have room for.
+const CALLS: u32 = 3000;
 
-fn client(lane: FileLane) -> Client<Recorder<Device, FileLane>> {
-    Client::new(Recorder::new(Device::default(), lane))
+fn add(client: &Client<Recorder<Device, FileLane>>, calls: u32) {
+    for count in 0..calls {
+        assert_eq!(client.add(count, 1), Ok(count + 1));
+    }
 }
 
 /// The last thing that the drain does before it looks for calls in flight is to ask what it has onto the disk. Meanwhile the
@@ -94,8 +71,6 @@ fn client(lane: FileLane) -> Client<Recorder<Device, FileLane>> {
 fn a_call_that_returns_while_the_storage_is_waited_for_is_in_the_file() {
     let folder = Folder::new("returns");
     let bytes = Bytes::default();
-    let (in_flight, is_in_flight) = channel();
-    let (go_on, goes_on) = channel();
     let (syncs, is_syncing) = channel();
     let (returned, has_returned) = channel();
     let mut first = true;
@@ -103,7 +78,7 @@ fn a_call_that_returns_while_the_storage_is_waited_for_is_in_the_file() {
         .rings(&folder.0)
         .sync(SyncPolicy::Every(Duration::ZERO))
         .start(Told {
-            bytes: Arc::clone(&bytes),
+            bytes: bytes.clone(),
             write: || Ok(()),
             sync: move || {
                 // Of the sync of the first call, behind which the recording stops.
@@ -115,11 +90,8 @@ fn a_call_that_returns_while_the_storage_is_waited_for_is_in_the_file() {
             },
         })
         .unwrap();
-    let lane = recording.lane("main").unwrap();
-    let calling = std::thread::spawn(move || {
-        let client = Client::new(Recorder::new(Slow(in_flight, goes_on), lane));
-        (client.add(1, 2), client.add(3, 4))
-    });
+    let (is_in_flight, go_on, calling) =
+        slow(&recording, |client| (client.add(1, 2), client.add(3, 4)));
     is_in_flight.recv().unwrap();
     go_on.send(()).unwrap();
     is_in_flight.recv().unwrap();
@@ -131,7 +103,7 @@ fn a_call_that_returns_while_the_storage_is_waited_for_is_in_the_file() {
     returned.send(()).unwrap();
     let done = finishing.join().unwrap();
     assert_eq!((done.calls, done.lost, done.complete), (2, 0, true));
-    let outcomes: Vec<_> = calls(&read(&bytes))
+    let outcomes: Vec<_> = calls(&bytes.trace())
         .into_iter()
         .map(|call| (call.index, call.outcome))
         .collect();
@@ -145,26 +117,17 @@ fn a_call_that_returns_while_the_storage_is_waited_for_is_in_the_file() {
 fn a_call_that_returns_after_the_recording_is_one_that_never_returned() {
     let folder = Folder::new("after");
     let bytes = Bytes::default();
-    let (in_flight, is_in_flight) = channel();
-    let (go_on, goes_on) = channel();
     let recording = Recording::options(INTERFACES)
         .rings(&folder.0)
-        .start(Told {
-            bytes: Arc::clone(&bytes),
-            write: || Ok(()),
-            sync: || Ok(()),
-        })
+        .start(willing(&bytes))
         .unwrap();
-    let lane = recording.lane("main").unwrap();
-    let calling = std::thread::spawn(move || {
-        Client::new(Recorder::new(Slow(in_flight, goes_on), lane)).add(1, 2)
-    });
+    let (is_in_flight, go_on, calling) = slow(&recording, |client| client.add(1, 2));
     is_in_flight.recv().unwrap();
     let done = recording.finish();
     go_on.send(()).unwrap();
     assert_eq!(calling.join().unwrap(), Ok(42));
     assert_eq!((done.calls, done.lost, done.complete), (1, 0, true));
-    let trace = read(&bytes);
+    let trace = bytes.trace();
     assert!(trace.verify().unwrap().is_clean());
     assert_eq!(calls(&trace)[0].outcome, Outcome::Unfinished);
 }
@@ -173,22 +136,13 @@ fn a_call_that_returns_after_the_recording_is_one_that_never_returned() {
 fn a_call_in_flight_is_announced_once() {
     let folder = Folder::new("announced");
     let bytes = Bytes::default();
-    let (in_flight, is_in_flight) = channel();
-    let (go_on, goes_on) = channel();
     let recording = Recording::options(INTERFACES)
         .rings(&folder.0)
         .sync(SyncPolicy::EachCall)
-        .start(Told {
-            bytes: Arc::clone(&bytes),
-            write: || Ok(()),
-            sync: || Ok(()),
-        })
+        .start(willing(&bytes))
         .unwrap();
-    let lane = recording.lane("main").unwrap();
-    let calling = std::thread::spawn(move || {
-        let client = Client::new(Recorder::new(Slow(in_flight, goes_on), lane));
-        (client.add(1, 2), client.add(3, 4))
-    });
+    let (is_in_flight, go_on, calling) =
+        slow(&recording, |client| (client.add(1, 2), client.add(3, 4)));
     for _ in 0..2 {
         is_in_flight.recv().unwrap();
         // Some looks of the drain: were there none, there could not be too many announcements.
@@ -197,7 +151,8 @@ fn a_call_in_flight_is_announced_once() {
     }
     assert_eq!(calling.join().unwrap(), (Ok(42), Ok(42)));
     assert!(recording.finish().complete);
-    let announced: Vec<_> = read(&bytes)
+    let announced: Vec<_> = bytes
+        .trace()
         .blocks()
         .iter()
         .filter(|block| block.header.kind == BlockKind::Announce)
@@ -207,21 +162,15 @@ fn a_call_in_flight_is_announced_once() {
 }
 
 /// What the rings and the file have together: calls, and lost ones.
-fn recovered(folder: &Folder, bytes: &Bytes) -> (u64, u64) {
-    let rings: Vec<_> = find(&folder.0)
-        .unwrap()
-        .into_iter()
-        .map(|path| Ring::open(path).unwrap())
-        .collect();
-    let file = Trace::from_bytes(bytes.lock().unwrap().clone()).ok();
-    let (bytes, _) = recover(file.as_ref(), &rings, Vec::new(), Options::default()).unwrap();
-    let report = Trace::from_bytes(bytes).unwrap().verify().unwrap();
+fn together(folder: &Folder, bytes: &Bytes) -> (u64, u64) {
+    let file = Trace::from_bytes(bytes.all()).ok();
+    let (trace, _) = recovered(file.as_ref(), &rings_in(&folder.0));
+    let report = trace.verify().unwrap();
     (report.calls, report.lost)
 }
 
 #[test]
 fn calls_that_wait_for_a_storage_that_takes_nothing_are_made_and_counted() {
-    const CALLS: u32 = 3000;
     let folder = Folder::new("nothing");
     let bytes = Bytes::default();
     let recording = Recording::options(INTERFACES)
@@ -229,25 +178,22 @@ fn calls_that_wait_for_a_storage_that_takes_nothing_are_made_and_counted() {
         .ring(64 << 10, 4)
         .full(Full::Block)
         .start(Told {
-            bytes: Arc::clone(&bytes),
+            bytes: bytes.clone(),
             write: || Err(io::ErrorKind::StorageFull.into()),
             sync: || Ok(()),
         })
         .unwrap();
     let client = client(recording.lane("main").unwrap());
-    for count in 0..CALLS {
-        assert_eq!(client.add(count, 1), Ok(count + 1));
-    }
+    add(&client, CALLS);
     let done = recording.finish();
     assert!(!done.complete && done.failures > 0);
-    let (calls, lost) = recovered(&folder, &bytes);
+    let (calls, lost) = together(&folder, &bytes);
     assert_eq!(calls + lost, u64::from(CALLS));
     assert!(calls > 100 && lost > 100, "{calls} kept, {lost} lost");
 }
 
 #[test]
 fn no_call_waits_for_a_storage_that_panicked() {
-    const CALLS: u32 = 3000;
     for sync in [SyncPolicy::Never, SyncPolicy::EachCall] {
         let folder = Folder::new(&format!("panic-{}", sync == SyncPolicy::Never));
         let bytes = Bytes::default();
@@ -257,23 +203,21 @@ fn no_call_waits_for_a_storage_that_panicked() {
             .full(Full::Block)
             .sync(sync)
             .start(Told {
-                bytes: Arc::clone(&bytes),
+                bytes: bytes.clone(),
                 write: || panic!("out of ink"),
                 sync: || Ok(()),
             })
             .unwrap();
         // A lane from before the panic, or from after it.
         let client = client(recording.lane("main").unwrap());
-        for count in 0..CALLS {
-            assert_eq!(client.add(count, 1), Ok(count + 1));
-        }
+        add(&client, CALLS);
         let done = recording.finish();
         assert!(!done.complete);
         assert_eq!(
             done.failure.as_deref(),
             Some("the storage panicked: out of ink")
         );
-        let (calls, lost) = recovered(&folder, &bytes);
+        let (calls, lost) = together(&folder, &bytes);
         assert_eq!(calls + lost, u64::from(CALLS));
     }
 }
@@ -281,7 +225,6 @@ fn no_call_waits_for_a_storage_that_panicked() {
 /// A storage that does not come back, as on a network's file system whose server is gone.
 #[test]
 fn nobody_waits_for_a_storage_that_does_not_answer() {
-    const CALLS: u32 = 3000;
     let ways = [
         (Full::Block, SyncPolicy::Never),
         (Full::Overwrite, SyncPolicy::EachBlock),
@@ -311,15 +254,13 @@ fn nobody_waits_for_a_storage_that_does_not_answer() {
                 .sync(sync)
                 .patience(Duration::from_millis(20))
                 .start(Told {
-                    bytes: Arc::clone(&bytes),
+                    bytes: bytes.clone(),
                     write: move || hang(!hangs_in_sync),
                     sync: move || hang_too(hangs_in_sync),
                 })
                 .unwrap();
             let client = client(recording.lane("main").unwrap());
-            for count in 0..CALLS {
-                assert_eq!(client.add(count, 1), Ok(count + 1));
-            }
+            add(&client, CALLS);
             let done = recording.finish();
             assert!(!done.complete && done.failures > 0, "{done:?}");
             let failure = done.failure.as_deref().unwrap();
@@ -328,7 +269,7 @@ fn nobody_waits_for_a_storage_that_does_not_answer() {
                 "{failure}"
             );
             assert_eq!(done.rings.as_deref(), Some(&*folder.0));
-            let (calls, lost) = recovered(&folder, &bytes);
+            let (calls, lost) = together(&folder, &bytes);
             assert_eq!(calls + lost, u64::from(CALLS), "{full:?}, {sync:?}");
             assert_eq!((calls > 0, lost), (true, done.lost), "{full:?}, {sync:?}");
             drop(release);
@@ -356,7 +297,7 @@ fn a_sync_that_failed_is_not_forgotten() {
             .rings(&folder.0)
             .sync(sync)
             .start(Told {
-                bytes: Arc::clone(&bytes),
+                bytes: bytes.clone(),
                 write: || Ok(()),
                 sync: move || {
                     let mut syncs = counted.lock().unwrap();
@@ -371,9 +312,7 @@ fn a_sync_that_failed_is_not_forgotten() {
             })
             .unwrap();
         let client = client(recording.lane("main").unwrap());
-        for count in 0..CALLS {
-            assert_eq!(client.add(count, 1), Ok(count + 1));
-        }
+        add(&client, CALLS);
         // It is tried again before the end, without a further call.
         until(|| (*syncs.lock().unwrap() >= 3).then_some(()));
         let done = recording.finish();
@@ -384,8 +323,8 @@ fn a_sync_that_failed_is_not_forgotten() {
         assert_eq!(done.rings.as_deref(), Some(&*folder.0));
         assert_eq!(find(&folder.0).unwrap().len(), 1, "the rings stay");
         // No index says that all is well, so that `recover` looks for them.
-        assert!(!read(&bytes).is_finished());
-        assert_eq!(recovered(&folder, &bytes), (u64::from(CALLS), 0));
+        assert!(!bytes.trace().is_finished());
+        assert_eq!(together(&folder, &bytes), (u64::from(CALLS), 0));
     }
 }
 
@@ -407,10 +346,7 @@ fn a_call_waits_no_longer_for_many_writes_than_for_one() {
             if slow {
                 std::thread::sleep(Duration::from_millis(10));
             }
-            self.bytes
-                .lock()
-                .unwrap()
-                .extend_from_slice(&bytes[..count]);
+            self.bytes.take(&bytes[..count]);
             Ok(count)
         }
         fn flush(&mut self) -> io::Result<()> {
@@ -437,7 +373,7 @@ fn a_call_waits_no_longer_for_many_writes_than_for_one() {
         .sync(SyncPolicy::EachCall)
         .patience(Duration::from_millis(100))
         .start(Slow {
-            bytes: Arc::clone(&bytes),
+            bytes: bytes.clone(),
             made: Arc::clone(&made),
             taken_before: Arc::clone(&taken_before),
         })
@@ -450,7 +386,7 @@ fn a_call_waits_no_longer_for_many_writes_than_for_one() {
     // Nothing is missing for all that.
     let done = recording.finish();
     assert_eq!((done.calls, done.lost, done.complete), (1, 0, true));
-    assert_eq!(calls(&read(&bytes)).len(), 1);
+    assert_eq!(calls(&bytes.trace()).len(), 1);
 }
 
 /// It holds what the memory of the machine did.
@@ -489,7 +425,6 @@ fn a_file_that_is_there_is_named() {
 /// The drain is late for a while, and then is not.
 #[test]
 fn nothing_is_missing_when_a_storage_answers_late() {
-    const CALLS: u32 = 3000;
     let folder = Folder::new("late");
     let bytes = Bytes::default();
     let (release, released) = channel::<()>();
@@ -497,7 +432,7 @@ fn nothing_is_missing_when_a_storage_answers_late() {
         .rings(&folder.0)
         .patience(Duration::from_millis(1))
         .start(Told {
-            bytes: Arc::clone(&bytes),
+            bytes: bytes.clone(),
             write: move || {
                 let _ = released.recv();
                 Ok(())
@@ -506,23 +441,20 @@ fn nothing_is_missing_when_a_storage_answers_late() {
         })
         .unwrap();
     let client = client(recording.lane("main").unwrap());
-    for count in 0..CALLS {
-        assert_eq!(client.add(count, 1), Ok(count + 1));
-    }
+    add(&client, CALLS);
     // Longer than anybody waits for it.
     std::thread::sleep(Duration::from_millis(100));
     drop(release);
     // All of it comes when the storage answers, as the file shows.
     until(|| {
-        let bytes = bytes.lock().unwrap().clone();
-        let trace = Trace::from_bytes(bytes).ok()?;
+        let trace = Trace::from_bytes(bytes.all()).ok()?;
         (calls(&trace).len() == CALLS as usize).then_some(())
     });
     drop(client);
     let done = recording.finish();
     assert!(done.failures > 0, "{done:?}");
     assert_eq!((done.calls, done.lost), (u64::from(CALLS), 0));
-    let report = read(&bytes).verify().unwrap();
+    let report = bytes.trace().verify().unwrap();
     assert!(report.is_clean(), "{report:?}");
 }
 
@@ -547,17 +479,12 @@ fn times_are_times_before_the_recording_ends() {
     let recording = Recording::options(INTERFACES)
         .rings(&folder.0)
         .clock(clock, 0)
-        .start(Told {
-            bytes: Arc::clone(&bytes),
-            write: || Ok(()),
-            sync: || Ok(()),
-        })
+        .start(willing(&bytes))
         .unwrap();
-    let lane = recording.lane("main").unwrap();
-    let client = Client::new(Recorder::new(Device::default(), lane));
+    let client = client(recording.lane("main").unwrap());
     assert_eq!(client.add(1, 2), Ok(3));
     let file = until(|| {
-        let trace = Trace::from_bytes(bytes.lock().unwrap().clone()).ok()?;
+        let trace = Trace::from_bytes(bytes.all()).ok()?;
         (trace.clock().last.frequency != 0).then_some(trace)
     });
     assert_eq!(file.clock().first.frequency, 0);
@@ -571,8 +498,7 @@ fn times_are_times_before_the_recording_ends() {
         let ring = Ring::open(path.clone()).unwrap();
         (ring.preamble.clock().frequency() != 0).then_some(ring)
     });
-    let (alone, _) = recover(None, &[ring], Vec::new(), Options::default()).unwrap();
-    let alone = Trace::from_bytes(alone).unwrap();
+    let (alone, _) = recovered(None, &[ring]);
     assert!(alone.clock().nanoseconds(1_000_000).is_some());
     assert!(recording.finish().complete);
 }

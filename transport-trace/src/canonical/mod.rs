@@ -14,7 +14,7 @@ use crate::entry::{After, Argument, Block, Call, Entry, Link, Place, Target};
 use crate::read::Lane;
 use crate::replay::Recorded;
 use crate::replay::bind::{Space, is_fixed};
-use crate::replay::leaf::{Leaf, block_leaves, place_of, register_leaves, unsigned};
+use crate::replay::leaf::{Leaf, each_in_block, each_in_register, place_of, unsigned};
 use crate::schema;
 
 /// The canonical form of a trace.
@@ -99,7 +99,9 @@ impl Names {
                 Argument::Unused => {}
                 Argument::Value(value) => {
                     let mut bytes = value.to_le_bytes();
-                    self.values(&register_leaves(schema, number), &mut bytes, false);
+                    each_in_register(schema, number, &mut |leaf| {
+                        self.value(&leaf, &mut bytes, false);
+                    });
                     *value = u64::from_le_bytes(bytes);
                 }
                 Argument::Block(block) => {
@@ -134,26 +136,27 @@ impl Names {
     }
 
     fn block(&mut self, schema: Option<&schema::Call>, place: Place, block: &mut Block) {
-        let leaves = block_leaves(schema, place, block.length);
-        self.values(&leaves, &mut block.before, false);
+        each_in_block(schema, place, block.length, &mut |leaf| {
+            self.value(&leaf, &mut block.before, false);
+        });
         if let After::Changed(bytes) = &mut block.after {
-            self.values(&leaves, bytes, true);
+            each_in_block(schema, place, block.length, &mut |leaf| {
+                self.value(&leaf, bytes, true);
+            });
         }
     }
 
-    fn values(&mut self, leaves: &[Leaf<'_>], bytes: &mut [u8], coming_out: bool) {
-        for leaf in leaves {
-            let Some(bytes) = leaf.of_mut(bytes) else {
-                continue;
-            };
-            if let Some(space) = Space::of(leaf) {
-                let name = self.name(&space, unsigned(bytes));
-                for (byte, new) in bytes.iter_mut().zip(name.to_le_bytes()) {
-                    *byte = new;
-                }
-            } else if leaf.role == Role::Volatile || (coming_out && leaf.role == Role::Reserved) {
-                bytes.fill(0);
+    fn value<P>(&mut self, leaf: &Leaf<'_, P>, bytes: &mut [u8], coming_out: bool) {
+        let Some(bytes) = leaf.of_mut(bytes) else {
+            return;
+        };
+        if let Some(space) = Space::of(leaf) {
+            let name = self.name(&space, unsigned(bytes));
+            for (byte, new) in bytes.iter_mut().zip(name.to_le_bytes()) {
+                *byte = new;
             }
+        } else if leaf.role == Role::Volatile || (coming_out && leaf.role == Role::Reserved) {
+            bytes.fill(0);
         }
     }
 }

@@ -55,6 +55,19 @@ pub enum Rule {
     /// A notification for a request that is not complete, or that nobody made.
     NotifyWithoutRequest,
     /// A program answered a request that none of its looks had found: a replay of the trace cannot show it, and the program waits.
+    ///
+    /// It is found where a request page shows it in the lane that watched the page and handed it over: an answered request in a
+    /// slot that was free, or that had another one's answer, when the lane looked last. Where the hypervisor waits for a
+    /// notification, that is told at the call; where it polls for completion, at the look that shows the answer. Not found are
+    ///
+    /// - a request that was answered and that the hypervisor took back before the next look, as it does at once where it polls: the
+    ///   slot is free again, and nobody knows whether a request that stands in it was raised at all;
+    /// - one like that before it in the same slot, where the hypervisor did not take the first answer back before the second one;
+    /// - one that a note showed while it was served: a driver may have taken it for the program;
+    /// - one that a driver says it served itself;
+    /// - one that another lane, or another thread while a call was made, may have found;
+    /// - any behind calls that are missing;
+    /// - what stands in a buffer, and in the pages of another interface than ACRN's: a trace does not say what in them is a request.
     LookNotNoted,
     /// A call that pauses or stops its caller.
     StopsCaller,
@@ -158,7 +171,7 @@ impl Rule {
                 "take a part of the trace, if it is a right one: what is not followed breaks no rule here, whatever it does"
             }
             Self::CallsMissing => {
-                "where the recorder lost calls, record with a larger ring, or one that blocks; where the file is damaged, use another copy"
+                "where the recorder lost calls, record with a larger ring, or one that blocks; where the file is damaged, use another copy; where it is of a newer version, use that one's tools"
             }
         }
     }

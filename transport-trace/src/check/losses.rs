@@ -24,6 +24,9 @@ impl Losses {
             Entry::Lost(_) | Entry::Damaged(_) => {
                 self.lanes.insert(lane.to_owned());
             }
+            Entry::Unknown(unknown) if unknown.is_call() => {
+                self.lanes.insert(lane.to_owned());
+            }
             Entry::Call(_) | Entry::Pages(_) | Entry::Unknown(_) => {}
         }
     }

@@ -12,21 +12,25 @@
 //! ```
 //!
 //! The rules are ACRN's. They are held against what the trace itself tells ([`state`](crate::state)): of a VM that was
-//! created before the recording began, and behind calls that are missing, only what is certain is found.
+//! created before the recording began, and behind calls that are missing, only what is certain is found. What each rule does not
+//! see stands with it ([`Rule`]).
 
 mod calls;
 mod finding;
+mod holders;
 mod losses;
 mod pages;
 mod rules;
 
 use serde::Serialize;
 
-use crate::entry::{Call, Entry, Outcome};
+use crate::entry::{Call, Entry, Outcome, Place};
 use crate::plural::calls_are;
 use crate::replay::Recorded;
-use crate::state::{At, Machine};
+use crate::state::field::after;
+use crate::state::{At, Machine, Memory, impossible_id, target};
 pub use finding::{Finding, Rule, Severity};
+use holders::Holders;
 use losses::Losses;
 use pages::{MAX_PAGES, Shadows};
 
@@ -37,6 +41,7 @@ pub struct Checker {
     machine: Machine,
     shadows: Shadows,
     losses: Losses,
+    holders: Holders,
     findings: Vec<Finding>,
     /// What was said not to be followed: pages, and what a machine has.
     pages_left_out: bool,
@@ -74,8 +79,21 @@ impl Checker {
                 self.call(&at, call);
             }
             Entry::Pages(change) => {
-                let followed = self.shadows.take(lane, change);
-                if !followed && !std::mem::replace(&mut self.pages_left_out, true) {
+                let taken = self.shadows.take(lane, change);
+                if !taken.answered.is_empty() {
+                    let at = At {
+                        position,
+                        lane: lane.to_owned(),
+                        index: change.index,
+                    };
+                    let page = Memory::Page {
+                        lane: lane.to_owned(),
+                        number: change.page,
+                    };
+                    let answered = &taken.answered;
+                    rules::answered(&at, &page, answered, &self.machine, &mut self.findings);
+                }
+                if !taken.followed && !std::mem::replace(&mut self.pages_left_out, true) {
                     let at = At {
                         position,
                         lane: lane.to_owned(),
@@ -116,15 +134,52 @@ impl Checker {
                 );
                 self.findings.push(Rule::CallsMissing.found(&at, None, why));
             }
+            Entry::Unknown(unknown) if unknown.is_call() => {
+                let at = At {
+                    position,
+                    lane: lane.to_owned(),
+                    index: unknown.index,
+                };
+                let why = format!(
+                    "a call is in a record of kind {}, which this version does not know",
+                    unknown.kind
+                );
+                self.findings.push(Rule::CallsMissing.found(&at, None, why));
+            }
             Entry::Unknown(_) => {}
         }
         self.machine.take(position, lane, entry);
         if let Entry::Call(call) = entry {
+            self.hold(call);
             self.left_out(position, lane, call);
         }
         self.losses.take(lane, entry);
         if self.losses.open() {
             self.machine.forget();
+        }
+    }
+
+    /// Takes over who has which page behind a call.
+    fn hold(&mut self, call: &Call) {
+        match call.name() {
+            "create_vm" => {
+                let id = after(call, Place::Rdi, "vmid").and_then(|id| u16::try_from(id).ok());
+                // One that was refused, or gave out an id that no new VM has, leaves the VM of that id as it is.
+                let new = call.rax() == Some(0) && impossible_id(call).is_none();
+                if let Some(id) = id.filter(|_| new) {
+                    self.holders.clear(id);
+                }
+            }
+            "destroy_vm" => {
+                if let Some(id) = target(call).filter(|id| !self.machine.vms.contains_key(id)) {
+                    self.holders.clear(id);
+                }
+            }
+            _ => {
+                if let (Some(role), Some(id)) = (rules::role(call), target(call)) {
+                    self.holders.update(&self.machine, id, role);
+                }
+            }
         }
     }
 
@@ -165,7 +220,7 @@ impl Checker {
             call,
             &self.machine,
             &self.shadows,
-            &self.losses,
+            (&self.losses, &self.holders),
             &mut self.findings,
         );
     }

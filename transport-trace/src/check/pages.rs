@@ -12,6 +12,11 @@ const PAGE: usize = 4096;
 /// Bytes of a slot of a request page, and where in it the state is.
 const SLOT: usize = 256;
 const STATE: usize = 136;
+/// Where the hypervisor says that it polls for completion, and Linux's driver that it serves the request itself.
+const POLLS: usize = 4;
+const KERNEL_HANDLED: usize = 132;
+/// What a request is: its kind, and what is asked around the value.
+const REQUEST: [std::ops::Range<usize>; 3] = [0..4, 64..88, 96..128];
 /// States of a slot: a vCPU waits for an answer, has one, a device model works on it, there is no request.
 pub(super) const PENDING: u32 = 0;
 pub(super) const COMPLETE: u32 = 1;
@@ -37,16 +42,38 @@ struct Shadow {
 }
 
 impl Shadow {
+    fn word(&self, slot: usize, offset: usize) -> Option<u32> {
+        let at = slot.checked_mul(SLOT)?.checked_add(offset)?;
+        let word = self.bytes.get(at..)?.first_chunk()?;
+        Some(u32::from_le_bytes(*word))
+    }
+
     fn state(&self, slot: usize) -> Option<u32> {
-        let at = slot.checked_mul(SLOT)?.checked_add(STATE)?;
-        let state = self.bytes.get(at..)?.first_chunk()?;
-        Some(u32::from_le_bytes(*state))
+        self.word(slot, STATE)
+    }
+
+    /// What the request of a slot is.
+    fn request(&self, slot: usize) -> Option<Vec<u8>> {
+        let start = slot.checked_mul(SLOT)?;
+        let slot = self.bytes.get(start..start.checked_add(SLOT)?)?;
+        let parts = REQUEST.map(|part| slot.get(part).unwrap_or_default());
+        Some(parts.concat())
     }
 }
 
+/// What came of a change.
+#[derive(Debug, Default)]
+pub(super) struct Taken {
+    /// Whether the page is followed.
+    pub(super) followed: bool,
+    /// Slots, if it is a request page, whose request was answered although no look had found it. Of those for whose completion
+    /// the hypervisor polls: of the others a notification tells.
+    pub(super) answered: Vec<usize>,
+}
+
 impl Shadows {
-    /// Takes a change of a page. Whether it is followed.
-    pub(super) fn take(&mut self, lane: &str, change: &PageChange) -> bool {
+    /// Takes a change of a page.
+    pub(super) fn take(&mut self, lane: &str, change: &PageChange) -> Taken {
         if change.when == When::Note {
             let own = self.looks.entry(lane.to_owned()).or_default();
             *own = own.saturating_add(1);
@@ -56,7 +83,7 @@ impl Shadows {
         let others = self.all_looks.saturating_sub(own);
         let key = (lane.to_owned(), change.page);
         if self.pages.len() >= MAX_PAGES && !self.pages.contains_key(&key) {
-            return false;
+            return Taken::default();
         }
         let page = self.pages.entry(key).or_insert_with(|| Shadow {
             bytes: vec![0; PAGE],
@@ -65,26 +92,57 @@ impl Shadows {
         });
         // The trace does not tell whether another lane's page is the same one: its thread may have found the request.
         let found_elsewhere = core::mem::replace(&mut page.others, others) != others;
-        let states =
-            |page: &Shadow| -> Vec<_> { (0..PAGE / SLOT).map(|slot| page.state(slot)).collect() };
-        let before = states(page);
+        let slots = |page: &Shadow| -> Vec<_> {
+            let slots = 0..PAGE / SLOT;
+            slots
+                .map(|slot| (page.state(slot), page.request(slot)))
+                .collect()
+        };
+        let before = slots(page);
         for run in &change.runs {
             let at = usize::try_from(run.offset).unwrap_or(usize::MAX);
             crate::format::put(&mut page.bytes, at, &run.after);
         }
         // At the exit of a call it may have been another thread; what stands later than it came says nothing of before.
         let own = change.when != When::Exit && !change.late && !found_elsewhere;
-        for (slot, (before, after)) in before.into_iter().zip(states(page)).enumerate() {
-            if before == after {
+        let mut answered = Vec::new();
+        for (slot, (before, after)) in before.into_iter().zip(slots(page)).enumerate() {
+            let other = before.1 != after.1;
+            let unseen = match (before.0, after.0) {
+                // One that is answered, behind another one that was: it came and went between two looks.
+                (Some(COMPLETE), Some(COMPLETE)) if !other => continue,
+                (Some(FREE | COMPLETE), Some(COMPLETE)) => own,
+                // A driver may have taken it for the program, which then finds it like this.
+                (Some(FREE), Some(PROCESSING)) => own && change.when != When::Note,
+                (before, after) if before == after => continue,
+                (Some(PROCESSING), Some(COMPLETE)) => page.unseen.contains(&slot),
+                _ => false,
+            };
+            let word = |offset| page.word(slot, offset).unwrap_or(0);
+            let (polls, handled) = (word(POLLS) != 0, word(KERNEL_HANDLED) != 0);
+            if !unseen || handled {
+                page.unseen.remove(&slot);
                 continue;
             }
-            if own && before == Some(FREE) && matches!(after, Some(PROCESSING | COMPLETE)) {
-                page.unseen.insert(slot);
-            } else if !(before == Some(PROCESSING) && after == Some(COMPLETE)) {
-                page.unseen.remove(&slot);
+            page.unseen.insert(slot);
+            if polls && after.0 == Some(COMPLETE) {
+                answered.push(slot);
             }
         }
-        true
+        Taken {
+            followed: true,
+            answered,
+        }
+    }
+
+    /// Whether the hypervisor polls for the completion of a vCPU's request, where the page is watched in this lane.
+    pub(super) fn polls(&self, lane: &str, memory: &Memory, vcpu: u64) -> bool {
+        let slot = usize::try_from(vcpu).ok();
+        let word = self
+            .page(lane, memory)
+            .zip(slot)
+            .and_then(|(page, slot)| page.word(slot, POLLS));
+        word.is_some_and(|word| word != 0)
     }
 
     /// The state of a vCPU's slot in a request page, where the page is watched in this lane.

@@ -2,11 +2,12 @@
 
 use super::calls::accepted;
 use super::finding::{Finding, Rule};
+use super::holders::{Holders, Role};
 use super::losses::Losses;
 use super::pages::{COMPLETE, FREE, PENDING, PROCESSING, Shadows};
 use crate::entry::{Call, Outcome, Place};
 use crate::state::field::{after, before, elements, text, value};
-use crate::state::memory::{self, Change};
+use crate::state::memory::Change;
 use crate::state::{At, Machine, Memory, Vm, VmState, handed, impossible_id, target};
 
 /// The flag of a VM whose requests are polled for.
@@ -19,6 +20,7 @@ struct Work<'w> {
     call: &'w Call,
     machine: &'w Machine,
     losses: &'w Losses,
+    holders: &'w Holders,
     out: &'w mut Vec<Finding>,
 }
 
@@ -34,7 +36,7 @@ pub(super) fn call(
     call: &Call,
     machine: &Machine,
     shadows: &Shadows,
-    losses: &Losses,
+    (losses, holders): (&Losses, &Holders),
     out: &mut Vec<Finding>,
 ) {
     let mut work = Work {
@@ -42,6 +44,7 @@ pub(super) fn call(
         call,
         machine,
         losses,
+        holders,
         out,
     };
     if call.interface() != "Hypervisor" {
@@ -191,6 +194,10 @@ impl Work<'_> {
             return;
         };
         let vcpu = vcpu & 0xffff;
+        if shadows.polls(&self.at.lane, page, vcpu) {
+            // The call does nothing. That a VM before this one made the hypervisor poll for its slot stands only here.
+            return;
+        }
         let Some(state) = shadows.slot_state(&self.at.lane, page, vcpu) else {
             return;
         };
@@ -205,46 +212,47 @@ impl Work<'_> {
                 format!("notify_request_finish for vCPU {vcpu} of VM {id}, whose slot is {state}");
             self.found(Rule::NotifyWithoutRequest, Some(id), why);
         } else if shadows.unseen(&self.at.lane, page, vcpu) {
-            let why = format!(
-                "the request of vCPU {vcpu} of VM {id} was answered, and no look at the page had found it: what the program \
-                 acted on is not in the trace"
-            );
-            self.found(Rule::LookNotNoted, Some(id), why);
+            self.found(Rule::LookNotNoted, Some(id), no_look_found(vcpu, id));
         }
     }
 
     fn regions(&mut self, id: u16, vm: &Vm, certain: bool) {
         let mut found = Vec::new();
         // Each element finds what those before it left.
-        let mut regions = vm.regions.clone();
+        let mut ahead = vm.regions.ahead();
         elements(self.call, 0, |field| {
             let change = Change::of(field);
             let (gpa, end) = (change.gpa, change.end());
-            let range = format!("{gpa:#x}..{end:#x} of VM {id}");
-            let covered = memory::covered(&regions, gpa, end);
-            // Beyond as many ranges are not kept.
-            let certain = certain && regions.len() < memory::MAX_REGIONS;
+            let range = || format!("{gpa:#x}..{end:#x} of VM {id}");
             match change.kind {
-                0 if certain && covered != 0 => {
+                0 if certain && ahead.meets(gpa, end) => {
                     found.push((
                         Rule::MappedTwice,
-                        format!("{range} is mapped where there is memory already"),
+                        format!("{} is mapped where there is memory already", range()),
                     ));
                 }
                 0 => {}
-                2 if certain && covered < change.size => {
-                    found.push((
-                        Rule::UnmapsNothing,
-                        format!("{range} is unmapped, of which the VM has {covered:#x} bytes"),
-                    ));
+                2 if certain => {
+                    if let Some(gap) = change.gap(|gpa, end| ahead.first_gap(gpa, end)) {
+                        let why = format!(
+                            "{} is unmapped, of which the VM does not have {gap:#x}",
+                            range()
+                        );
+                        found.push((Rule::UnmapsNothing, why));
+                    }
                 }
                 2 => {}
                 kind => found.push((
                     Rule::UnmapsInstead,
-                    format!("{range} is to be changed with kind {kind}, and is unmapped"),
+                    format!(
+                        "{} is to be changed with kind {kind}, and is unmapped",
+                        range()
+                    ),
                 )),
             }
-            memory::change(&mut regions, &change);
+            if change.kind != 0 || change.maps() {
+                ahead.change(gpa, end, change.maps());
+            }
         });
         for (rule, why) in found {
             self.found(rule, Some(id), why);
@@ -262,27 +270,18 @@ impl Work<'_> {
         if self.call.rax() != Some(0) {
             return;
         }
-        let own = match self.call.name() {
-            "set_ioreq_buffer" => Role::Requests,
-            "setup_sbuf" => Role::Buffer(before(self.call, Place::Rsi, "sbuf_id").unwrap_or(0)),
-            _ => return,
+        let Some(own) = role(self.call) else { return };
+        // Another one may have given the page back, in a call that is missing.
+        let vms = &self.machine.vms;
+        let certain = |id: u16| {
+            let vm = vms.get(&id);
+            vm.is_some_and(|vm| vm.created.is_none() || self.losses.saw_all_of(vm))
         };
-        let mut holder = None;
-        for (other, vm) in &self.machine.vms {
-            if !self.losses.saw_all_of(vm) && vm.created.is_some() {
-                // It may have given the page back, in a call that is missing.
-                continue;
-            }
-            if vm.request_page.as_ref() == Some(&memory) && (*other, Role::Requests) != (id, own) {
-                holder = Some(format!("VM {other} has for its I/O requests"));
-            }
-            for (buffer, of) in &vm.buffers {
-                let role = Role::Buffer(u64::from(*buffer));
-                if *of == memory && (*other, role) != (id, own) {
-                    holder = Some(format!("VM {other} has as its buffer {buffer}"));
-                }
-            }
-        }
+        let holder = match self.holders.other(&memory, (id, own), certain) {
+            Some((vm, Role::Requests)) => Some(format!("VM {vm} has for its I/O requests")),
+            Some((vm, Role::Buffer(buffer))) => Some(format!("VM {vm} has as its buffer {buffer}")),
+            None => None,
+        };
         if let Some(holder) = holder {
             let why = format!(
                 "{} for VM {id} with {memory}, which {holder}",
@@ -293,11 +292,44 @@ impl Work<'_> {
     }
 }
 
-/// What a page is for.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Role {
-    Requests,
-    Buffer(u64),
+fn no_look_found(vcpu: impl std::fmt::Display, id: u16) -> String {
+    format!(
+        "the request of vCPU {vcpu} of VM {id} was answered, and no look at the page had found it: what the program acted on is \
+         not in the trace"
+    )
+}
+
+/// Requests that were answered although no look had found them, and for whose completion the hypervisor polls: slots of a page.
+pub(super) fn answered(
+    at: &At,
+    page: &Memory,
+    slots: &[usize],
+    machine: &Machine,
+    out: &mut Vec<Finding>,
+) {
+    if machine.missing != 0 || machine.missing_unknown {
+        return;
+    }
+    let vm = machine
+        .vms
+        .iter()
+        .find(|(_, vm)| vm.request_page.as_ref() == Some(page));
+    let Some((id, _)) = vm else { return };
+    for slot in slots {
+        out.push(Rule::LookNotNoted.found(at, Some(*id), no_look_found(slot, *id)));
+    }
+}
+
+/// What the page is for that a call hands over.
+pub(super) fn role(call: &Call) -> Option<Role> {
+    match call.name() {
+        "set_ioreq_buffer" => Some(Role::Requests),
+        "setup_sbuf" => {
+            let id = before(call, Place::Rsi, "sbuf_id").unwrap_or(0);
+            u32::try_from(id).ok().map(Role::Buffer)
+        }
+        _ => None,
+    }
 }
 
 /// Checks what is left at the end.

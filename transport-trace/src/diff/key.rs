@@ -9,14 +9,16 @@ use hypercall_core::schema::Role;
 use super::units::Unit;
 use crate::entry::{Argument, Call, Link, Target};
 use crate::replay::bind::{MAX_TIES, Space, is_fixed};
-use crate::replay::leaf::{block_leaves, place_of, register_leaves, unsigned};
+use crate::replay::leaf::{each_in_block, each_in_register, place_of, unsigned};
 use crate::schema::{Kind, ResultKind};
 
 /// The keys of one trace's calls.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Keys {
     /// What each name came from.
-    births: BTreeMap<(Space, u64), u64>,
+    births: BTreeMap<Space, BTreeMap<u64, u64>>,
+    /// How many names that are.
+    born: usize,
     /// How often a call of this key gave a name out.
     given: BTreeMap<u64, u64>,
 }
@@ -44,12 +46,11 @@ impl Keys {
                 Argument::Unused => 0_u8.hash(&mut hash),
                 Argument::Value(value) => {
                     let bytes = value.to_le_bytes();
-                    for leaf in register_leaves(schema, number) {
-                        let Some(bytes) = leaf.of(&bytes) else {
-                            continue;
-                        };
-                        self.value(Space::of(&leaf), leaf.role, bytes, &mut hash);
-                    }
+                    each_in_register(schema, number, &mut |leaf| {
+                        if let Some(bytes) = leaf.of(&bytes) {
+                            self.value(Space::of(&leaf), leaf.role, bytes, &mut hash);
+                        }
+                    });
                 }
                 Argument::Block(block) => {
                     for nested in [false, true] {
@@ -59,12 +60,11 @@ impl Keys {
                         };
                         let bytes = block.before_bytes();
                         block.length.hash(&mut hash);
-                        for leaf in block_leaves(schema, place, block.length) {
-                            let Some(bytes) = leaf.of(&bytes) else {
-                                continue;
-                            };
-                            self.value(Space::of(&leaf), leaf.role, bytes, &mut hash);
-                        }
+                        each_in_block(schema, place, block.length, &mut |leaf| {
+                            if let Some(bytes) = leaf.of(&bytes) {
+                                self.value(Space::of(&leaf), leaf.role, bytes, &mut hash);
+                            }
+                        });
                     }
                     if let Some(Link {
                         target: Target::Pages { count, .. },
@@ -83,7 +83,8 @@ impl Keys {
         match (space, role) {
             (Some(space), Role::Handle) => {
                 let value = unsigned(bytes);
-                let birth = self.births.get(&(space, value)).copied();
+                let births = self.births.get(&space);
+                let birth = births.and_then(|births| births.get(&value).copied());
                 birth.unwrap_or(value).hash(hash);
             }
             (_, Role::Plain) => bytes.hash(hash),
@@ -91,9 +92,23 @@ impl Keys {
         }
     }
 
+    /// Whether there is room for more.
+    fn has_room(&self) -> bool {
+        self.born.max(self.given.len()) < MAX_TIES
+    }
+
+    /// Notes what a name came from.
+    fn bear(&mut self, space: Space, value: u64, birth: u64) {
+        if self.has_room() {
+            let births = self.births.entry(space).or_default();
+            let new = births.insert(value, birth).is_none();
+            self.born = self.born.saturating_add(usize::from(new));
+        }
+    }
+
     /// Notes the names that a call gave out. Beyond as many as are tied, a name is known by its value.
     fn learn(&mut self, call: &Call, key: u64) {
-        if self.births.len().max(self.given.len()) >= MAX_TIES {
+        if !self.has_room() {
             return;
         }
         let result = call.schema.as_deref().map(|schema| &schema.result);
@@ -105,8 +120,7 @@ impl Keys {
             *count = count.saturating_add(1);
             let mut hash = DefaultHasher::new();
             (key, *count, "RAX").hash(&mut hash);
-            self.births
-                .insert((Space::handles(name), value), hash.finish());
+            self.bear(Space::handles(name), value, hash.finish());
         }
         let Some(ResultKind::Yielded(register)) = result else {
             return;
@@ -120,15 +134,16 @@ impl Keys {
         }
         let count = self.given.entry(key).or_default();
         *count = count.saturating_add(1);
-        for leaf in block_leaves(call.schema.as_deref(), place, after.len()) {
+        let count = *count;
+        each_in_block(call.schema.as_deref(), place, after.len(), &mut |leaf| {
             if let (Some(space), Some(bytes)) = (Space::of(&leaf), leaf.of(&after))
                 && space.is_handle()
                 && !is_fixed(unsigned(bytes))
             {
                 let mut hash = DefaultHasher::new();
-                (key, *count, &leaf.path).hash(&mut hash);
-                self.births.insert((space, unsigned(bytes)), hash.finish());
+                (key, count, leaf.path.to_string()).hash(&mut hash);
+                self.bear(space, unsigned(bytes), hash.finish());
             }
-        }
+        });
     }
 }

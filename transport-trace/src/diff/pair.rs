@@ -1,6 +1,6 @@
 //! Compares two calls that were aligned.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::units::Around;
 use crate::entry::{Call, Outcome, PageChange};
@@ -21,10 +21,9 @@ pub(crate) fn differences(
         lane: lane.to_owned(),
         index: left.index,
     };
-    let takes_part = |_: &str| true;
     let rules = Rules {
         hash: None,
-        takes_part: &takes_part,
+        takes_part: None,
         // A trace does not say where its calls' results stand.
         result: None,
     };
@@ -69,13 +68,11 @@ pub(crate) fn differences(
     let new = trial.new;
     new.iter().for_each(|tie| bindings.tie(tie, &seen));
     // A value that only comes back as it went in is told once.
-    let mut told: Vec<FieldDifference> = Vec::with_capacity(out.len());
-    for difference in out {
-        if !told.contains(&difference) {
-            told.push(difference);
-        }
-    }
-    told
+    let mut told = HashSet::new();
+    let first: Vec<bool> = out.iter().map(|one| told.insert(one)).collect();
+    let with = out.into_iter().zip(first);
+    with.filter_map(|(one, first)| first.then_some(one))
+        .collect()
 }
 
 /// In what the answers differ, memory apart.

@@ -223,12 +223,20 @@ impl<'s> Work<'s> {
         }
     }
 
-    fn by_name(&mut self, left: &[Unit], right: &[Unit]) {
-        let name = |unit: &Unit| match unit {
-            Unit::Call(around) => (around.call.number, around.call.name().to_owned()),
-            Unit::Missing { .. } => (0, String::new()),
+    fn by_name<'u>(&mut self, left: &'u [Unit], right: &'u [Unit]) {
+        // Each name is compared with all others: as a number, however long it is.
+        let mut numbers = HashMap::new();
+        let mut names = |units: &'u [Unit]| -> Vec<usize> {
+            let number = |unit: &'u Unit| {
+                let name = match unit {
+                    Unit::Call(around) => (around.call.number, around.call.name()),
+                    Unit::Missing { .. } => (0, ""),
+                };
+                let next = numbers.len();
+                *numbers.entry(name).or_insert(next)
+            };
+            units.iter().map(number).collect()
         };
-        let names = |units: &[Unit]| -> Vec<_> { units.iter().map(name).collect() };
         let (mut left_at, mut right_at) = (left.iter(), right.iter());
         for step in align(&names(left), &names(right)) {
             match step {

@@ -1,28 +1,42 @@
 //! Builds a live call of a recorded one, and makes it.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 
 use hypercall_core::arg::{Arg, Linked, Target as ArgTarget};
 use hypercall_core::call::{CallInfo, Direction};
 use hypercall_core::schema::Role;
 use hypercall_core::{Gpa, SharedPage, SharedRef, Transport};
 
+use super::report::WhyNotMade;
 use crate::entry::{After, Argument, Block, Call, Link, Outcome, Target, capture};
 use crate::replay::bind::{Bindings, Space};
-use crate::replay::leaf::{Leaf, block_leaves, place_of, register_leaves, unsigned};
+use crate::replay::leaf::{Leaf, Path, each_in_block, each_in_register, place_of, unsigned};
 
 /// A way of an address: from the recorded one to the one that goes out.
 type Map<'m> = &'m dyn Fn(u64) -> u64;
 
 /// The live pages that stand for recorded ones.
 pub(super) struct Build {
-    pages: BTreeMap<(String, u32), &'static SharedPage>,
+    pages: BTreeMap<(String, u32), Stands>,
     /// Pages that were allocated. They are never freed.
     allocated: usize,
 }
 
 /// Pages that are allocated at most, 256 MiB: the hypervisor keeps them, nobody says for how long.
 const MAX_PAGES: usize = 1 << 16;
+
+/// Pages that one call hands over at most, as many as a buffer of ACRN's may have.
+const MAX_HANDED: usize = 1024;
+
+/// What stands for a watched page.
+#[derive(Clone, Copy)]
+struct Stands {
+    /// The page, and those that follow it.
+    pages: &'static [SharedPage],
+    /// It was given, or handed over: no other can take its place.
+    stays: bool,
+}
 
 /// The live memory of one argument.
 enum Live {
@@ -89,9 +103,16 @@ impl Live {
 }
 
 impl Build {
-    pub(super) const fn new(pages: BTreeMap<(String, u32), &'static SharedPage>) -> Self {
+    pub(super) fn new(pages: &BTreeMap<(String, u32), &'static SharedPage>) -> Self {
+        let given = |page: &&'static SharedPage| Stands {
+            pages: core::slice::from_ref(*page),
+            stays: true,
+        };
         Self {
-            pages,
+            pages: pages
+                .iter()
+                .map(|(key, page)| (key.clone(), given(page)))
+                .collect(),
             allocated: 0,
         }
     }
@@ -99,17 +120,58 @@ impl Build {
     /// The live page that stands for a watched one. `None` where there are too many.
     pub(super) fn page(&mut self, lane: &str, number: u32) -> Option<&'static SharedPage> {
         let key = (lane.to_owned(), number);
-        if let Some(page) = self.pages.get(&key) {
-            return Some(page);
+        if let Some(stands) = self.pages.get(&key) {
+            return stands.pages.first();
         }
-        let page = self.several(1)?.first()?;
-        self.pages.insert(key, page);
-        Some(page)
+        let pages = self.several(1)?;
+        let stays = false;
+        self.pages.insert(key, Stands { pages, stays });
+        pages.first()
     }
 
-    /// Pages that follow each other, for a hypervisor to keep. At most as many as a buffer of ACRN's may have.
+    /// The pages that a call hands over of which the first one is watched.
+    fn handed(
+        &mut self,
+        lane: &str,
+        number: u32,
+        count: u32,
+    ) -> Result<&'static [SharedPage], WhyNotMade> {
+        let page = self.page(lane, number).ok_or(WhyNotMade::TooManyPages)?;
+        let wanted = usize::try_from(count).unwrap_or(MAX_HANDED).min(MAX_HANDED);
+        let there = self.pages.get(&(lane.to_owned(), number)).copied();
+        let pages = match there {
+            Some(there) if wanted <= there.pages.len() => {
+                there.pages.get(..wanted).unwrap_or_default()
+            }
+            Some(there) if there.stays => return Err(WhyNotMade::PagesApart),
+            _ => {
+                let new = self.several(count).ok_or(WhyNotMade::TooManyPages)?;
+                // What was written until now.
+                for (from, to) in page
+                    .words()
+                    .iter()
+                    .zip(new.iter().flat_map(SharedPage::words))
+                {
+                    to.store(from.load(Ordering::Acquire), Ordering::Release);
+                }
+                new
+            }
+        };
+        // One that handed over fewer than there are does not make the others go.
+        let all = there
+            .map(|there| there.pages)
+            .filter(|all| all.len() > pages.len());
+        let stands = Stands {
+            pages: all.unwrap_or(pages),
+            stays: true,
+        };
+        self.pages.insert((lane.to_owned(), number), stands);
+        Ok(pages)
+    }
+
+    /// Pages that follow each other, for a hypervisor to keep.
     fn several(&mut self, count: u32) -> Option<&'static [SharedPage]> {
-        let count = usize::try_from(count).unwrap_or(0).min(1024);
+        let count = usize::try_from(count).unwrap_or(MAX_HANDED).min(MAX_HANDED);
         let all = self.allocated.saturating_add(count);
         if all > MAX_PAGES {
             return None;
@@ -118,8 +180,8 @@ impl Build {
         Some(Box::leak((0..count).map(|_| SharedPage::new()).collect()))
     }
 
-    /// Makes a call as it was recorded, with live names and addresses. Returns it with its live answer. `None` where it hands
-    /// over a page, and there are too many.
+    /// Makes a call as it was recorded, with live names and addresses. Returns it with its live answer, or says why the pages that
+    /// it hands over are not there.
     pub(super) fn make(
         &mut self,
         lane: &str,
@@ -128,7 +190,7 @@ impl Build {
         bindings: &Bindings,
         map: Option<Map<'_>>,
         transport: &(impl Transport + ?Sized),
-    ) -> Option<Call> {
+    ) -> Result<Call, WhyNotMade> {
         let mut renamed = call.clone();
         rename(&mut renamed, bindings, map);
         let [first, second] = &renamed.args;
@@ -147,13 +209,13 @@ impl Build {
         for ((before, after), memory) in live.args.iter_mut().zip(after).zip([&rdi, &rsi]) {
             finish(before, after, memory);
         }
-        Some(live)
+        Ok(live)
     }
 
-    fn live(&mut self, lane: &str, argument: &Argument) -> Option<Live> {
+    fn live(&mut self, lane: &str, argument: &Argument) -> Result<Live, WhyNotMade> {
         let block = match argument {
-            Argument::Unused => return Some(Live::None),
-            Argument::Value(value) => return Some(Live::Value(*value)),
+            Argument::Unused => return Ok(Live::None),
+            Argument::Value(value) => return Ok(Live::Value(*value)),
             Argument::Block(block) => block,
         };
         let bytes = |block: &Block| block.before_bytes().into_owned();
@@ -168,16 +230,17 @@ impl Build {
                     },
                     Target::Address(gpa) => LiveTarget::Shared(SharedRef::Address(Gpa(*gpa))),
                     Target::Pages {
-                        count: 1,
+                        count,
                         page: Some(page),
-                    } => LiveTarget::Shared(self.page(lane, *page)?.into()),
-                    Target::Pages { count, .. } => {
-                        LiveTarget::Shared(SharedRef::Pages(self.several(*count)?))
+                    } => LiveTarget::Shared(SharedRef::Pages(self.handed(lane, *page, *count)?)),
+                    Target::Pages { count, page: None } => {
+                        let pages = self.several(*count).ok_or(WhyNotMade::TooManyPages)?;
+                        LiveTarget::Shared(SharedRef::Pages(pages))
                     }
                 },
             }),
         };
-        Some(Live::Block {
+        Ok(Live::Block {
             direction: block.direction,
             bytes: bytes(block),
             link,
@@ -195,13 +258,11 @@ fn rename(call: &mut Call, bindings: &Bindings, map: Option<Map<'_>>) {
             _ => value,
         }
     };
-    let values = |leaves: &[Leaf<'_>], bytes: &mut [u8]| {
-        for leaf in leaves {
-            if let (Some(space), Some(bytes)) = (Space::of(leaf), leaf.of_mut(bytes)) {
-                let value = live(&space, leaf.role, unsigned(bytes));
-                for (byte, new) in bytes.iter_mut().zip(value.to_le_bytes()) {
-                    *byte = new;
-                }
+    let one = |leaf: &Leaf<'_, Path<'_>>, bytes: &mut [u8]| {
+        if let (Some(space), Some(bytes)) = (Space::of(leaf), leaf.of_mut(bytes)) {
+            let value = live(&space, leaf.role, unsigned(bytes));
+            for (byte, new) in bytes.iter_mut().zip(value.to_le_bytes()) {
+                *byte = new;
             }
         }
     };
@@ -212,23 +273,22 @@ fn rename(call: &mut Call, bindings: &Bindings, map: Option<Map<'_>>) {
             Argument::Unused => {}
             Argument::Value(value) => {
                 let mut bytes = value.to_le_bytes();
-                values(&register_leaves(schema, number), &mut bytes);
+                each_in_register(schema, number, &mut |leaf| one(&leaf, &mut bytes));
                 *value = u64::from_le_bytes(bytes);
             }
             Argument::Block(block) => {
-                let one = |block: &mut Block, nested| {
-                    let place = place_of(number, nested);
-                    values(
-                        &block_leaves(schema, place, block.length),
-                        &mut block.before,
-                    );
+                let all = |block: &mut Block, nested| {
+                    let (place, length) = (place_of(number, nested), block.length);
+                    each_in_block(schema, place, length, &mut |leaf| {
+                        one(&leaf, &mut block.before);
+                    });
                 };
-                one(block, false);
+                all(block, false);
                 match &mut block.link {
                     Some(Link {
                         target: Target::Block(nested),
                         ..
-                    }) => one(nested, true),
+                    }) => all(nested, true),
                     Some(Link {
                         target: Target::Address(gpa),
                         ..

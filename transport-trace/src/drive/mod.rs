@@ -96,7 +96,10 @@ impl Driver {
     }
 
     /// Says which live page stands for a watched page of a lane. Without it, pages are allocated, and never freed: the
-    /// hypervisor keeps them.
+    /// hypervisor keeps them. It stands for itself: a call that hands over several pages of which it is the first is not made.
+    ///
+    /// Of several pages that a call hands over, a trace knows the first one: what was recorded of it is written into it. The others
+    /// hold zeros, also where they were watched by themselves.
     #[must_use]
     pub fn page(mut self, lane: &str, number: u32, page: &'static SharedPage) -> Self {
         self.pages.insert((lane.to_owned(), number), page);
@@ -121,7 +124,7 @@ impl Driver {
             transport,
             compiled: Schema::from_interfaces(&[self.interface]),
             bindings: Bindings::of(&Schema::from_interfaces(&[self.interface])),
-            build: Build::new(self.pages.clone()),
+            build: Build::new(&self.pages),
             out: Driven::default(),
         };
         for entry in entries {
@@ -141,7 +144,13 @@ impl Driver {
                     run.out.miss(damaged.how_many());
                     true
                 }
-                Entry::Unknown(_) => true,
+                Entry::Unknown(unknown) => {
+                    // A call that nobody can make.
+                    if unknown.is_call() {
+                        run.out.miss(Some(1));
+                    }
+                    true
+                }
             };
             if !go_on {
                 break;
@@ -199,9 +208,12 @@ impl<T: Transport + ?Sized> Run<'_, T> {
         let live = self
             .build
             .make(lane, call, info, &self.bindings, map, self.transport);
-        let Some(live) = live else {
-            self.out.leave_out(this, WhyNotMade::TooManyPages);
-            return true;
+        let live = match live {
+            Ok(live) => live,
+            Err(why) => {
+                self.out.leave_out(this, why);
+                return true;
+            }
         };
         self.out.made = self.out.made.saturating_add(1);
         if let Outcome::Failed(Failure::Lost(_) | Failure::Other { .. }) = &call.outcome {

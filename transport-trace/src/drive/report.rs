@@ -103,6 +103,8 @@ pub enum WhyNotMade {
     OtherInterface,
     /// It hands over pages, and the calls before it handed over more than are allocated, 65,536: nobody gives them back.
     TooManyPages,
+    /// It hands over several pages that follow each other, and what stands for the first of them was given or handed over with fewer.
+    PagesApart,
 }
 
 impl fmt::Display for WhyNotMade {
@@ -113,6 +115,9 @@ impl fmt::Display for WhyNotMade {
             Self::Secret => "it holds a secret, of which the trace has no more than a hash",
             Self::NeverIssued => "it never reached the hypervisor when it was recorded",
             Self::TooManyPages => "the calls before it handed over more pages than are allocated",
+            Self::PagesApart => {
+                "it hands over several pages, and the first of them was given or handed over with fewer"
+            }
             Self::OtherInterface => {
                 "this program's interface has no such call, or it carries other things there"
             }

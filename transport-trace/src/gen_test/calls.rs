@@ -1,6 +1,6 @@
 //! Recorded calls as lines of a test.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write as _;
 
 use hypercall_core::call::Direction;
@@ -12,6 +12,9 @@ use crate::replay::bind::is_fixed;
 use crate::replay::leaf::{block_leaves, place_of, unsigned};
 use crate::replay::text;
 use crate::schema::{Kind, LinkTarget, Register};
+
+/// Pages of one static at most, as many as a buffer of ACRN's may have.
+const MAX_PAGES: u32 = 1024;
 
 /// The lines of a test, call by call.
 #[derive(Debug, Default)]
@@ -28,7 +31,8 @@ pub(super) struct Calls {
     pub(super) given: BTreeSet<String>,
     /// Names that were used without being given out: what they are.
     assumed: BTreeMap<String, String>,
-    /// Statics: names and numbers of pages.
+    /// Statics: names and numbers of pages. One page of the trace may be handed over alone, and with those behind it: it is the
+    /// same one.
     pages: BTreeMap<String, u32>,
     /// The last note of pages: its lane, the call behind it, its time, the page.
     noted: Option<(String, u64, u64, u32)>,
@@ -60,6 +64,38 @@ impl Calls {
             });
         }
         self.noted = Some(now);
+    }
+
+    /// Finds the pages that a call hands over, before any line is written.
+    pub(super) fn pages_of(&mut self, lane: &str, call: &Call) {
+        for argument in &call.args {
+            if let Argument::Block(Block {
+                link:
+                    Some(Link {
+                        target:
+                            Target::Pages {
+                                count: count @ 1..,
+                                page,
+                            },
+                        ..
+                    }),
+                ..
+            }) = argument
+            {
+                let name = self.page_name(lane, call, *page);
+                let most = self.pages.entry(name).or_default();
+                *most = (*count).min(MAX_PAGES).max(*most);
+            }
+        }
+    }
+
+    /// The static of pages that a call hands over.
+    fn page_name(&self, lane: &str, call: &Call, page: Option<u32>) -> String {
+        let number = page.map_or_else(
+            || format!("{}_{}", call.name(), call.index),
+            |page| page.to_string(),
+        );
+        format!("PAGE_{}_{number}", self.lane(lane)).to_ascii_uppercase()
     }
 
     pub(super) fn call(&mut self, lane: &str, call: &Call) {
@@ -118,12 +154,14 @@ impl Calls {
         for (name, what) in &self.assumed {
             let _ = writeln!(text, "    let {name} = {what};");
         }
+        // The last line that has a word.
+        let mut last = HashMap::new();
         for (place, line) in self.lines.iter().enumerate() {
-            let later = self
-                .lines
-                .get(place.saturating_add(1)..)
-                .unwrap_or_default();
-            text.push_str(&only_used(line, later));
+            last.extend(words(line).map(|word| (word, place)));
+        }
+        for (place, line) in self.lines.iter().enumerate() {
+            let used_later = |name: &str| last.get(name).is_some_and(|last| *last > place);
+            text.push_str(&only_used(line, used_later));
         }
         text
     }
@@ -303,16 +341,14 @@ impl Calls {
                 }
             }
             (Target::Pages { count, page }, _) => {
-                let number = page.map_or_else(
-                    || format!("{}_{}", call.name(), call.index),
-                    |page| page.to_string(),
-                );
-                let name = format!("PAGE_{}_{number}", self.lane(lane)).to_ascii_uppercase();
-                self.pages.insert(name.clone(), (*count).clamp(1, 1024));
-                if *count == 1 {
-                    format!("(&{name}).into()")
-                } else {
-                    format!("SharedRef::Pages(&{name})")
+                let name = self.page_name(lane, call, *page);
+                let all = self.pages.get(&name).copied().unwrap_or(0);
+                match (*count).min(MAX_PAGES) {
+                    0 => "SharedRef::Pages(&[])".to_owned(),
+                    1 if all == 1 => format!("(&{name}).into()"),
+                    1 => format!("(&{name}[0]).into()"),
+                    count if count == all => format!("SharedRef::Pages(&{name})"),
+                    count => format!("SharedRef::Pages(&{name}[..{count}])"),
                 }
             }
             (Target::Address(gpa), _) => format!("Gpa({gpa:#x}).into()"),
@@ -347,7 +383,7 @@ pub(super) fn variable(name: &str, raw: u64) -> String {
 }
 
 /// A line without `let` where the name that it gives is not used any more.
-fn only_used(line: &str, later: &[String]) -> String {
+fn only_used(line: &str, used_later: impl Fn(&str) -> bool) -> String {
     let mut text = String::new();
     for part in line.split_inclusive('\n') {
         let given = part
@@ -355,9 +391,7 @@ fn only_used(line: &str, later: &[String]) -> String {
             .strip_prefix("let ")
             .and_then(|rest| rest.split_once(" = "));
         match given {
-            Some((name, rest))
-                if is_variable(name) && !later.iter().any(|line| uses(line, name)) =>
-            {
+            Some((name, rest)) if is_variable(name) && !used_later(name) => {
                 let _ = write!(text, "    {rest}");
             }
             _ => text.push_str(part),
@@ -372,12 +406,12 @@ pub(super) fn is_variable(name: &str) -> bool {
         .is_some_and(|(_, raw)| raw.parse::<u64>().is_ok())
 }
 
-fn uses(line: &str, name: &str) -> bool {
+/// The words of a line's code.
+fn words(line: &str) -> impl Iterator<Item = &str> {
     let code = line
         .lines()
         .filter(|part| !part.trim_start().starts_with("//"));
     code.flat_map(|part| {
         part.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_')
     })
-    .any(|word| word == name)
 }

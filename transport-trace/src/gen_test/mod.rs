@@ -26,7 +26,7 @@ use std::fmt::{self, Write as _};
 use std::io;
 
 use crate::clock::ClockInfo;
-use crate::entry::{Entry, Outcome};
+use crate::entry::{Entry, Outcome, When};
 use crate::plural::count;
 use crate::replay::{LaneEntries, Recorded};
 use crate::write::{Options, Writer};
@@ -175,6 +175,11 @@ impl GenTest {
         );
         calls.handles = crate::replay::leaf::handles(&slice.schema);
         let names = slice.names();
+        for entry in &slice.entries {
+            if let Entry::Call(call) = entry {
+                calls.pages_of(&names(call.lane), call);
+            }
+        }
         for entry in slice.in_time() {
             let lane = entry.lane().map(&names).unwrap_or_default();
             match entry {
@@ -209,61 +214,88 @@ impl GenTest {
             ..Recorded::default()
         };
         let mut taken = Vec::new();
-        for LaneEntries {
-            name,
-            entries,
-            places,
-            ..
-        } in recorded.by_lane(false)
-        {
-            if self
-                .lanes
-                .as_ref()
-                .is_some_and(|lanes| !lanes.contains(&name))
-            {
+        for lane in recorded.by_lane(true) {
+            let name = lane.name.clone();
+            let wanted = |lanes: &Vec<String>| lanes.contains(&name);
+            if !self.lanes.as_ref().is_none_or(wanted) {
                 continue;
             }
             let new = u32::try_from(slice.lanes.len()).unwrap_or(u32::MAX);
             let before = taken.len();
-            let mut due = None;
-            for (entry, place) in entries.into_iter().zip(places) {
-                let index = match entry {
-                    Entry::Call(call) => call.index,
-                    Entry::Pages(change) => change.index,
-                    Entry::Lost(lost) => lost.index,
-                    Entry::Damaged(_) | Entry::Unknown(_) => continue,
-                };
-                if !(self.first..=self.last).contains(&index) {
-                    continue;
-                }
-                let mut entry = entry.clone();
-                match &mut entry {
-                    Entry::Call(call) => {
-                        if due.is_some_and(|due| due != index) {
-                            return Err(GenError::Missing { lane: name, index });
-                        }
-                        due = index.checked_add(1);
-                        if call.outcome == Outcome::Unfinished {
-                            break;
-                        }
-                        call.lane = new;
-                    }
-                    // What a look found before it is not there.
-                    Entry::Pages(change) if change.late => {
-                        return Err(GenError::Missing { lane: name, index });
-                    }
-                    Entry::Pages(change) => change.lane = new,
-                    // Calls that are missing before the first one do not matter.
-                    _ if due.is_none() => continue,
-                    _ => return Err(GenError::Missing { lane: name, index }),
-                }
-                taken.push((recorded.recording_of(place), entry));
+            if let Err(index) = self.lane(new, recorded, lane, &mut taken) {
+                return Err(GenError::Missing { lane: name, index });
             }
             if taken.len() != before {
                 slice.lanes.push(crate::read::Lane { id: new, name });
             }
         }
         Ok(slice.with_entries(taken))
+    }
+
+    /// The part of a lane that is in the slice. The error is an index at which something is missing: what is missing before the
+    /// first entry, or behind the last call that was asked for, does not matter.
+    fn lane(
+        &self,
+        new: u32,
+        recorded: &Recorded,
+        lane: LaneEntries<'_>,
+        slice: &mut Vec<(u32, Entry)>,
+    ) -> Result<(), u64> {
+        // The index of the next call, once there is an entry; and whether damage took something before it.
+        let (mut due, mut damaged) = (None, false);
+        for (entry, place) in lane.entries.into_iter().zip(lane.places) {
+            let index = match entry {
+                Entry::Call(call) => call.index,
+                Entry::Pages(change) => change.index,
+                Entry::Lost(lost) => lost.index,
+                Entry::Unknown(unknown) if unknown.is_call() => unknown.index,
+                Entry::Unknown(_) => continue,
+                Entry::Damaged(stretch) => {
+                    damaged |= !stretch.took_nothing();
+                    continue;
+                }
+            };
+            // Changes of pages, at the least.
+            if let Some(due) = due
+                && damaged
+                && due <= self.last
+            {
+                return Err(due);
+            }
+            damaged = false;
+            if !(self.first..=self.last).contains(&index) {
+                continue;
+            }
+            let mut entry = entry.clone();
+            match &mut entry {
+                Entry::Call(call) => {
+                    if due.is_some_and(|due| due != index) {
+                        return Err(index);
+                    }
+                    due = index.checked_add(1);
+                    if call.outcome == Outcome::Unfinished {
+                        return Ok(());
+                    }
+                    call.lane = new;
+                }
+                // What a look found before it is not there.
+                Entry::Pages(change) if change.late => return Err(index),
+                Entry::Pages(change) => {
+                    change.lane = new;
+                    if change.when != When::Exit {
+                        due.get_or_insert(index);
+                    }
+                }
+                // Calls that are missing before the first one do not matter.
+                _ if due.is_none() => continue,
+                _ => return Err(index),
+            }
+            slice.push((recorded.recording_of(place), entry));
+        }
+        match due {
+            Some(due) if damaged && due <= self.last => Err(due),
+            _ => Ok(()),
+        }
     }
 
     fn source(&self, slice: &Recorded, calls: &Calls) -> String {
@@ -334,8 +366,7 @@ fn write(slice: &Recorded) -> io::Result<Vec<u8>> {
     for lane in &slice.lanes {
         writer.lane(&lane.name)?;
     }
-    for (place, entry) in slice.entries.iter().enumerate() {
-        writer.recording(slice.recording_of(place))?;
+    for entry in &slice.entries {
         writer.push(entry)?;
     }
     writer.finish()

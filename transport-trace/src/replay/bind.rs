@@ -3,7 +3,7 @@
 //! The first sight of a pair ties the two; from then on both sides have to keep to it. Zero and all ones stand for
 //! themselves: they mean "none", "the caller", "invalid".
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use hypercall_core::schema::Role;
@@ -16,17 +16,17 @@ use crate::schema::{self, Kind, ResultKind, Schema};
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Space {
     handle: bool,
-    name: String,
+    name: Arc<str>,
 }
 
 impl Space {
     /// The space of a value, where it is a name or an address.
-    pub(crate) fn of(leaf: &Leaf<'_>) -> Option<Self> {
+    pub(crate) fn of<P>(leaf: &Leaf<'_, P>) -> Option<Self> {
         leaf.is_bound().then(|| Self {
             handle: leaf.role == Role::Handle,
             name: match leaf.kind {
-                Kind::Id(name) => name.clone(),
-                _ => String::new(),
+                Kind::Id(name) => name.as_str().into(),
+                _ => Arc::default(),
             },
         })
     }
@@ -35,7 +35,7 @@ impl Space {
     pub(crate) fn handles(name: &str) -> Self {
         Self {
             handle: true,
-            name: name.to_owned(),
+            name: name.into(),
         }
     }
 
@@ -43,7 +43,7 @@ impl Space {
     pub(crate) fn gpa() -> Self {
         Self {
             handle: false,
-            name: "Gpa".to_owned(),
+            name: "Gpa".into(),
         }
     }
 
@@ -54,7 +54,7 @@ impl Space {
 
     /// What a name of the space is shown as.
     pub(crate) fn show(&self, value: u64) -> String {
-        match self.name.as_str() {
+        match &*self.name {
             "" => format!("{value:#x}"),
             name if self.handle => format!("{name}({value})"),
             name => format!("{name}({value:#x})"),
@@ -63,7 +63,7 @@ impl Space {
 }
 
 /// Where something was seen: a call by its lane and index.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct Seen {
     /// The lane's name.
     pub lane: String,
@@ -282,13 +282,23 @@ impl Bindings {
 pub(crate) struct Trial<'b> {
     base: &'b Bindings,
     pub(crate) new: Vec<Tie>,
+    /// Where in it each value is first: a call may have a name in each of its bytes.
+    places: BTreeMap<Space, Places>,
+}
+
+/// Expected and found values of one space, each with the first pair that it is in.
+#[derive(Debug, Default)]
+struct Places {
+    expected: HashMap<u64, usize>,
+    found: HashMap<u64, usize>,
 }
 
 impl<'b> Trial<'b> {
-    pub(crate) const fn new(base: &'b Bindings) -> Self {
+    pub(crate) fn new(base: &'b Bindings) -> Self {
         Self {
             base,
             new: Vec::new(),
+            places: BTreeMap::new(),
         }
     }
 
@@ -297,30 +307,44 @@ impl<'b> Trial<'b> {
         if !self.base.check(space, expected, found)? {
             return Ok(());
         }
-        for tie in self.new.iter().filter(|tie| tie.space == *space) {
-            match (tie.expected == expected, tie.found == found) {
-                (true, true) => return Ok(()),
-                (true, false) => {
-                    return Err(Untied::Expected {
-                        to: tie.found,
-                        since: None,
-                    });
-                }
-                (false, true) => {
-                    return Err(Untied::Found {
-                        to: tie.expected,
-                        since: None,
-                    });
-                }
-                (false, false) => {}
+        // The first pair that either is in.
+        let places = self.places.get(space);
+        let there = places.and_then(|places| {
+            let there = places.expected.get(&expected).into_iter();
+            there.chain(places.found.get(&found)).min().copied()
+        });
+        match there.and_then(|there| self.new.get(there)) {
+            None => self.push(space, expected, found),
+            Some(tie) if tie.expected != expected => {
+                return Err(Untied::Found {
+                    to: tie.expected,
+                    since: None,
+                });
             }
+            Some(tie) if tie.found != found => {
+                return Err(Untied::Expected {
+                    to: tie.found,
+                    since: None,
+                });
+            }
+            Some(_) => {}
         }
+        Ok(())
+    }
+
+    fn push(&mut self, space: &Space, expected: u64, found: u64) {
+        // Its name is kept once.
+        let there = self.places.get_key_value(space);
+        let space = there.map_or(space, |(there, _)| there).clone();
+        let places = self.places.entry(space.clone()).or_default();
+        let place = self.new.len();
+        places.expected.entry(expected).or_insert(place);
+        places.found.entry(found).or_insert(place);
         self.new.push(Tie {
-            space: space.clone(),
+            space,
             expected,
             found,
         });
-        Ok(())
     }
 
     /// Ties a pair within the trial whatever was tied before: a name that was given out anew.
@@ -332,11 +356,7 @@ impl<'b> Trial<'b> {
                 Err(Untied::Fixed)
             };
         }
-        self.new.push(Tie {
-            space: space.clone(),
-            expected,
-            found,
-        });
+        self.push(space, expected, found);
         Ok(())
     }
 }

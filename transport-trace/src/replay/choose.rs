@@ -7,6 +7,7 @@ use hypercall_core::schema::Role;
 use super::bind::{Bindings, Tie, Trial};
 use super::compare::{Hash, ResultAt, Rules, requests};
 use super::difference::FieldDifference;
+use super::leaf::{each_in_block, each_in_register};
 use super::options::{Mode, Options};
 use super::report::Cause;
 use super::tape::{Item, Tape};
@@ -75,7 +76,9 @@ pub(crate) fn try_record(
     let takes_part = |path: &str| options.takes_part(live.name(), path);
     let rules = Rules {
         hash: hash.as_ref().map(|hash| -> Hash<'_> { hash }),
-        takes_part: &takes_part,
+        takes_part: options
+            .leaves_out(live.name())
+            .then_some(&takes_part as &dyn Fn(&str) -> bool),
         result: live.result,
     };
     let mut trial = Trial::new(bindings);
@@ -112,18 +115,20 @@ pub(crate) fn same_call(one: &Call, other: &Call) -> bool {
 /// Whether a call has a value that a recorder hides.
 pub(crate) fn has_secret(call: &Call) -> bool {
     let schema = call.schema.as_deref();
-    let registers = (0..2).any(|number| {
-        matches!(call.args.get(number), Some(Argument::Value(_)))
-            && super::leaf::register_leaves(schema, number)
-                .iter()
-                .any(|leaf| leaf.role == Role::Secret)
-    });
-    registers
-        || call.blocks().any(|(place, block)| {
-            super::leaf::block_leaves(schema, place, block.length)
-                .iter()
-                .any(|leaf| leaf.role == Role::Secret)
-        })
+    let mut found = false;
+    for number in 0..2 {
+        if matches!(call.args.get(number), Some(Argument::Value(_))) {
+            each_in_register(schema, number, &mut |leaf| {
+                found |= leaf.role == Role::Secret;
+            });
+        }
+    }
+    for (place, block) in call.blocks() {
+        each_in_block(schema, place, block.length, &mut |leaf| {
+            found |= leaf.role == Role::Secret;
+        });
+    }
+    found
 }
 
 /// Chooses by the options.

@@ -16,7 +16,7 @@ use hypercall_core::schema::Role;
 
 use super::bind::{Space, Trial, Untied};
 use super::difference::{FieldDifference, Reason};
-use super::leaf::{Leaf, block_leaves, place_of, register_leaves, register_name, unsigned};
+use super::leaf::{Leaf, Path, each_in_block, each_in_register, place_of, register_name, unsigned};
 use super::text;
 use crate::entry::{After, Argument, Block, Call, Link, Place, Target};
 use crate::schema;
@@ -29,8 +29,8 @@ pub(crate) type Hash<'h> = &'h dyn Fn(&[u8]) -> Vec<u8>;
 pub(crate) struct Rules<'r> {
     /// Where the recorder's key is known.
     pub(crate) hash: Option<Hash<'r>>,
-    /// Whether a field of this path takes part.
-    pub(crate) takes_part: &'r dyn Fn(&str) -> bool,
+    /// Whether a field of this path takes part, where not all do.
+    pub(crate) takes_part: Option<&'r dyn Fn(&str) -> bool>,
     /// Where the call's result stands in a block, and that is known: it is no input.
     pub(crate) result: Option<ResultAt>,
 }
@@ -92,11 +92,11 @@ pub(crate) fn requests(
             (Argument::Unused, Argument::Unused) => {}
             (Argument::Value(expected), Argument::Value(found)) => {
                 let (expected, found) = (expected.to_le_bytes(), found.to_le_bytes());
-                for leaf in register_leaves(schema, number) {
+                each_in_register(schema, number, &mut |leaf| {
                     if let (Some(expected), Some(found)) = (leaf.of(&expected), leaf.of(&found)) {
                         work.leaf(&leaf, expected, found, false);
                     }
-                }
+                });
             }
             (Argument::Block(expected), Argument::Block(found)) => {
                 work.blocks(number, false, expected, found);
@@ -135,14 +135,13 @@ pub(crate) fn outputs(
         work.length(place, expected.len(), found.len());
     }
     let common = expected.len().min(found.len());
-    for leaf in block_leaves(schema, place, common) {
-        if matches!(leaf.role, Role::Reserved | Role::Secret) {
-            continue;
-        }
-        if let (Some(expected), Some(found)) = (leaf.of(expected), leaf.of(found)) {
+    each_in_block(schema, place, common, &mut |leaf| {
+        if !matches!(leaf.role, Role::Reserved | Role::Secret)
+            && let (Some(expected), Some(found)) = (leaf.of(expected), leaf.of(found))
+        {
             work.leaf(&leaf, expected, found, gives_out);
         }
-    }
+    });
     work.out
 }
 
@@ -214,11 +213,12 @@ impl Work<'_, '_> {
                 (result.unset)(ours.to_mut());
                 (result.unset)(theirs.to_mut());
             }
-            for leaf in block_leaves(self.schema, place, expected.length.min(found.length)) {
+            let (schema, common) = (self.schema, expected.length.min(found.length));
+            each_in_block(schema, place, common, &mut |leaf| {
                 if let (Some(expected), Some(found)) = (leaf.of(&ours), leaf.of(&theirs)) {
                     self.leaf(&leaf, expected, found, false);
                 }
-            }
+            });
         }
         match (&expected.link, &found.link) {
             (None, None) => {}
@@ -292,8 +292,11 @@ impl Work<'_, '_> {
         }
     }
 
-    fn leaf(&mut self, leaf: &Leaf<'_>, expected: &[u8], found: &[u8], gives_out: bool) {
-        if leaf.role == Role::Volatile || !(self.rules.takes_part)(&leaf.path) {
+    fn leaf(&mut self, leaf: &Leaf<'_, Path<'_>>, expected: &[u8], found: &[u8], gives_out: bool) {
+        let takes_part = self.rules.takes_part;
+        if leaf.role == Role::Volatile
+            || takes_part.is_some_and(|takes_part| !takes_part(&leaf.path.to_string()))
+        {
             return;
         }
         let reason = if let Some(space) = Space::of(leaf) {
@@ -330,7 +333,7 @@ impl Work<'_, '_> {
             }
         };
         self.differ(
-            leaf.path.clone(),
+            leaf.path.to_string(),
             place,
             shown(expected),
             shown(found),

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::bind::Seen;
 
 /// One value in which two calls differ.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct FieldDifference {
     /// The value's name: `vm`, `cpu_affinity`, `regions[2].gpa`.
     pub field: String,
@@ -22,7 +22,7 @@ pub struct FieldDifference {
 }
 
 /// In what way two values differ.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Reason {

@@ -36,7 +36,8 @@ fn pages_of(arg: &Arg<'_>) -> Option<&'static [SharedPage]> {
     }
 }
 
-/// The watched pages that a call hands over, with their numbers as recorded.
+/// The watched pages that a call hands over, with their numbers as recorded. Of several that follow each other the trace knows the
+/// first: the next number is of the page that was watched next, whichever that was.
 pub(super) fn handed_over(call: &Call, args: &[Arg<'_>; 2]) -> Vec<(u32, &'static SharedPage)> {
     let mut found = Vec::new();
     for (argument, arg) in call.args.iter().zip(args) {
@@ -52,10 +53,10 @@ pub(super) fn handed_over(call: &Call, args: &[Arg<'_>; 2]) -> Vec<(u32, &'stati
                     }),
                 ..
             }),
-            Some(pages),
+            Some([first, ..]),
         ) = (argument, pages_of(arg))
         {
-            found.extend((*page..).zip(pages));
+            found.push((*page, first));
         }
     }
     found

@@ -4,6 +4,7 @@
 //! are one leaf each, so that nothing of a call escapes a comparison.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use hypercall_core::schema::Role;
 
@@ -22,11 +23,12 @@ pub(crate) enum At {
     Block(Place, usize),
 }
 
-/// One value of a call.
+/// One value of a call. Where a block's are walked through, a value has its name as a [`Path`]: written out for each of them, the
+/// names would take thousands of times the memory that the block takes.
 #[derive(Clone, Debug)]
-pub(crate) struct Leaf<'s> {
+pub(crate) struct Leaf<'s, P = String> {
     /// Its name: `vm`, `name`, `regs.rip`, `regions[2].gpa`.
-    pub(crate) path: String,
+    pub(crate) path: P,
     /// Where it is.
     pub(crate) at: At,
     /// Bytes: 8 in a register.
@@ -39,7 +41,51 @@ pub(crate) struct Leaf<'s> {
     pub(crate) units: &'s str,
 }
 
-impl Leaf<'_> {
+/// The name of a value, by those of what it stands in.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Path<'p> {
+    Name(&'p str),
+    Place(Place),
+    Field(&'p Self, &'p str),
+    Element(&'p Self, usize),
+}
+
+impl Path<'_> {
+    const fn is_empty(&self) -> bool {
+        match self {
+            Self::Name(name) => name.is_empty(),
+            Self::Field(of, name) => name.is_empty() && of.is_empty(),
+            Self::Place(_) | Self::Element(..) => false,
+        }
+    }
+}
+
+impl fmt::Display for Path<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name(name) => f.write_str(name),
+            Self::Place(place) => write!(f, "{place}"),
+            Self::Field(of, name) if of.is_empty() => f.write_str(name),
+            Self::Field(of, name) => write!(f, "{of}.{name}"),
+            Self::Element(of, index) => write!(f, "{of}[{index}]"),
+        }
+    }
+}
+
+impl<'s> Leaf<'s, Path<'_>> {
+    fn named(self) -> Leaf<'s> {
+        Leaf {
+            path: self.path.to_string(),
+            at: self.at,
+            size: self.size,
+            kind: self.kind,
+            role: self.role,
+            units: self.units,
+        }
+    }
+}
+
+impl<P> Leaf<'_, P> {
     /// Where its bytes are in those of the block or the register.
     fn range(&self) -> Option<std::ops::Range<usize>> {
         let (At::Block(_, offset) | At::Register(_, offset)) = self.at;
@@ -83,37 +129,50 @@ pub(crate) fn register(schema: Option<&schema::Call>, register: usize) -> Option
 }
 
 /// The values in a register: one, or the fields of a struct that travels in a register.
-pub(crate) fn register_leaves(schema: Option<&schema::Call>, number: usize) -> Vec<Leaf<'_>> {
+pub(crate) fn each_in_register<'s>(
+    schema: Option<&'s schema::Call>,
+    number: usize,
+    each: &mut Each<'_, 's>,
+) {
     let (path, kind, role) = match register(schema, number) {
         Some(Register::Value { name, kind, role }) => (name.as_str(), kind, *role),
         _ => (register_name(number), &RAW, Role::Plain),
     };
-    let mut leaves = Vec::new();
     let mut walk = Walk {
         place: Base::Register(number),
-        leaves: &mut leaves,
+        each,
         skip: None,
     };
-    walk.kind(path, 0, 8, kind, role, "");
-    leaves
+    walk.kind(Path::Name(path), 0, 8, kind, role, "");
 }
 
-/// The values of a block of `length` bytes at a place.
+/// The values of a block of `length` bytes at a place, with all their names.
 pub(crate) fn block_leaves(
     schema: Option<&schema::Call>,
     place: Place,
     length: usize,
 ) -> Vec<Leaf<'_>> {
+    let mut leaves = Vec::new();
+    each_in_block(schema, place, length, &mut |leaf| leaves.push(leaf.named()));
+    leaves
+}
+
+/// The same, one after the other: there may be as many as the block has bytes.
+pub(crate) fn each_in_block<'s>(
+    schema: Option<&'s schema::Call>,
+    place: Place,
+    length: usize,
+    each: &mut Each<'_, 's>,
+) {
     let (number, nested) = match place {
         Place::Rdi => (0, false),
         Place::RdiNested => (0, true),
         Place::Rsi => (1, false),
         Place::RsiNested => (1, true),
     };
-    let mut leaves = Vec::new();
     let mut walk = Walk {
         place: Base::Block(place),
-        leaves: &mut leaves,
+        each,
         skip: None,
     };
     match (register(schema, number), nested) {
@@ -135,7 +194,7 @@ pub(crate) fn block_leaves(
             } else {
                 name.as_str()
             };
-            walk.kind(prefix, 0, *size, kind, Role::Plain, "");
+            walk.kind(Path::Name(prefix), 0, *size, kind, Role::Plain, "");
         }
         (
             Some(Register::Block {
@@ -152,14 +211,8 @@ pub(crate) fn block_leaves(
             let count = length.checked_div(*size).unwrap_or(0);
             for index in 0..count {
                 let offset = index.saturating_mul(*size);
-                walk.kind(
-                    &format!("{name}[{index}]"),
-                    offset,
-                    *size,
-                    kind,
-                    Role::Plain,
-                    "",
-                );
+                let path = Path::Element(&Path::Name(name), index);
+                walk.kind(path, offset, *size, kind, Role::Plain, "");
             }
         }
         (described, _) => {
@@ -167,15 +220,17 @@ pub(crate) fn block_leaves(
                 Some(Register::Block { name, .. } | Register::Bytes { name, .. })
                     if !name.is_empty() && !nested =>
                 {
-                    name.clone()
+                    Path::Name(name)
                 }
-                _ => place.to_string(),
+                _ => Path::Place(place),
             };
             walk.push(path, 0, length, &RAW, Role::Plain, "");
         }
     }
-    leaves
 }
+
+/// What is done with each value.
+pub(crate) type Each<'e, 's> = dyn FnMut(Leaf<'s, Path<'_>>) + 'e;
 
 /// What is walked through.
 #[derive(Clone, Copy)]
@@ -184,17 +239,17 @@ enum Base {
     Block(Place),
 }
 
-struct Walk<'w, 's> {
+struct Walk<'w, 'e, 's> {
     place: Base,
-    leaves: &'w mut Vec<Leaf<'s>>,
+    each: &'w mut Each<'e, 's>,
     /// The offset of an address that is left out.
     skip: Option<usize>,
 }
 
-impl<'s> Walk<'_, 's> {
+impl<'s> Walk<'_, '_, 's> {
     fn push(
         &mut self,
-        path: String,
+        path: Path<'_>,
         offset: usize,
         size: usize,
         kind: &'s Kind,
@@ -206,7 +261,7 @@ impl<'s> Walk<'_, 's> {
                 Base::Block(place) => At::Block(place, offset),
                 Base::Register(number) => At::Register(number, offset),
             };
-            self.leaves.push(Leaf {
+            (self.each)(Leaf {
                 path,
                 at,
                 size,
@@ -219,7 +274,7 @@ impl<'s> Walk<'_, 's> {
 
     fn kind(
         &mut self,
-        path: &str,
+        path: Path<'_>,
         offset: usize,
         size: usize,
         kind: &'s Kind,
@@ -229,10 +284,7 @@ impl<'s> Walk<'_, 's> {
         match kind {
             Kind::Struct(info) if role != Role::Secret => {
                 for field in &info.fields {
-                    let path = match path {
-                        "" => field.name.clone(),
-                        path => format!("{path}.{}", field.name),
-                    };
+                    let path = Path::Field(&path, &field.name);
                     // What stands inside a reserved or volatile field is that as well.
                     let role = if role == Role::Plain {
                         field.role
@@ -240,7 +292,7 @@ impl<'s> Walk<'_, 's> {
                         role
                     };
                     let offset = offset.saturating_add(field.offset);
-                    self.kind(&path, offset, field.size, &field.kind, role, &field.units);
+                    self.kind(path, offset, field.size, &field.kind, role, &field.units);
                 }
             }
             Kind::Array {
@@ -250,21 +302,15 @@ impl<'s> Walk<'_, 's> {
             } if role != Role::Secret && !bytes(element, *each) => {
                 for index in 0..*length {
                     let offset = offset.saturating_add(index.saturating_mul(*each));
-                    self.kind(
-                        &format!("{path}[{index}]"),
-                        offset,
-                        *each,
-                        element,
-                        role,
-                        units,
-                    );
+                    let path = Path::Element(&path, index);
+                    self.kind(path, offset, *each, element, role, units);
                 }
             }
             _ => {
-                let path = match (path, self.place) {
-                    ("", Base::Block(place)) => place.to_string(),
-                    ("", Base::Register(number)) => register_name(number).to_owned(),
-                    (path, _) => path.to_owned(),
+                let path = match self.place {
+                    _ if !path.is_empty() => path,
+                    Base::Block(place) => Path::Place(place),
+                    Base::Register(number) => Path::Name(register_name(number)),
                 };
                 self.push(path, offset, size, kind, role, units);
             }
@@ -318,5 +364,27 @@ fn handles_in(kind: &Kind, role: Role, found: &mut BTreeSet<String>) {
         }
         Kind::Array { element, .. } => handles_in(element, role, found),
         _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Path, Place};
+
+    #[test]
+    fn a_path_is_written_as_a_field_is_named() {
+        let regions = Path::Name("regions");
+        let second = Path::Element(&regions, 2);
+        assert_eq!(Path::Field(&second, "gpa").to_string(), "regions[2].gpa");
+        // The fields of a block's own struct stand for themselves, also where one has no name.
+        let block = Path::Name("");
+        let nameless = Path::Field(&block, "");
+        assert_eq!(Path::Field(&block, "vmid").to_string(), "vmid");
+        assert_eq!(Path::Field(&nameless, "rip").to_string(), "rip");
+        assert!(nameless.is_empty());
+        assert_eq!(
+            Path::Place(Place::RsiNested).to_string(),
+            Place::RsiNested.to_string()
+        );
     }
 }

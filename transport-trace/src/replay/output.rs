@@ -4,7 +4,7 @@ use hypercall_core::arg::{Arg, Linked, Target};
 use hypercall_core::call::Direction;
 
 use super::bind::{Bindings, Seen, Space};
-use super::leaf::{block_leaves, place_of, unsigned};
+use super::leaf::{each_in_block, place_of, unsigned};
 use crate::entry::{After, Block, Call, Place};
 
 /// Writes the output of a recorded call.
@@ -38,9 +38,9 @@ fn one(
     };
     let before = block.before_bytes();
     let mut bytes = after.clone();
-    for leaf in block_leaves(call.schema.as_deref(), place, after.len()) {
+    each_in_block(call.schema.as_deref(), place, after.len(), &mut |leaf| {
         let Some(value) = leaf.of_mut(&mut bytes) else {
-            continue;
+            return;
         };
         if block.direction == Direction::ReadWrite && leaf.of(&before) == Some(&*value) {
             // What the hypervisor left alone stays the program's own: a secret of which the trace has a hash, a value that is
@@ -54,7 +54,7 @@ fn one(
                 *byte = live;
             }
         }
-    }
+    });
     for (byte, value) in memory.iter_mut().zip(bytes) {
         *byte = value;
     }

@@ -176,8 +176,8 @@ impl ReplayLane {
         &self.name
     }
 
-    /// Says which live page the next watched page of the recording is, as the recorder was told. Pages that a call hands
-    /// over are found without it. Returns the page's number.
+    /// Says which live page the next watched page of the recording is, as the recorder was told. A page that a call hands over is
+    /// found without it, of several pages the first. Returns the page's number.
     pub fn watch(&self, page: &'static SharedPage) -> u32 {
         let mut state = self.shared.lock();
         let Some(lane) = state.find(&self.name) else {

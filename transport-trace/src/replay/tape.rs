@@ -218,6 +218,19 @@ impl Tape {
                 Entry::Damaged(stretch) if stretch.took_nothing() => {}
                 // The gap in the indices tells how many calls it had.
                 Entry::Damaged(stretch) => damaged.get_or_insert_default().pass(&stretch),
+                // Whatever the program did there, it is a call, and nothing can answer it.
+                Entry::Unknown(unknown) if unknown.is_call() => {
+                    let due = expected.unwrap_or(unknown.index);
+                    if let Some(count @ 1..) = unknown.index.checked_sub(due) {
+                        tape.missing(Some(count), DAMAGED.to_owned());
+                    }
+                    expected = Some(unknown.index.saturating_add(1).max(due));
+                    let why = format!(
+                        "a record of kind {}, which this version does not know",
+                        unknown.kind
+                    );
+                    tape.missing(Some(1), why);
+                }
                 Entry::Unknown(_) => {}
             }
         }

@@ -4,15 +4,17 @@ use std::fmt::Write as _;
 
 use hypercall_core::schema::Role;
 
-use super::leaf::{Leaf, block_leaves, place_of, register_leaves, unsigned};
-use crate::entry::{Argument, Call, Link, Outcome, Target};
+use super::leaf::{each_in_block, each_in_register, place_of, unsigned};
+use crate::entry::{Argument, Call, Link, Outcome, Place, Target};
 use crate::explain::unwritten;
-use crate::schema::{Kind, Register, ResultKind};
+use crate::schema::{self, Kind, Register, ResultKind};
 
 /// Bytes of an undescribed field that are shown before an ellipsis.
 const SHOWN_BYTES: usize = 32;
 /// Values of a call that are shown before an ellipsis.
 const SHOWN_VALUES: usize = 24;
+/// Those of an answer: more than a hypervisor gives in one.
+const SHOWN_OUT: usize = 1024;
 
 /// One value: `VmId(1)`, `READ|WRITE`, `"demo"`. A secret is not shown.
 pub(crate) fn value(kind: &Kind, role: Role, bytes: &[u8]) -> String {
@@ -115,21 +117,19 @@ pub(crate) fn request(call: &Call) -> String {
             Argument::Unused => {}
             Argument::Value(value_of) => {
                 let bytes = value_of.to_le_bytes();
-                let leaves = register_leaves(schema, number);
-                let shown = leaves.iter().filter_map(|leaf| {
-                    Some(format!(
-                        "{}={}",
-                        leaf.path,
-                        value(leaf.kind, leaf.role, leaf.of(&bytes)?)
-                    ))
+                each_in_register(schema, number, &mut |leaf| {
+                    if let Some(bytes) = leaf.of(&bytes) {
+                        let value = value(leaf.kind, leaf.role, bytes);
+                        parts.push(format!("{}={value}", leaf.path));
+                    }
                 });
-                parts.extend(shown);
             }
             Argument::Block(block) => {
                 let place = place_of(number, false);
                 push(
                     &mut parts,
-                    &block_leaves(schema, place, block.length),
+                    SHOWN_VALUES,
+                    (schema, place, block.length),
                     &block.before,
                 );
                 if let Some(Link { target, .. }) = &block.link {
@@ -138,30 +138,38 @@ pub(crate) fn request(call: &Call) -> String {
             }
         }
     }
-    if parts.len() > SHOWN_VALUES {
-        parts.truncate(SHOWN_VALUES);
-        parts.push("…".to_owned());
-    }
     let name = match call.name() {
         "?" => format!("{:#x}", call.number),
         name => name.to_owned(),
     };
-    format!("{name}({})", parts.join(", "))
+    format!("{name}({})", shown(parts, SHOWN_VALUES))
 }
 
-fn push(parts: &mut Vec<String>, leaves: &[Leaf<'_>], bytes: &[u8]) {
-    for leaf in leaves {
-        if let Some(bytes) = leaf.of(bytes)
+/// Shows what a block of a length holds: until there is one value more than are shown.
+fn push(
+    parts: &mut Vec<String>,
+    most: usize,
+    (schema, place, length): (Option<&schema::Call>, Place, usize),
+    bytes: &[u8],
+) {
+    each_in_block(schema, place, length, &mut |leaf| {
+        if parts.len() <= most
+            && let Some(bytes) = leaf.of(bytes)
             && leaf.role != Role::Reserved
             && bytes.iter().any(|byte| *byte != 0)
         {
-            parts.push(format!(
-                "{}={}",
-                leaf.path,
-                value(leaf.kind, leaf.role, bytes)
-            ));
+            let value = value(leaf.kind, leaf.role, bytes);
+            parts.push(format!("{}={value}", leaf.path));
         }
+    });
+}
+
+fn shown(mut parts: Vec<String>, most: usize) -> String {
+    if parts.len() > most {
+        parts.truncate(most);
+        parts.push("…".to_owned());
     }
+    parts.join(", ")
 }
 
 fn link(parts: &mut Vec<String>, call: &Call, number: usize, target: &Target) {
@@ -177,7 +185,8 @@ fn link(parts: &mut Vec<String>, call: &Call, number: usize, target: &Target) {
             let place = place_of(number, true);
             push(
                 parts,
-                &block_leaves(schema, place, block.length),
+                SHOWN_VALUES,
+                (schema, place, block.length),
                 &block.before,
             );
         }
@@ -203,19 +212,19 @@ pub(crate) fn answer(call: &Call) -> String {
             // What is yielded is a name or an address in the block: only the program knows which.
             let place = place_of(*register, false);
             let after = call.block(place).and_then(crate::entry::Block::after_bytes);
-            let leaves = block_leaves(
-                Some(schema),
-                place,
-                after.as_ref().map_or(0, |bytes| bytes.len()),
-            );
-            let found = leaves
-                .iter()
-                .find(|leaf| leaf.role == Role::Handle)
-                .or_else(|| leaves.iter().rfind(|leaf| leaf.role == Role::Address));
-            match found.and_then(|leaf| Some((leaf, leaf.of(after.as_deref()?)?))) {
-                Some((leaf, bytes)) => value(leaf.kind, leaf.role, bytes),
-                None => "0".to_owned(),
-            }
+            let after = after.unwrap_or_default();
+            let (mut handle, mut address) = (None, None);
+            each_in_block(Some(schema), place, after.len(), &mut |leaf| {
+                let found = match leaf.role {
+                    Role::Handle if handle.is_none() => &mut handle,
+                    Role::Address => &mut address,
+                    _ => return,
+                };
+                *found = leaf
+                    .of(&after)
+                    .map(|bytes| value(leaf.kind, leaf.role, bytes));
+            });
+            handle.or(address).unwrap_or_else(|| "0".to_owned())
         }
         ResultKind::Block(register) if rax == 0 => {
             let place = place_of(*register, false);
@@ -224,10 +233,11 @@ pub(crate) fn answer(call: &Call) -> String {
             let mut parts = Vec::new();
             push(
                 &mut parts,
-                &block_leaves(Some(schema), place, after.len()),
+                SHOWN_OUT,
+                (Some(schema), place, after.len()),
                 &after,
             );
-            format!("{{{}}}", parts.join(", "))
+            format!("{{{}}}", shown(parts, SHOWN_OUT))
         }
         _ => match schema.code(rax) {
             Some(code) => format!("{rax} {}", code.name),

@@ -5,7 +5,7 @@ use hypercall_core::acrn::{VmCreation, VmId};
 
 use super::devices;
 use super::field::{after, before, elements, text, value};
-use super::memory::{self, Change};
+use super::memory::Change;
 use super::{AsyncIo, At, MAX_LISTED, MAX_VMS, Machine, Memory, Vm, VmState};
 use crate::entry::{Argument, Block, Call, Link, Outcome, Place, Target};
 
@@ -122,14 +122,18 @@ impl Machine {
                 self.vm(id).request_page = None;
             }
             ("set_memory_regions", 0) => {
-                let regions = &mut self.vm(id).regions;
-                elements(call, 0, |field| memory::change(regions, &Change::of(field)));
+                let Vm { regions, more, .. } = self.vm(id);
+                elements(call, 0, |field| {
+                    *more |= !regions.change(&Change::of(field))
+                });
             }
             ("set_memory_regions", EINVAL) => {
                 let mut changes = Vec::new();
                 elements(call, 0, |field| changes.push(Change::of(field)));
                 let vm = self.vm(id);
-                vm.regions_uncertain |= memory::change_until_refused(&mut vm.regions, &changes);
+                let (all, uncertain) = vm.regions.change_until_refused(&changes);
+                vm.more |= !all;
+                vm.regions_uncertain |= uncertain;
             }
             ("setup_sbuf", 0) => self.buffer(id, call, &at.lane),
             ("asyncio_assign" | "asyncio_deassign", 0) => {

@@ -17,6 +17,7 @@
 //! ```
 
 mod apply;
+mod coverage;
 mod devices;
 pub(crate) mod field;
 pub(crate) mod memory;
@@ -24,6 +25,7 @@ mod show;
 
 pub use apply::impossible_id;
 pub(crate) use apply::{handed, target};
+pub use memory::{Iter, Region, Regions};
 
 use std::collections::BTreeMap;
 
@@ -70,7 +72,8 @@ pub struct Machine {
     pub upcall_vector: Option<u64>,
     /// Processors that the Service VM gave away, by APIC id.
     pub offline: Vec<u64>,
-    /// Calls that are missing from the trace until here, of those whose number is known.
+    /// Calls that are missing from the trace until here, of those whose number is known; and calls in records of a kind that this
+    /// version does not know.
     pub missing: u64,
     /// Whether there are others, of which nobody knows how many.
     pub missing_unknown: bool,
@@ -113,7 +116,7 @@ pub struct Vm {
     /// The page of its I/O requests.
     pub request_page: Option<Memory>,
     /// Its memory, in the order of addresses.
-    pub regions: Vec<Region>,
+    pub regions: Regions,
     /// A call failed in the middle of several regions, and nobody knows where: [`regions`](Self::regions) may be wrong.
     pub regions_uncertain: bool,
     /// Devices that were passed through or added.
@@ -131,12 +134,10 @@ pub struct Vm {
 }
 
 impl Vm {
-    /// Keeps the lists within bounds: a trace may be hostile, and larger than memory.
+    /// Keeps the lists within bounds: a trace may be hostile, and larger than memory. The regions keep to theirs by themselves.
     fn bound(&mut self) {
         let most = MAX_LISTED;
-        let mut more = self.regions.len() >= memory::MAX_REGIONS;
-        self.regions.truncate(memory::MAX_REGIONS);
-        more |= self.devices.len() > most
+        let more = self.devices.len() > most
             || self.lines.len() > most
             || self.asyncio.len() > most
             || self.protected.len() > most
@@ -168,7 +169,7 @@ pub enum VmState {
 }
 
 /// Memory that was handed to the hypervisor.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Memory {
     /// A page that was watched: its lane and its number there.
@@ -188,19 +189,6 @@ pub enum Memory {
         /// Guest physical, of the Service VM.
         gpa: u64,
     },
-}
-
-/// A range of a VM's memory.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Region {
-    /// Where it is in the VM.
-    pub gpa: u64,
-    /// Where the memory is in the Service VM; for a device's registers, in the machine.
-    pub from: u64,
-    /// Bytes.
-    pub size: u64,
-    /// Rights and memory type, as bits.
-    pub prot: u64,
 }
 
 /// A device of a VM.
@@ -275,6 +263,8 @@ impl Machine {
             Entry::Lost(lost) => self.lose(lost.how_many()),
             Entry::Damaged(damaged) if damaged.how_many() == Some(0) => {}
             Entry::Damaged(damaged) => self.lose(damaged.how_many()),
+            // Whatever that call did.
+            Entry::Unknown(unknown) if unknown.is_call() => self.lose(Some(1)),
             Entry::Pages(_) | Entry::Unknown(_) => {}
         }
     }

@@ -36,57 +36,29 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod blocks;
 mod encode;
 mod holes;
+mod options;
+mod place;
+mod recordings;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 use std::vec::Vec;
 
 use crate::clock::{ClockInfo, ClockPoint};
-use crate::entry::{Call, Entry, LossCause, Lost, When};
+use crate::entry::Entry;
 pub use crate::format::out::Compression;
 use crate::format::out::Out;
-use crate::format::record::kind;
-use crate::format::{BlockHeader, BlockKind, MAX_BLOCK, UNKNOWN_CALL, u16_at, u64_at};
+use crate::format::{BlockKind, MAX_BLOCK};
 use crate::read::LostDescriptions;
 use crate::schema::Schema;
-use encode::{encode_call, encode_lost, encode_pages, whole};
+use blocks::{Open, next_index};
 use holes::Holes;
-
-/// How a trace is written.
-#[derive(Clone, Copy, Debug)]
-pub struct Options {
-    /// How blocks are compressed.
-    pub compression: Compression,
-    /// Bytes of records in a block, before compression. Larger blocks are smaller in all; smaller ones lose less to a
-    /// damaged byte.
-    pub block: usize,
-    /// The number that tells this trace from others.
-    pub id: u64,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            compression: Compression::Lz4,
-            block: 256 << 10,
-            id: 0,
-        }
-    }
-}
-
-impl Options {
-    /// For keeping: Zstandard, large blocks.
-    #[must_use]
-    pub const fn packed() -> Self {
-        Self {
-            compression: Compression::Zstd(9),
-            block: 1 << 20,
-            id: 0,
-        }
-    }
-}
+pub use options::Options;
+use place::Record;
+use recordings::queue_schema;
 
 /// Writes a trace.
 #[derive(Debug)]
@@ -119,20 +91,6 @@ pub struct Writer<W: Write> {
 pub(crate) struct Noted {
     pub(crate) calls: u64,
     pub(crate) unknown: bool,
-}
-
-/// Bytes of memory that open blocks may have. Where many lanes are beyond that, blocks are written before they are full.
-const MAX_HELD: usize = 256 << 20;
-
-/// The name of the lane that stands for those that damage took with their names.
-const NOBODY_KNOWS: &str = "?";
-
-/// The block of a lane that is being filled.
-#[derive(Debug)]
-struct Open {
-    header: BlockHeader,
-    next_index: u64,
-    bytes: Vec<u8>,
 }
 
 impl<W: Write> Writer<W> {
@@ -214,17 +172,6 @@ impl<W: Write> Writer<W> {
         Ok(id)
     }
 
-    fn queue_lane(&mut self, id: u32, name: &str, first_index: u64) {
-        if self.lacking.lanes.contains(&id) {
-            let mut header = BlockHeader::plain(BlockKind::Lane, 0, 0);
-            header.lane = id;
-            header.first_index = first_index;
-            self.out.queue(header, &[]);
-        } else {
-            self.out.queue_lane_from(id, name, first_index);
-        }
-    }
-
     /// Says which recording of a file that was joined from several the next entry is of, as
     /// [`Entries::recording`](crate::read::Entries::recording) has it: where it is a later one than before, a recording begins. Without
     /// it one begins where indices begin again, and what damage took at the end of the one before can be missed. A number that is not
@@ -250,7 +197,7 @@ impl<W: Write> Writer<W> {
     /// In the place of [`Damaged`](Entry::Damaged) entries the calls that they took are noted as lost to damage, where that
     /// is known: from the index with which the lane goes on, or, where it does not, from what the entry says. Where nobody knows
     /// (how many calls the last blocks of a lane held whose headers are gone), the lane ends with a loss of
-    /// [unknown number](Lost::how_many). Where no lane was named either, as where a file was cut in its first block, a lane with the
+    /// [unknown number](crate::entry::Lost::how_many). Where no lane was named either, as where a file was cut in its first block, a lane with the
     /// name `?` has that loss.
     ///
     /// # Errors
@@ -258,49 +205,26 @@ impl<W: Write> Writer<W> {
     /// bytes are not a record, or one whose parts contradict each other (a block that has not as many bytes as it says, a
     /// call with a duration that never returned); else as the sink says.
     pub fn push(&mut self, entry: &Entry) -> io::Result<()> {
-        let (lane, index, indices, ticks, id) = match entry {
-            Entry::Call(call) => (call.lane, Some(call.index), 1, call.enter, self.id_of(call)),
-            Entry::Lost(lost) => (lost.lane, Some(lost.index), lost.count, lost.first, None),
-            Entry::Pages(pages) => (
-                pages.lane,
-                match pages.when {
-                    When::Exit => pages.index.checked_add(1),
-                    When::Enter | When::Note => Some(pages.index),
-                },
-                0,
-                pages.ticks,
-                None,
-            ),
-            Entry::Unknown(unknown) => (
-                unknown.lane,
-                Some(unknown.index),
-                u64::from(unknown.kind < kind::OTHERS),
-                u64_at(&unknown.bytes, 8),
-                None,
-            ),
-            Entry::Damaged(damaged) => {
-                let (open, starts) = (&self.open, &self.starts);
-                self.holes
-                    .pass(damaged, |lane| next_index(open, starts, lane));
-                return Ok(());
-            }
-        };
-        if usize::try_from(lane).is_ok_and(|lane| lane >= self.lanes.len()) {
+        if let Entry::Damaged(damaged) = entry {
+            let (open, starts) = (&self.open, &self.starts);
+            self.holes
+                .pass(damaged, |lane| next_index(open, starts, lane));
+            return Ok(());
+        }
+        if entry.lane().is_none_or(|lane| !self.is_named(lane)) {
             return Err(invalid("the entry's lane was not named"));
         }
-        let record = match entry {
-            Entry::Call(call) => encode_call(call, id.unwrap_or(UNKNOWN_CALL)),
-            Entry::Lost(lost) => Some(encode_lost(lost)),
-            Entry::Pages(pages) => encode_pages(pages),
-            Entry::Unknown(unknown) => whole(&unknown.bytes),
-            Entry::Damaged(_) => None,
-        };
+        let record = Record::of(entry, |call| {
+            let schema = call.schema.as_ref()?;
+            self.schema.id_of(&schema.interface, &schema.name)
+        });
         let record = record.ok_or_else(|| {
             invalid(
                 "the entry is no record: it is larger than one can be, or its parts contradict each other",
             )
         })?;
-        if let Some(index) = index {
+        if let Some(index) = record.index {
+            let lane = record.lane;
             let again = |open: &Open| index < open.next_index;
             if self.open.get(&lane).is_some_and(again) {
                 self.next_recording()?;
@@ -311,14 +235,7 @@ impl<W: Write> Writer<W> {
             self.holes.go_on(lane);
             self.start(lane, index)?;
         }
-        let id = match entry {
-            Entry::Call(_) => Some(id.unwrap_or(UNKNOWN_CALL)),
-            Entry::Unknown(unknown) if unknown.kind < kind::OTHERS => {
-                Some(u16_at(&unknown.bytes, 40))
-            }
-            _ => None,
-        };
-        self.append(lane, index, indices, ticks, id, &record)
+        self.append(&record)
     }
 
     /// Says that nothing of a lane follows behind a damaged stretch whose lane nobody knows, for those who push such stretches
@@ -328,184 +245,15 @@ impl<W: Write> Writer<W> {
     /// # Errors
     /// `InvalidInput` for a lane that was not named.
     pub fn end_is_unknown(&mut self, lane: u32) -> io::Result<()> {
-        if usize::try_from(lane).is_ok_and(|lane| lane >= self.lanes.len()) {
+        if !self.is_named(lane) {
             return Err(invalid("the lane was not named"));
         }
         self.holes.end(lane);
         Ok(())
     }
 
-    /// Puts a record behind those of its lane. `id` is that of a call.
-    fn append(
-        &mut self,
-        lane: u32,
-        index: Option<u64>,
-        indices: u64,
-        ticks: u64,
-        id: Option<u16>,
-        record: &[u8],
-    ) -> io::Result<()> {
-        let full = self.open.get(&lane).is_some_and(|open| {
-            open.bytes.len().saturating_add(record.len()) > self.block
-                || index.is_some_and(|index| index != open.next_index)
-        });
-        if full {
-            self.close(lane)?;
-        }
-        let open = self.open.entry(lane).or_insert_with(|| Open {
-            header: BlockHeader {
-                lane,
-                first_ticks: u64::MAX,
-                ..BlockHeader::plain(BlockKind::Data, 0, 0)
-            },
-            next_index: 0,
-            bytes: Vec::new(),
-        });
-        if open.bytes.is_empty()
-            && let Some(index) = index
-        {
-            open.next_index = index;
-            open.header.first_index = index;
-        }
-        let header = &mut open.header;
-        header.entries = header.entries.saturating_add(1);
-        if let Some(id) = id {
-            header.calls = header.calls.saturating_add(1);
-            header.call_bits |= 1 << (id % 32);
-        }
-        if ticks != 0 {
-            header.first_ticks = header.first_ticks.min(ticks);
-            header.last_ticks = header.last_ticks.max(ticks);
-        }
-        open.next_index = open.next_index.saturating_add(indices);
-        let before = open.bytes.capacity();
-        open.bytes.extend_from_slice(record);
-        let grown = open.bytes.capacity().saturating_sub(before);
-        self.held = self.held.saturating_add(grown);
-        if self.held > MAX_HELD {
-            self.close_all()?;
-            self.open
-                .values_mut()
-                .for_each(|open| open.bytes = Vec::new());
-            self.held = 0;
-        }
-        Ok(())
-    }
-
-    /// Says where the lane starts, where it has no entries yet and starts later than was said.
-    fn start(&mut self, lane: u32, index: u64) -> io::Result<()> {
-        let said = self.starts.get(&lane).is_some_and(|start| *start <= index);
-        if self.started.insert(lane) && index != 0 && !said {
-            let name = usize::try_from(lane)
-                .ok()
-                .and_then(|lane| self.lanes.get(lane))
-                .cloned()
-                .unwrap_or_default();
-            self.queue_lane(lane, &name, index);
-        }
-        self.out.flush()
-    }
-
-    /// Notes the calls of a lane up to an index as lost to damage, where it has not come so far.
-    fn note_missing(&mut self, lane: u32, until: u64) -> io::Result<()> {
-        let index = next_index(&self.open, &self.starts, lane);
-        let count = until.saturating_sub(index);
-        if count == 0 {
-            return Ok(());
-        }
-        self.note_lost(lane, index, count)
-    }
-
-    /// Notes calls as lost to damage; 0 where nobody knows how many.
-    fn note_lost(&mut self, lane: u32, index: u64, count: u64) -> io::Result<()> {
-        self.start(lane, index)?;
-        self.noted.calls = self.noted.calls.saturating_add(count);
-        self.noted.unknown |= count == 0;
-        let lost = Lost {
-            lane,
-            index,
-            count,
-            cause: LossCause::Damaged,
-            first: 0,
-            last: 0,
-        };
-        self.append(lane, Some(index), count, 0, None, &encode_lost(&lost))
-    }
-
-    /// A lane lacks nothing by what was passed so far: what else there is of it is known.
-    pub(crate) fn goes_on(&mut self, lane: u32) {
-        self.holes.go_on(lane);
-    }
-
-    /// Writes what is open, and what is missing behind it. `last`: no other recording follows.
-    fn end_recording(&mut self, last: bool) -> io::Result<()> {
-        for (lane, end) in self.holes.ends() {
-            if usize::try_from(lane).is_ok_and(|lane| lane < self.lanes.len()) {
-                self.note_missing(lane, end)?;
-            }
-        }
-        if self.lanes.is_empty() && self.holes.may_be_anywhere() {
-            // What was lost has to stand somewhere.
-            self.lane(NOBODY_KNOWS)?;
-        }
-        let lanes = u32::try_from(self.lanes.len()).unwrap_or(u32::MAX);
-        for lane in 0..lanes {
-            if self.holes.end_is_unknown(lane, last) {
-                let index = next_index(&self.open, &self.starts, lane);
-                self.note_lost(lane, index, 0)?;
-            }
-        }
-        self.close_all()
-    }
-
-    /// Starts a recording behind the one that is written.
-    fn next_recording(&mut self) -> io::Result<()> {
-        self.end_recording(false)?;
-        self.begin_recording()?;
-        self.holes.next_recording();
-        Ok(())
-    }
-
-    fn begin_recording(&mut self) -> io::Result<()> {
-        self.open.clear();
-        self.held = 0;
-        self.started.clear();
-        self.starts.clear();
-        queue_schema(&mut self.out, &self.schema, &self.lacking);
-        self.out.flush()
-    }
-
-    fn close_all(&mut self) -> io::Result<()> {
-        let lanes: Vec<u32> = self.open.keys().copied().collect();
-        lanes.into_iter().try_for_each(|lane| self.close(lane))
-    }
-
-    fn id_of(&self, call: &Call) -> Option<u16> {
-        let schema = call.schema.as_ref()?;
-        self.schema.id_of(&schema.interface, &schema.name)
-    }
-
-    /// Writes the open block of a lane.
-    fn close(&mut self, lane: u32) -> io::Result<()> {
-        if let Some(open) = self.open.get_mut(&lane)
-            && !open.bytes.is_empty()
-        {
-            let mut header = open.header;
-            if header.first_ticks == u64::MAX {
-                header.first_ticks = 0;
-            }
-            self.out.flush()?;
-            self.out.queue(header, &open.bytes);
-            open.bytes.clear();
-            open.header = BlockHeader {
-                lane,
-                first_index: open.next_index,
-                first_ticks: u64::MAX,
-                ..BlockHeader::plain(BlockKind::Data, 0, 0)
-            };
-            self.out.flush()?;
-        }
-        Ok(())
+    fn is_named(&self, lane: u32) -> bool {
+        usize::try_from(lane).map_or(true, |lane| lane < self.lanes.len())
     }
 
     /// Says that the recording which is written was not finished, as that of a process that was killed: what is written does
@@ -540,21 +288,6 @@ impl<W: Write> Writer<W> {
         self.out.sink().flush()?;
         Ok((self.out.into_sink(), self.noted))
     }
-}
-
-fn queue_schema<W: Write>(out: &mut Out<W>, schema: &Schema, lacking: &LostDescriptions) {
-    let encoded = if lacking.schema {
-        Vec::new()
-    } else {
-        crate::schema::encode(schema)
-    };
-    out.queue_plain(BlockKind::Schema, 0, &encoded);
-}
-
-/// The index of a lane's next call.
-fn next_index(open: &BTreeMap<u32, Open>, starts: &BTreeMap<u32, u64>, lane: u32) -> u64 {
-    let start = || starts.get(&lane).copied().unwrap_or(0);
-    open.get(&lane).map_or_else(start, |open| open.next_index)
 }
 
 fn invalid(why: &'static str) -> io::Error {

@@ -6,11 +6,14 @@ use hypercall_core::acrn::server::AcrnServer;
 use hypercall_core::acrn::*;
 use hypercall_core::layer::fault::Plan;
 use hypercall_core::{ErrorKind, Gpa, Hazard, TransportError};
+use hypercall_mock::fake::FakeAcrn;
 use hypercall_mock::loopback::Loopback;
+use hypercall_trace::check::{Rule, check};
 use hypercall_trace::clock::ClockInfo;
 use hypercall_trace::diff::{Difference, Options, diff};
 use hypercall_trace::drive::Driver;
-use hypercall_trace::entry::{Defect, Entry, Failure, LossCause, Lost, Outcome};
+use hypercall_trace::entry::{Defect, Entry, Failure, LossCause, Lost, Outcome, Unknown};
+use hypercall_trace::gen_test::GenTest;
 use hypercall_trace::read::{OpenError, Trace};
 use hypercall_trace::replay::{Cause, Mode, Recorded, ReplayError, Replayer};
 use hypercall_trace::state::state_at;
@@ -508,4 +511,78 @@ fn calls_that_are_missing_at_the_end_are_in_the_report() {
     );
     // Whoever crosses them does so knowingly.
     assert!(play(Replayer::options().cross_losses()).unwrap().is_clean());
+}
+
+/// A newer version may record a call in a way that this one cannot read. It is one that is missing, wherever calls are looked at.
+#[test]
+fn a_call_of_an_unknown_kind_is_a_missing_one() {
+    let mut recorded = record(&lines);
+    recorded
+        .entries
+        .retain(|entry| matches!(entry, Entry::Call(call) if call.index == 0));
+    let unknown = |kind, index| {
+        Entry::Unknown(Unknown {
+            lane: 0,
+            index,
+            kind,
+            bytes: Vec::new(),
+        })
+    };
+    let of = |kind| {
+        let mut recorded = recorded.clone();
+        recorded.entries.push(unknown(kind, 1));
+        recorded
+    };
+    let machine = FakeAcrn::new();
+    let server = AcrnServer::new(machine.clone());
+    let transport = Loopback::new(server, machine, Gpa(0x100_0000), 0x4_0000);
+    // Kinds from 16 on are no calls.
+    for (kind, missing) in [(9, 1), (77, 0)] {
+        let recorded = of(kind);
+        let (replayer, hypervisor) = lane(Replayer::options(), &recorded);
+        hypervisor.create_vm(&mut creation("one")).unwrap();
+        let gaps = replayer
+            .finish()
+            .map_or_else(|report| report.missing, |_| Vec::new());
+        let told: Vec<_> = gaps.iter().map(|gap| (gap.after, gap.count)).collect();
+        assert_eq!(told, vec![(Some(0), Some(1)); missing]);
+        assert!(gaps.iter().all(|gap| gap.why.contains("kind 9")));
+
+        let driven = Driver::new(HypervisorCalls::INTERFACE)
+            .all()
+            .drive(&recorded, &transport);
+        assert_eq!(
+            (driven.missing, driven.is_complete()),
+            (missing as u64, missing == 0)
+        );
+
+        assert_eq!(state_at(&recorded, u64::MAX).missing, missing as u64);
+        let rule = [Rule::VmNotDestroyed, Rule::CallsMissing][missing];
+        let found: Vec<_> = check(&recorded)
+            .into_iter()
+            .map(|finding| finding.rule)
+            .collect();
+        assert_eq!(found, [rule]);
+
+        let made = GenTest::new("x", "x.hct").generate(&recorded);
+        assert_eq!(made.is_ok(), missing == 0);
+    }
+    // The call behind it is where it was.
+    let mut recorded = of(9);
+    let Entry::Call(call) = &recorded.entries[0] else {
+        panic!("a call");
+    };
+    let next = Entry::Call(hypercall_trace::entry::Call {
+        index: 2,
+        ..call.clone()
+    });
+    recorded.entries.push(next);
+    let (replayer, hypervisor) = lane(Replayer::options(), &recorded);
+    hypervisor.create_vm(&mut creation("one")).unwrap();
+    hypervisor.create_vm(&mut creation("one")).unwrap_err();
+    let cause = replayer.divergence().unwrap().cause;
+    assert!(
+        matches!(&cause, Cause::Missing { count: 1, why } if why.contains("kind 9")),
+        "{cause:?}"
+    );
 }

@@ -1,7 +1,7 @@
 //! Shared pages on replay.
 
-use hypercall_core::Client;
 use hypercall_core::acrn::*;
+use hypercall_core::{Client, SharedPage, SharedRef};
 use hypercall_trace::entry::{Entry, LossCause, Lost};
 use hypercall_trace::replay::{Cause, Mode, Replayer};
 
@@ -367,4 +367,40 @@ fn a_program_that_waits_where_calls_are_missing_is_told_that() {
         };
         assert_eq!(missing, expected, "{told}");
     }
+}
+
+/// Of several pages that a call hands over the trace knows the first one: the page behind it is not the one that was watched next.
+#[test]
+fn the_page_behind_one_that_is_handed_over_is_none_that_was_watched() {
+    static RING: [SharedPage; 2] = [const { SharedPage::new() }; 2];
+    let program = |world: &World| {
+        let requests = fresh();
+        let port = world.lane("main");
+        port.watch(&RING[0]);
+        port.watch(requests);
+        let hypervisor = port.hypervisor();
+        let vm = hypervisor.create_vm(&mut creation("one")).unwrap();
+        hypervisor.set_ioreq_buffer(vm, requests.into()).unwrap();
+        let ring = SharedRef::Pages(&RING);
+        let _ = hypervisor.setup_sbuf(vm, PcpuId(0), SbufId::HVLOG, ring);
+        hypervisor.start_vm(vm).unwrap();
+        world.guest(|machine| {
+            let access = hypercall_mock::fake::Access::PortRead {
+                port: 0x60,
+                size: 1,
+            };
+            machine.guest_access(vm, VcpuId::BSP, access).unwrap();
+        });
+        serve(&port, requests, vm).unwrap();
+        let other = RING[1].words();
+        assert!(
+            other
+                .iter()
+                .all(|word| word.load(std::sync::atomic::Ordering::Acquire) == 0)
+        );
+    };
+    let recorded = record(&program);
+    let (again, report) = replay(&program, &recorded, Replayer::options());
+    assert!(report.is_clean(), "{report}");
+    assert_eq!(again.entries.len(), recorded.entries.len());
 }
