@@ -21,7 +21,7 @@
 
 /// Bytes of a line.
 pub(crate) const LINE: usize = 64;
-/// The most lines that have a sum: more would be turned by the same numbers of bits.
+/// The most lines that have a sum: a page. What it finds is tried for so many; 3 has powers for 255.
 pub(crate) const MOST_LINES: usize = 64;
 /// Bytes of a sum.
 pub(crate) const SUM: usize = 16;

@@ -22,7 +22,7 @@ pub(super) fn wide() -> bool {
     false
 }
 
-/// Puts the lines of a call that was entered at this time at `at`, their sum in front of them.
+/// Puts the whole lines of the memory of a call that was entered at this time at `at`, their sum in front of them.
 ///
 /// # Safety
 /// `at` is a multiple of 8 with room for the sum and the lines behind it, and nobody else accesses these bytes at the same time. Where
@@ -86,17 +86,17 @@ mod vectors {
         powers: [[3; 64], [5; 64], [15; 64], [17; 64]],
     };
 
-    /// Copies lines to `to`. Their sum, of a call that was entered at this time.
+    /// Copies the whole lines of `part` to `to`. Their sum, of a call that was entered at this time.
     ///
     /// Inline assembly, since intrinsics can only be inlined into functions that are compiled for the instructions, and the way of a
     /// call is not; and since a loop that copies would become a call of memcpy in front of one that loads everything once more.
     ///
     /// # Safety
-    /// The processor has AVX-512F, AVX2, GFNI and VPCLMULQDQ, and `to` is valid for writes of all lines, which do not overlap them.
+    /// The processor has AVX-512F, AVX2, GFNI and VPCLMULQDQ, and `to` is valid for writes of the lines, which do not overlap it.
     #[inline(always)]
     pub(super) unsafe fn put(to: *mut u8, time: u64, part: &[u8]) -> __m128i {
         let sum;
-        // SAFETY: the processor has the instructions, as the caller promises. It reads `lines` and the table, and writes as many bytes
+        // SAFETY: the processor has the instructions, as the caller promises. It reads the lines and the table, and writes as many bytes
         // to `to`; loads and stores need no alignment but those of the table, which has it. Nothing else is written: the stack is
         // not used. VZEROUPPER makes the upper parts of the vector registers zero: 0 to 15 are all clobbered, others are not
         // touched. It changes flags, which is the rule where no option says otherwise.

@@ -184,10 +184,10 @@ unsafe fn first(register: u64, bytes: usize, kind: u8) -> u64 {
 }
 
 impl Producer<'_> {
-    /// Puts an entered call with this head (RDI, RSI, number), these tags, and the memory of one argument, or none. Its return will put
-    /// `exit` bytes of memory at most. `time` is asked
-    /// when the memory is in the ring (where it goes in lines: before), and is returned. `None`, and nothing is done, when there is no
-    /// room at hand or the processor has no such way; the long way finds out which.
+    /// Puts an entered call with this head (RDI, RSI, number), these tags, and the memory of one argument, or none. Its return will
+    /// put `exit` bytes of memory at most. `time` is asked when the memory is in the ring (where it goes in lines: before), and is
+    /// returned. `None`, and nothing is done, when there is no room at hand or the processor has no such way; the long way finds out
+    /// which.
     #[inline(always)]
     pub(crate) fn enter_short(
         &mut self,
