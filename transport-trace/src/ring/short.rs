@@ -488,7 +488,9 @@ mod tests {
             return;
         }
         let bytes = bytes();
-        for length in [0, 1, 8, 200, MOST, MOST + 1, 300, 1003, 4096, LONGEST] {
+        let lengths = [0, 1, 8, MOST, MOST + 1, 200, 300, 1003, 4096, LONGEST];
+        let few = if cfg!(miri) { 5 } else { lengths.len() };
+        for length in lengths.into_iter().take(few) {
             let (before, mut after) = (&bytes[..length], bytes[..length].to_vec());
             for (read, change) in [(true, false), (true, true), (false, false), (false, true)] {
                 let put = if read { before } else { &[] };
