@@ -306,6 +306,52 @@ fn rings_are_found(elsewhere: bool) {
     );
 }
 
+/// The rings hold what was replaced in the file.
+#[test]
+fn no_rings_belong_to_what_was_redacted() {
+    let folder = Folder::new();
+    let (path, copy, red, whole) = (
+        folder.text("dead.hct"),
+        folder.text("copy.hct"),
+        folder.text("red.hct"),
+        folder.text("whole.hct"),
+    );
+    let recording = recording()
+        .sync(hypercall_trace::record::SyncPolicy::EachCall)
+        .create(&path)
+        .unwrap();
+    let place = recording.rings().to_string_lossy().into_owned();
+    let machine = FakeAcrn::new();
+    let transport = loopback(&machine);
+    let acrn = Client::new(Recorder::new(transport, recording.lane("main").unwrap()));
+    let name = "TopSecretVm".try_into().unwrap();
+    acrn.create_vm(&mut hypercall_core::acrn::VmCreation::new(name))
+        .unwrap();
+    acrn.get_api_version().unwrap();
+    // What a killed process leaves.
+    std::fs::copy(&path, &copy).unwrap();
+    assert!(output(&["show", &copy]).contains("TopSecretVm"));
+    output(&["redact", &copy, "--text", "-o", &red]);
+    let shown = output(&["show", &red, "--full"]);
+    assert!(shown.contains("create_vm") && !shown.contains("TopSecretVm"));
+    let verified: serde_json::Value =
+        serde_json::from_str(&output(&["verify", "--json", &red])).unwrap();
+    assert_eq!(verified["rings"].as_array().unwrap().len(), 0);
+    output(&["recover", &red, "-o", &whole]);
+    let recovered = output(&["show", &whole, "--full"]);
+    assert_eq!(recovered, shown);
+    // Whoever names them is told.
+    hcall()
+        .args(["recover", &red, "--rings", &place, "-o", &whole, "--force"])
+        .assert()
+        .code(3)
+        .stderr(predicates::str::contains(
+            "recover each recording for itself",
+        ));
+    drop(acrn);
+    recording.finish();
+}
+
 #[test]
 fn a_recording_is_recovered_from_its_rings() {
     let folder = Folder::new();

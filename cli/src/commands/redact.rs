@@ -72,7 +72,8 @@ fn write<W: Write>(
 ) -> Result<(W, u64), Failure> {
     let failed = || Target::failed(&args.target.output);
     let options = Options {
-        id: trace.header().id,
+        // No rings belong to it: what they hold is not redacted.
+        id: redaction.trace_id(trace.header().id),
         ..Options::default()
     };
     let lost = trace.lost_descriptions();
