@@ -4,7 +4,7 @@
 mod common;
 
 use common::{Folder, Sample, hcall};
-use hypercall_trace::entry::{Entry, LossCause, Lost};
+use hypercall_trace::entry::{Entry, LossCause, Lost, PageChange, Run, When};
 use hypercall_trace::format::BlockKind;
 use hypercall_trace::read::Trace;
 
@@ -221,6 +221,80 @@ fn in_a_joined_file_each_recording_lacks_its_own() {
                 (taken, 4 * CALLS - taken),
                 "{command} {places:?}"
             );
+        }
+    }
+}
+
+/// No call is missing then, but what the pages held is not known any more.
+#[test]
+fn where_changes_of_pages_alone_stood_something_is_missing() {
+    const AT: u64 = 100;
+    // In the middle of the lane, at its start, at its end, and all that there is of it.
+    for (first, last) in [(0, CALLS), (AT, CALLS), (0, AT), (AT, AT)] {
+        let folder = Folder::new();
+        let mut sample = sample();
+        let change = |length: usize, index| {
+            Entry::Pages(PageChange {
+                lane: 0,
+                index,
+                when: When::Note,
+                page: 0,
+                ticks: 0,
+                look: 1,
+                late: false,
+                runs: vec![Run {
+                    offset: 0,
+                    before: vec![0; length],
+                    after: vec![1; length],
+                }],
+            })
+        };
+        sample.entries.retain(|entry| {
+            let Entry::Call(call) = entry else {
+                return true;
+            };
+            call.lane == 1 || (first..last).contains(&call.index)
+        });
+        let place = sample.entries.iter().position(
+            |entry| matches!(entry, Entry::Call(call) if call.lane == 0 && call.index >= AT),
+        );
+        // More than a block has room for: it has one of its own.
+        let place = place.unwrap_or(sample.entries.len());
+        sample.entries.insert(place, change(1024, AT));
+        let mut bytes = without_index(&sample.bytes());
+        let of_lane = blocks(&bytes, 0);
+        let (offset, index, _) = *of_lane.iter().find(|(.., calls)| *calls == 0).unwrap();
+        assert_eq!(index, AT);
+        bytes[offset + 70] ^= 4;
+        let calls = last - first + CALLS;
+        let trace = folder.text("damaged.hct");
+        std::fs::write(&trace, &bytes).unwrap();
+        for (command, path) in rewritten(&folder, &trace) {
+            assert_eq!(verified(&path), (0, calls), "{command}");
+            let opened = Trace::open(&path).unwrap();
+            let lost: Vec<_> = opened
+                .entries()
+                .filter_map(|entry| match entry {
+                    Entry::Lost(lost) => Some((lost.lane, lost.index, lost.how_many())),
+                    _ => None,
+                })
+                .collect();
+            assert_eq!(lost, [(0, AT, None)], "{command}");
+            hcall()
+                .args(["verify", &path])
+                .assert()
+                .success()
+                .stdout(predicates::str::contains("is not whole"));
+            // What is missing between calls, or behind them, a test would make up.
+            if first < AT {
+                for path in [&trace, &path] {
+                    let test = folder.text("test.rs");
+                    hcall()
+                        .args(["gen-test", path, "--lane", "one", "-o", &test])
+                        .assert()
+                        .code(3);
+                }
+            }
         }
     }
 }

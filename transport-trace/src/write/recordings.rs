@@ -46,7 +46,8 @@ impl<W: Write> Writer<W> {
     pub(super) fn note_missing(&mut self, lane: u32, until: u64) -> io::Result<()> {
         let index = next_index(&self.open, &self.starts, lane);
         let count = until.saturating_sub(index);
-        if count == 0 {
+        // A number of calls stands for all that was between them.
+        if !self.holes.lacks_others(lane) && count == 0 {
             return Ok(());
         }
         self.note_lost(lane, index, count)
@@ -71,6 +72,7 @@ impl<W: Write> Writer<W> {
     /// A lane lacks nothing by what was passed so far: what else there is of it is known.
     pub(crate) fn goes_on(&mut self, lane: u32) {
         self.holes.go_on(lane);
+        self.holes.lacks_others(lane);
     }
 
     /// Writes what is open, and what is missing behind it. `last`: no other recording follows.

@@ -214,9 +214,8 @@ fn join<W: Write>(
         (Some(last), None) => last.offset.saturating_add(last.length) >= length,
         _ => false,
     };
-    let whole: Vec<u32> = rings
-        .iter()
-        .filter(|ring| cut_short && ring.damaged == 0)
+    let undamaged = rings.iter().filter(|ring| ring.damaged == 0);
+    let undamaged: Vec<u32> = undamaged
         .filter_map(|ring| numbers.get(&ring.lane).copied())
         .collect();
 
@@ -235,8 +234,17 @@ fn join<W: Write>(
                 done.damaged = done.damaged.saturating_add(1);
                 // The writer notes what is known to be missing there.
                 damaged.lane = damaged.lane.and_then(|lane| numbers.get(&lane).copied());
+                let (lane, at_end) = (
+                    damaged.lane,
+                    damaged.offset.saturating_add(damaged.length) >= length,
+                );
                 writer.push(&entry)?;
-                whole.iter().for_each(|lane| writer.goes_on(*lane));
+                let whole = |of: &&u32| match lane {
+                    Some(lane) => at_end && **of == lane,
+                    None => cut_short,
+                };
+                let whole = undamaged.iter().filter(whole);
+                whole.for_each(|lane| writer.goes_on(*lane));
                 return Ok(());
             }
         };
