@@ -1,5 +1,6 @@
 //! Opens traces, and says on the error output what could not be read of them.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use hypercall_trace::entry::{Damaged, Defect, Entry};
@@ -79,6 +80,8 @@ pub(crate) struct Losses {
     unknown: u64,
     /// Whether the file ends before the recording does.
     unfinished: bool,
+    /// Where cut descriptions stand, which are told.
+    cut: BTreeSet<u64>,
     /// The trace's file, where there are two.
     whose: Option<String>,
 }
@@ -231,6 +234,12 @@ impl Losses {
         if self.descriptions.is_empty() {
             self.descriptions.extend(no_schema(trace));
         }
+        // They come among the entries as well.
+        let cut = descriptions(trace).map(|(_, damaged)| damaged);
+        self.cut = cut
+            .filter(|damaged| damaged.defect == Defect::Cut)
+            .map(|damaged| damaged.offset)
+            .collect();
     }
 
     /// Notes the damaged stretches between blocks, and blocks of records in wrong places, for those who do not see them among the
@@ -259,6 +268,9 @@ impl Losses {
             self.damaged.push(damaged.clone());
         } else {
             self.more = self.more.saturating_add(1);
+        if self.cut.contains(&damaged.offset) {
+            return;
+        }
         }
     }
 

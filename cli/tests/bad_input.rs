@@ -346,7 +346,7 @@ fn diff_tells_damage_that_took_no_call() {
                 .args(json)
                 .assert()
                 .code(4)
-                .stderr(contains("cannot be read: the file ends inside a block"));
+                .stderr(contains("the index at the end cannot be read"));
         }
     }
     // A block that stands a second time took nothing either.
@@ -542,6 +542,41 @@ fn damage_is_told_where_nothing_is_left() {
         .assert()
         .code(4)
         .stdout(contains("0 records from the file").and(contains(lost)));
+}
+
+/// Behind an index that is there in part there was nothing: the recording was finished.
+#[test]
+fn a_cut_inside_the_index_takes_only_the_index() {
+    let folder = Folder::new();
+    let bytes = Sample::life().bytes();
+    let path = folder.text("cut.hct");
+    std::fs::write(&path, &bytes[..bytes.len() - 20]).unwrap();
+    let said = |arguments: &[&str]| {
+        let output = hcall().args(arguments).output().unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        (text(output.stdout), text(output.stderr))
+    };
+    let (whole, good) = (folder.text("whole.hct"), folder.text("good.hct"));
+    std::fs::write(&good, &bytes).unwrap();
+    let (out, errors) = said(&["verify", &path]);
+    assert!(out.contains("the index at the end"), "{out}");
+    assert!(
+        !out.contains("no index at the end") && !out.contains("goes on"),
+        "{out}"
+    );
+    assert_eq!(errors, "");
+    // Once, and not a second time as a stretch of bytes.
+    let (_, errors) = said(&["show", &path]);
+    assert_eq!(errors.lines().count(), 1, "{errors}");
+    assert!(
+        errors.contains("the index at the end cannot be read"),
+        "{errors}"
+    );
+    let (_, errors) = said(&["recover", &path, "-o", &whole]);
+    assert!(!errors.contains("finished"), "{errors}");
+    let calls = |path: &str| common::output(&["show", "--json", path]);
+    assert_eq!(calls(&whole), calls(&good));
+    assert!(Trace::open(&whole).unwrap().is_finished());
 }
 
 #[test]

@@ -43,7 +43,7 @@ pub(crate) fn run(args: &Recover, out: &mut Output) -> Result<Status, Failure> {
     let mut folders = args.rings.clone();
     let mut unreadable = 0;
     if folders.is_empty()
-        && let Some(trace) = trace.as_ref().filter(|trace| !trace.is_finished())
+        && let Some(trace) = trace.as_ref().filter(|trace| trace.ends_early())
     {
         (folders, unreadable) = search(trace, &owners);
     }

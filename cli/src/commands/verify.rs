@@ -53,7 +53,7 @@ fn as_text(report: &Report, trace: &Trace, path: &Path, out: &mut Output) -> Res
         lost_unknown,
         gaps,
         damaged,
-        finished,
+        finished: _,
     } = report;
     let paint = out.paint;
     let context = &Context::of(trace);
@@ -85,7 +85,7 @@ fn as_text(report: &Report, trace: &Trace, path: &Path, out: &mut Output) -> Res
             "{UNKNOWN_NUMBER} lost in {places}; `hcall show` says where, and why"
         ))?;
     }
-    if !finished {
+    if trace.ends_early() {
         let places: Vec<String> = rings(trace, path)
             .into_iter()
             .map(|folder| format!(" in {folder}"))
@@ -217,7 +217,7 @@ fn as_json(report: &Report, trace: &Trace, path: &Path) -> serde_json::Value {
     json!({
         "clean": report.is_clean(),
         "finished": report.finished,
-        "rings": if report.finished { Vec::new() } else { rings(trace, path) },
+        "rings": if trace.ends_early() { rings(trace, path) } else { Vec::new() },
         "bytes": report.bytes,
         "blocks": report.blocks,
         "records": report.entries,
