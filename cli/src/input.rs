@@ -80,6 +80,8 @@ pub(crate) struct Losses {
     unknown: u64,
     /// Whether the file ends before the recording does.
     unfinished: bool,
+    /// Whether its end is damaged, so that nobody knows.
+    end_damaged: bool,
     /// Where cut descriptions stand, which are told.
     cut: BTreeSet<u64>,
     /// The trace's file, where there are two.
@@ -161,9 +163,12 @@ pub(crate) fn is_joined(trace: &Trace) -> bool {
     trace.recording_at(u64::MAX) != 0
 }
 
-/// What is said of a trace whose recording was not finished.
-pub(crate) const NOT_FINISHED: &str =
-    "the recording was not finished: what came later is not in the file";
+/// What is said of a trace without an index at its end. What was made of one whose end is damaged has none either.
+pub(crate) const NOT_FINISHED: &str = "the recording was not finished, or the end of its file was lost: what came later is not in the file";
+
+/// What is said of a trace with [damage](Trace::end_is_damaged) where its index would be.
+pub(crate) const END_DAMAGED: &str =
+    "the end of the file is damaged: whether the recording was finished is not known";
 
 /// Refuses a trace whose schema is damaged, for those who judge calls by what they are.
 pub(crate) fn described(path: &Path, trace: &Trace) -> Result<(), Failure> {
@@ -207,6 +212,7 @@ impl Losses {
     pub(crate) fn of(trace: &Trace) -> Self {
         let mut losses = Self {
             unfinished: trace.ends_early(),
+            end_damaged: trace.end_is_damaged(),
             ..Self::default()
         };
         losses.describe(trace);
@@ -230,16 +236,16 @@ impl Losses {
             .collect();
         let all = descriptions(trace).count();
         self.more_descriptions = all.saturating_sub(TOLD);
-        // Its block's header is damaged as well: the stretch comes among the entries, and does not say what it was.
-        if self.descriptions.is_empty() {
-            self.descriptions.extend(no_schema(trace));
-        }
         // They come among the entries as well.
         let cut = descriptions(trace).map(|(_, damaged)| damaged);
         self.cut = cut
             .filter(|damaged| damaged.defect == Defect::Cut)
             .map(|damaged| damaged.offset)
             .collect();
+        // Its block's header is damaged as well: the stretch comes among the entries, and does not say what it was.
+        if self.descriptions.is_empty() {
+            self.descriptions.extend(no_schema(trace));
+        }
     }
 
     /// Notes the damaged stretches between blocks, and blocks of records in wrong places, for those who do not see them among the
@@ -264,13 +270,13 @@ impl Losses {
     }
 
     fn push(&mut self, damaged: &Damaged) {
+        if self.cut.contains(&damaged.offset) {
+            return;
+        }
         if self.damaged.len() < TOLD {
             self.damaged.push(damaged.clone());
         } else {
             self.more = self.more.saturating_add(1);
-        if self.cut.contains(&damaged.offset) {
-            return;
-        }
         }
     }
 
@@ -332,7 +338,12 @@ impl Losses {
             crate::output::tell!("hcall: {whose}{UNKNOWN_NUMBER} is missing in the trace");
         }
         if self.unfinished {
-            crate::output::tell!("hcall: {whose}{NOT_FINISHED}; see `hcall verify`");
+            let why = if self.end_damaged {
+                END_DAMAGED
+            } else {
+                NOT_FINISHED
+            };
+            crate::output::tell!("hcall: {whose}{why}; see `hcall verify`");
         }
         self.any_damage()
     }

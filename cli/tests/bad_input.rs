@@ -579,6 +579,62 @@ fn a_cut_inside_the_index_takes_only_the_index() {
     assert!(Trace::open(&whole).unwrap().is_finished());
 }
 
+/// Where the index would be stands something else.
+#[test]
+fn where_the_end_is_damaged_nobody_knows_whether_it_was_finished() {
+    let folder = Folder::new();
+    let good = Sample::life().bytes();
+    let index = Trace::from_bytes(good.clone())
+        .unwrap()
+        .blocks()
+        .last()
+        .unwrap()
+        .offset;
+    let mut flipped = good.clone();
+    flipped[usize::try_from(index).unwrap() + 33] ^= 1;
+    let behind = [&good[..], &[7; 100]].concat();
+    let (path, copy) = (folder.text("bad.hct"), folder.text("copy.hct"));
+    for bytes in [flipped, behind] {
+        std::fs::write(&path, &bytes).unwrap();
+        let unknown = "whether the recording was finished is not known";
+        for line in ["show", "stat", "check", "state", "export"] {
+            let output = hcall().args([line, &path]).output().unwrap();
+            let errors = String::from_utf8(output.stderr).unwrap();
+            assert!(errors.contains(unknown), "{line}: {errors}");
+            assert!(!errors.contains("was not finished"), "{line}: {errors}");
+        }
+        hcall()
+            .args(["verify", &path])
+            .assert()
+            .code(1)
+            .stdout(contains(unknown).and(contains("no index at the end").not()));
+        hcall()
+            .args(["recover", &path, "-o", &copy, "--force"])
+            .assert()
+            .code(4)
+            .stderr(contains(unknown).and(contains("was not finished").not()));
+        hcall()
+            .args(["pack", &path, "-o", &copy, "--force"])
+            .assert()
+            .code(4);
+        // The copy has no end either, and says no more than that.
+        hcall()
+            .args(["verify", &copy])
+            .assert()
+            .code(0)
+            .stdout(contains(
+                "was not finished, or the end of its file was lost",
+            ));
+        hcall()
+            .args(["show", &copy])
+            .assert()
+            .code(0)
+            .stderr(contains(
+                "was not finished, or the end of its file was lost",
+            ));
+    }
+}
+
 #[test]
 fn of_two_traces_it_is_told_which_one_is_damaged() {
     let folder = Folder::new();

@@ -189,8 +189,13 @@ fn search(trace: &Trace, owners: &Owners) -> (Vec<PathBuf>, usize) {
         unreadable = unreadable.saturating_add(1);
     }
     if files.is_empty() && unreadable == 0 && !gone {
+        let why = if trace.end_is_damaged() {
+            "whether the recording was finished is not known"
+        } else {
+            "the recording was not finished"
+        };
         crate::output::tell!(
-            "hcall: the recording was not finished, and nothing in /dev/shm leads to its rings: what they hold is not in what was written. If they are elsewhere, name the folder with --rings"
+            "hcall: {why}, and nothing in /dev/shm leads to its rings: what they hold is not in what was written. If they are elsewhere, name the folder with --rings"
         );
     }
     (files, unreadable)

@@ -91,9 +91,13 @@ fn as_text(report: &Report, trace: &Trace, path: &Path, out: &mut Output) -> Res
             .map(|folder| format!(" in {folder}"))
             .collect();
         let places = places.join(" and");
+        let why = if trace.end_is_damaged() {
+            input::END_DAMAGED
+        } else {
+            "no index at the end: the recording goes on, was killed, was cut, or its storage failed"
+        };
         out.line(&format!(
-            "no index at the end: the recording goes on, was killed, was cut, or its storage failed; if it was killed \
-             or its storage failed, `hcall recover TRACE -o WHOLE` also has what is left in its rings{places}",
+            "{why}; if it was killed or its storage failed, `hcall recover TRACE -o WHOLE` also has what is left in its rings{places}",
         ))?;
     }
     for hole in damaged.iter().take(LISTED) {
@@ -183,7 +187,7 @@ fn lacks(report: &Report) -> Vec<String> {
         lacks.push(format!("{UNKNOWN_NUMBER} may be missing"));
     }
     if !report.finished {
-        lacks.push("the recording was not finished".to_owned());
+        lacks.push("the recording was not finished, or the end of its file was lost".to_owned());
     }
     lacks
 }
