@@ -122,10 +122,12 @@ fn import(
         // Nobody knows how many calls of which lanes stood there.
         writer.push(&cut(lines.next)).map_err(&failed)?;
     }
-    if unfinished {
-        writer.unfinished();
-    }
-    writer.finish().map_err(&failed)?.finish()?;
+    let finished = if unfinished {
+        writer.finish_early()
+    } else {
+        writer.finish()
+    };
+    finished.map_err(&failed)?.finish()?;
     out.line(&format!(
         "{} in {}",
         super::count(entries, "record"),

@@ -357,11 +357,8 @@ fn join<W: Write>(
             }
         }
     }
-    if !ends {
-        // Where it goes on is not here.
-        writer.unfinished();
-    }
-    let (sink, noted) = writer.finish_noted()?;
+    // Else where it goes on is not here.
+    let (sink, noted) = writer.finish_noted(ends)?;
     done.lost = done.lost.saturating_add(noted.calls);
     done.lost_unknown |= noted.unknown;
     Ok((sink, done))
