@@ -80,6 +80,8 @@ pub(crate) struct Losses {
     unknown: u64,
     /// Whether the file ends before the recording does.
     unfinished: bool,
+    /// Recordings of a joined file without an end that others follow.
+    without_end: BTreeSet<u32>,
     /// Whether its end is damaged, so that nobody knows.
     end_damaged: bool,
     /// Where cut descriptions stand, which are told.
@@ -170,6 +172,13 @@ pub(crate) const NOT_FINISHED: &str = "the recording was not finished, or the en
 pub(crate) const END_DAMAGED: &str =
     "the end of the file is damaged: whether the recording was finished is not known";
 
+/// What is said of a recording of a joined file without an index at its end that another one follows.
+pub(crate) fn without_end(recording: u32) -> String {
+    format!(
+        "recording {recording} of the file was not finished, or the end of its file was lost: what came later is not in the file"
+    )
+}
+
 /// Refuses a trace whose schema is damaged, for those who judge calls by what they are.
 pub(crate) fn described(path: &Path, trace: &Trace) -> Result<(), Failure> {
     no_schema(trace).map_or(Ok(()), |why| {
@@ -230,6 +239,7 @@ impl Losses {
         for damaged in trace.damage().filter(|damaged| damaged.offset == 0) {
             self.push(damaged);
         }
+        self.without_end = trace.recordings_without_end();
         let told = descriptions(trace).take(TOLD);
         self.descriptions = told
             .map(|(kind, damaged)| description(trace, kind, damaged))
@@ -336,6 +346,12 @@ impl Losses {
         }
         if self.lost_unknown {
             crate::output::tell!("hcall: {whose}{UNKNOWN_NUMBER} is missing in the trace");
+        }
+        for recording in self.without_end.iter().take(TOLD) {
+            crate::output::tell!("hcall: {whose}{}", without_end(*recording));
+        }
+        if let more @ 1.. = self.without_end.len().saturating_sub(TOLD) {
+            crate::output::tell!("hcall: {whose}and {more} more recordings; see `hcall verify`");
         }
         if self.unfinished {
             let why = if self.end_damaged {

@@ -601,3 +601,74 @@ fn what_is_noted_as_lost_is_not_called_whole() {
         assert!(text.ends_with(&end), "{text}");
     }
 }
+
+/// Of a joined file each recording was finished, or not, for itself.
+#[test]
+fn in_a_joined_file_each_recording_has_an_end_of_its_own_or_none() {
+    let folder = Folder::new();
+    let whole = Sample::life().bytes();
+    let mut alive = Sample::life();
+    let last = alive.entries.pop();
+    assert!(matches!(last, Some(Entry::Call(call)) if call.name() == "destroy_vm"));
+    let early = without_index(&alive.bytes());
+    let trace = folder.text("joined.hct");
+    for (parts, without_end, last_ends) in [
+        (vec![&whole, &whole, &whole], vec![], true),
+        (vec![&early, &whole, &whole], vec![0], true),
+        (vec![&whole, &early, &whole], vec![1], true),
+        (vec![&early, &early, &early], vec![0, 1], false),
+        (vec![&whole, &whole, &early], vec![], false),
+    ] {
+        let mut bytes = parts[0].clone();
+        parts[1..].iter().for_each(|part| bytes.extend(&part[32..]));
+        std::fs::write(&trace, &bytes).unwrap();
+        let mut made = vec![("the trace", trace.clone())];
+        for (command, from, to) in [
+            ("export", "joined.hct", "lines.jsonl"),
+            ("import", "lines.jsonl", "imported.hct"),
+            ("pack", "joined.hct", "packed.hct"),
+            ("pack", "packed.hct", "again.hct"),
+            ("redact", "joined.hct", "redacted.hct"),
+            ("recover", "joined.hct", "recovered.hct"),
+        ] {
+            let (from, to) = (folder.text(from), folder.text(to));
+            hcall()
+                .args([command, &from, "-o", &to, "--force"])
+                .assert()
+                .success();
+            if command != "export" {
+                made.push((command, to));
+            }
+        }
+        for (command, path) in made {
+            let opened = Trace::open(&path).unwrap();
+            let ends: Vec<_> = opened.recordings_without_end().into_iter().collect();
+            assert_eq!(ends, without_end, "{command}");
+            assert_eq!(!opened.ends_early(), last_ends, "{command}");
+            assert_eq!(opened.recording_at(u64::MAX) as usize, parts.len() - 1);
+            let run = |view: &str| {
+                let output = hcall().args([view, &path]).output().unwrap();
+                let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+                (text(&output.stdout), text(&output.stderr))
+            };
+            let (verified, _) = run("verify");
+            let (_, shown) = run("show");
+            for number in 0..3 {
+                let told = format!("recording {number} of the file was not finished");
+                let is = without_end.contains(&number);
+                assert_eq!(shown.contains(&told), is, "{command}: {shown}");
+                assert_eq!(verified.contains(&told), is, "{command}: {verified}");
+            }
+            let is_whole = without_end.is_empty() && last_ends;
+            assert_eq!(
+                verified.contains("\nwhole: every checksum is right"),
+                is_whole,
+                "{command}: {verified}"
+            );
+            if !is_whole {
+                let (checked, _) = run("check");
+                assert!(!checked.contains("was never destroyed"), "{checked}");
+            }
+        }
+    }
+}

@@ -100,6 +100,10 @@ fn as_text(report: &Report, trace: &Trace, path: &Path, out: &mut Output) -> Res
             "{why}; if it was killed or its storage failed, `hcall recover TRACE -o WHOLE` also has what is left in its rings{places}",
         ))?;
     }
+    let without_end = trace.recordings_without_end();
+    for recording in without_end.iter().take(LISTED) {
+        out.line(&input::without_end(*recording))?;
+    }
     for hole in damaged.iter().take(LISTED) {
         let what = input::what_is_damaged(trace, hole)
             .map_or_else(String::new, |what| format!("{what}: "));
@@ -130,7 +134,7 @@ fn as_text(report: &Report, trace: &Trace, path: &Path, out: &mut Output) -> Res
         out.line(&format!("and {more} more"))?;
     }
     if report.is_clean() {
-        let lacks = lacks(report);
+        let lacks = lacks(report, without_end.len());
         if lacks.is_empty() {
             return out.line(&paint.string(Part::Good, "whole: every checksum is right"));
         }
@@ -176,8 +180,8 @@ fn as_text(report: &Report, trace: &Trace, path: &Path, out: &mut Output) -> Res
     }
 }
 
-/// What an undamaged trace does not have of its recording, and says so.
-fn lacks(report: &Report) -> Vec<String> {
+/// What an undamaged trace does not have of its recording, and says so. `without_end`: recordings of a joined file that others follow.
+fn lacks(report: &Report, without_end: usize) -> Vec<String> {
     let mut lacks = Vec::new();
     if report.lost != 0 {
         let (calls, are) = super::count_are(report.lost, "call");
@@ -185,6 +189,10 @@ fn lacks(report: &Report) -> Vec<String> {
     }
     if report.lost_unknown != 0 {
         lacks.push(format!("{UNKNOWN_NUMBER} may be missing"));
+    }
+    if without_end != 0 {
+        let recordings = count(without_end, "recording");
+        lacks.push(format!("{recordings} that others follow had no end"));
     }
     if !report.finished {
         lacks.push("the recording was not finished, or the end of its file was lost".to_owned());
@@ -221,6 +229,7 @@ fn as_json(report: &Report, trace: &Trace, path: &Path) -> serde_json::Value {
     json!({
         "clean": report.is_clean(),
         "finished": report.finished,
+        "without_end": trace.recordings_without_end(),
         "rings": if trace.ends_early() { rings(trace, path) } else { Vec::new() },
         "bytes": report.bytes,
         "blocks": report.blocks,

@@ -82,6 +82,8 @@ pub struct Writer<W: Write> {
     holes: Holes,
     /// The number of the recording that is written.
     recording: u32,
+    /// How many blocks stand in front of it.
+    begin: usize,
     noted: Noted,
 }
 
@@ -103,7 +105,7 @@ impl<W: Write> Writer<W> {
     }
 
     /// Starts a trace that is made from another one whose [descriptions are lost](crate::read::Trace::lost_descriptions): it says so
-    /// too, by blocks of these kinds without bytes. Nobody takes it for a trace that never had them.
+    /// too, by blocks of these kinds without bytes, and of a recording without an end by having no index. Nobody takes it for a trace that never had them.
     ///
     /// The lanes are those that [`lane`](Self::lane) gives; their names are not written. A schema that has calls is.
     ///
@@ -138,6 +140,7 @@ impl<W: Write> Writer<W> {
             starts: BTreeMap::new(),
             holes: Holes::default(),
             recording: 0,
+            begin: 0,
             noted: Noted::default(),
             block: options.block.clamp(1 << 10, MAX_BLOCK / 4),
         })
@@ -175,13 +178,17 @@ impl<W: Write> Writer<W> {
     /// it one begins where indices begin again, and what damage took at the end of the one before can be missed. A number that is not
     /// greater than the last one changes nothing.
     ///
+    /// The one before ends with an index, which says that it was finished, unless its end is among
+    /// [those that are lost](LostDescriptions::ends).
+    ///
     /// # Errors
     /// As the sink says.
     pub fn recording(&mut self, number: u32) -> io::Result<()> {
         if number > self.recording {
-            self.recording = number;
             // The damaged stretches that were pushed are all of the recording that ends here.
             self.end_recording(true)?;
+            self.queue_end();
+            self.recording = number;
             self.begin_recording()?;
             self.holes = Holes::default();
         }

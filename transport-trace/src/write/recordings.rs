@@ -99,9 +99,17 @@ impl<W: Write> Writer<W> {
     /// Starts a recording behind the one that is written.
     pub(super) fn next_recording(&mut self) -> io::Result<()> {
         self.end_recording(false)?;
+        self.queue_end();
         self.begin_recording()?;
         self.holes.next_recording();
         Ok(())
+    }
+
+    /// Says that the recording which ends here was finished, where it was.
+    pub(super) fn queue_end(&mut self) {
+        if !self.lacking.ends.contains(&self.recording) {
+            self.out.queue_index_from(self.begin);
+        }
     }
 
     pub(super) fn begin_recording(&mut self) -> io::Result<()> {
@@ -109,6 +117,7 @@ impl<W: Write> Writer<W> {
         self.held = 0;
         self.started.clear();
         self.starts.clear();
+        self.begin = self.out.block_count();
         queue_schema(&mut self.out, &self.schema, &self.lacking);
         self.out.flush()
     }

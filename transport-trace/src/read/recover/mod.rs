@@ -225,6 +225,8 @@ fn join<W: Write>(
             .filter(|(_, lane)| lost_lanes.contains(lane))
             .map(|(number, _)| number)
             .collect(),
+        // What the rings have is of the last one.
+        ends: trace.map(Trace::recordings_without_end).unwrap_or_default(),
     };
     let mut writer = Writer::lacking(sink, schema, clock, options, &lost)?;
     let mut done = Recovered::default();
