@@ -1,5 +1,6 @@
 //! Opens traces, and says on the error output what could not be read of them.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use hypercall_trace::entry::{Damaged, Defect, Entry};
@@ -79,6 +80,12 @@ pub(crate) struct Losses {
     unknown: u64,
     /// Whether the file ends before the recording does.
     unfinished: bool,
+    /// Recordings of a joined file without an end that others follow.
+    without_end: BTreeSet<u32>,
+    /// Whether its end is damaged, so that nobody knows.
+    end_damaged: bool,
+    /// Where cut descriptions stand, which are told.
+    cut: BTreeSet<u64>,
     /// The trace's file, where there are two.
     whose: Option<String>,
 }
@@ -158,9 +165,19 @@ pub(crate) fn is_joined(trace: &Trace) -> bool {
     trace.recording_at(u64::MAX) != 0
 }
 
-/// What is said of a trace whose recording was not finished.
-pub(crate) const NOT_FINISHED: &str =
-    "the recording was not finished: what came later is not in the file";
+/// What is said of a trace without an index at its end. What was made of one whose end is damaged has none either.
+pub(crate) const NOT_FINISHED: &str = "the recording was not finished, or the end of its file was lost: what came later is not in the file";
+
+/// What is said of a trace with [damage](Trace::end_is_damaged) where its index would be.
+pub(crate) const END_DAMAGED: &str =
+    "the end of the file is damaged: whether the recording was finished is not known";
+
+/// What is said of a recording of a joined file without an index at its end that another one follows.
+pub(crate) fn without_end(recording: u32) -> String {
+    format!(
+        "recording {recording} of the file was not finished, or the end of its file was lost: what came later is not in the file"
+    )
+}
 
 /// Refuses a trace whose schema is damaged, for those who judge calls by what they are.
 pub(crate) fn described(path: &Path, trace: &Trace) -> Result<(), Failure> {
@@ -204,6 +221,7 @@ impl Losses {
     pub(crate) fn of(trace: &Trace) -> Self {
         let mut losses = Self {
             unfinished: trace.ends_early(),
+            end_damaged: trace.end_is_damaged(),
             ..Self::default()
         };
         losses.describe(trace);
@@ -221,12 +239,19 @@ impl Losses {
         for damaged in trace.damage().filter(|damaged| damaged.offset == 0) {
             self.push(damaged);
         }
+        self.without_end = trace.recordings_without_end();
         let told = descriptions(trace).take(TOLD);
         self.descriptions = told
             .map(|(kind, damaged)| description(trace, kind, damaged))
             .collect();
         let all = descriptions(trace).count();
         self.more_descriptions = all.saturating_sub(TOLD);
+        // They come among the entries as well.
+        let cut = descriptions(trace).map(|(_, damaged)| damaged);
+        self.cut = cut
+            .filter(|damaged| damaged.defect == Defect::Cut)
+            .map(|damaged| damaged.offset)
+            .collect();
         // Its block's header is damaged as well: the stretch comes among the entries, and does not say what it was.
         if self.descriptions.is_empty() {
             self.descriptions.extend(no_schema(trace));
@@ -255,6 +280,9 @@ impl Losses {
     }
 
     fn push(&mut self, damaged: &Damaged) {
+        if self.cut.contains(&damaged.offset) {
+            return;
+        }
         if self.damaged.len() < TOLD {
             self.damaged.push(damaged.clone());
         } else {
@@ -319,8 +347,19 @@ impl Losses {
         if self.lost_unknown {
             crate::output::tell!("hcall: {whose}{UNKNOWN_NUMBER} is missing in the trace");
         }
+        for recording in self.without_end.iter().take(TOLD) {
+            crate::output::tell!("hcall: {whose}{}", without_end(*recording));
+        }
+        if let more @ 1.. = self.without_end.len().saturating_sub(TOLD) {
+            crate::output::tell!("hcall: {whose}and {more} more recordings; see `hcall verify`");
+        }
         if self.unfinished {
-            crate::output::tell!("hcall: {whose}{NOT_FINISHED}; see `hcall verify`");
+            let why = if self.end_damaged {
+                END_DAMAGED
+            } else {
+                NOT_FINISHED
+            };
+            crate::output::tell!("hcall: {whose}{why}; see `hcall verify`");
         }
         self.any_damage()
     }

@@ -120,6 +120,19 @@ impl Redaction {
         }
     }
 
+    /// The number of what is made of the trace with this one: always the same under a key, and another one. What the trace's number leads
+    /// to, as the rings of a killed recording, has all values as they were, and must not be taken for the rest of what was redacted.
+    pub(crate) fn trace_id(&self, id: u64) -> u64 {
+        let mut hasher = SipHasher24::new_with_key(&self.key);
+        hasher.write(b"the number of a trace");
+        hasher.write_u64(id);
+        let hash = hasher.finish128();
+        let is_new = |new: &u64| *new != 0 && *new != id;
+        // Where both halves are none, or the old one, which chance alone does not bring about.
+        let other = if id == 1 { 2 } else { 1 };
+        [hash.h1, hash.h2].into_iter().find(is_new).unwrap_or(other)
+    }
+
     /// How many values were replaced.
     pub(crate) const fn replaced(&self) -> u64 {
         self.replaced
@@ -348,6 +361,17 @@ mod tests {
         assert_ne!(first, hashed(2, &Kind::Unsigned, Role::Secret, &secret));
         assert_ne!(first, secret);
         assert_eq!(first.len(), 40);
+    }
+
+    #[test]
+    fn the_number_is_another_one_under_each_key_and_always_the_same() {
+        let number = |key: u8, id: u64| Redaction::new(What::default(), [key; 16]).trace_id(id);
+        for id in [0, 1, 7, u64::MAX] {
+            assert!(number(1, id) != 0 && number(1, id) != id);
+            assert_eq!(number(1, id), number(1, id));
+            assert_ne!(number(1, id), number(2, id));
+            assert_ne!(number(1, id), number(1, id ^ 2));
+        }
     }
 
     #[test]

@@ -346,7 +346,7 @@ fn diff_tells_damage_that_took_no_call() {
                 .args(json)
                 .assert()
                 .code(4)
-                .stderr(contains("cannot be read: the file ends inside a block"));
+                .stderr(contains("the index at the end cannot be read"));
         }
     }
     // A block that stands a second time took nothing either.
@@ -542,6 +542,97 @@ fn damage_is_told_where_nothing_is_left() {
         .assert()
         .code(4)
         .stdout(contains("0 records from the file").and(contains(lost)));
+}
+
+/// Behind an index that is there in part there was nothing: the recording was finished.
+#[test]
+fn a_cut_inside_the_index_takes_only_the_index() {
+    let folder = Folder::new();
+    let bytes = Sample::life().bytes();
+    let path = folder.text("cut.hct");
+    std::fs::write(&path, &bytes[..bytes.len() - 20]).unwrap();
+    let said = |arguments: &[&str]| {
+        let output = hcall().args(arguments).output().unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        (text(output.stdout), text(output.stderr))
+    };
+    let (whole, good) = (folder.text("whole.hct"), folder.text("good.hct"));
+    std::fs::write(&good, &bytes).unwrap();
+    let (out, errors) = said(&["verify", &path]);
+    assert!(out.contains("the index at the end"), "{out}");
+    assert!(
+        !out.contains("no index at the end") && !out.contains("goes on"),
+        "{out}"
+    );
+    assert_eq!(errors, "");
+    // Once, and not a second time as a stretch of bytes.
+    let (_, errors) = said(&["show", &path]);
+    assert_eq!(errors.lines().count(), 1, "{errors}");
+    assert!(
+        errors.contains("the index at the end cannot be read"),
+        "{errors}"
+    );
+    let (_, errors) = said(&["recover", &path, "-o", &whole]);
+    assert!(!errors.contains("finished"), "{errors}");
+    let calls = |path: &str| common::output(&["show", "--json", path]);
+    assert_eq!(calls(&whole), calls(&good));
+    assert!(Trace::open(&whole).unwrap().is_finished());
+}
+
+/// Where the index would be stands something else.
+#[test]
+fn where_the_end_is_damaged_nobody_knows_whether_it_was_finished() {
+    let folder = Folder::new();
+    let good = Sample::life().bytes();
+    let index = Trace::from_bytes(good.clone())
+        .unwrap()
+        .blocks()
+        .last()
+        .unwrap()
+        .offset;
+    let mut flipped = good.clone();
+    flipped[usize::try_from(index).unwrap() + 33] ^= 1;
+    let behind = [&good[..], &[7; 100]].concat();
+    let (path, copy) = (folder.text("bad.hct"), folder.text("copy.hct"));
+    for bytes in [flipped, behind] {
+        std::fs::write(&path, &bytes).unwrap();
+        let unknown = "whether the recording was finished is not known";
+        for line in ["show", "stat", "check", "state", "export"] {
+            let output = hcall().args([line, &path]).output().unwrap();
+            let errors = String::from_utf8(output.stderr).unwrap();
+            assert!(errors.contains(unknown), "{line}: {errors}");
+            assert!(!errors.contains("was not finished"), "{line}: {errors}");
+        }
+        hcall()
+            .args(["verify", &path])
+            .assert()
+            .code(1)
+            .stdout(contains(unknown).and(contains("no index at the end").not()));
+        hcall()
+            .args(["recover", &path, "-o", &copy, "--force"])
+            .assert()
+            .code(4)
+            .stderr(contains(unknown).and(contains("was not finished").not()));
+        hcall()
+            .args(["pack", &path, "-o", &copy, "--force"])
+            .assert()
+            .code(4);
+        // The copy has no end either, and says no more than that.
+        hcall()
+            .args(["verify", &copy])
+            .assert()
+            .code(0)
+            .stdout(contains(
+                "was not finished, or the end of its file was lost",
+            ));
+        hcall()
+            .args(["show", &copy])
+            .assert()
+            .code(0)
+            .stderr(contains(
+                "was not finished, or the end of its file was lost",
+            ));
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@
 mod common;
 
 use common::{Folder, Sample, hcall};
-use hypercall_trace::entry::{Entry, LossCause, Lost};
+use hypercall_trace::entry::{Entry, LossCause, Lost, PageChange, Run, When};
 use hypercall_trace::format::BlockKind;
 use hypercall_trace::read::Trace;
 
@@ -221,6 +221,80 @@ fn in_a_joined_file_each_recording_lacks_its_own() {
                 (taken, 4 * CALLS - taken),
                 "{command} {places:?}"
             );
+        }
+    }
+}
+
+/// No call is missing then, but what the pages held is not known any more.
+#[test]
+fn where_changes_of_pages_alone_stood_something_is_missing() {
+    const AT: u64 = 100;
+    // In the middle of the lane, at its start, at its end, and all that there is of it.
+    for (first, last) in [(0, CALLS), (AT, CALLS), (0, AT), (AT, AT)] {
+        let folder = Folder::new();
+        let mut sample = sample();
+        let change = |length: usize, index| {
+            Entry::Pages(PageChange {
+                lane: 0,
+                index,
+                when: When::Note,
+                page: 0,
+                ticks: 0,
+                look: 1,
+                late: false,
+                runs: vec![Run {
+                    offset: 0,
+                    before: vec![0; length],
+                    after: vec![1; length],
+                }],
+            })
+        };
+        sample.entries.retain(|entry| {
+            let Entry::Call(call) = entry else {
+                return true;
+            };
+            call.lane == 1 || (first..last).contains(&call.index)
+        });
+        let place = sample.entries.iter().position(
+            |entry| matches!(entry, Entry::Call(call) if call.lane == 0 && call.index >= AT),
+        );
+        // More than a block has room for: it has one of its own.
+        let place = place.unwrap_or(sample.entries.len());
+        sample.entries.insert(place, change(1024, AT));
+        let mut bytes = without_index(&sample.bytes());
+        let of_lane = blocks(&bytes, 0);
+        let (offset, index, _) = *of_lane.iter().find(|(.., calls)| *calls == 0).unwrap();
+        assert_eq!(index, AT);
+        bytes[offset + 70] ^= 4;
+        let calls = last - first + CALLS;
+        let trace = folder.text("damaged.hct");
+        std::fs::write(&trace, &bytes).unwrap();
+        for (command, path) in rewritten(&folder, &trace) {
+            assert_eq!(verified(&path), (0, calls), "{command}");
+            let opened = Trace::open(&path).unwrap();
+            let lost: Vec<_> = opened
+                .entries()
+                .filter_map(|entry| match entry {
+                    Entry::Lost(lost) => Some((lost.lane, lost.index, lost.how_many())),
+                    _ => None,
+                })
+                .collect();
+            assert_eq!(lost, [(0, AT, None)], "{command}");
+            hcall()
+                .args(["verify", &path])
+                .assert()
+                .success()
+                .stdout(predicates::str::contains("is not whole"));
+            // What is missing between calls, or behind them, a test would make up.
+            if first < AT {
+                for path in [&trace, &path] {
+                    let test = folder.text("test.rs");
+                    hcall()
+                        .args(["gen-test", path, "--lane", "one", "-o", &test])
+                        .assert()
+                        .code(3);
+                }
+            }
         }
     }
 }
@@ -525,5 +599,76 @@ fn what_is_noted_as_lost_is_not_called_whole() {
         let text = verify("lost.hct", lost);
         let end = format!("\nevery checksum is right, but the trace is not whole: {told}\n");
         assert!(text.ends_with(&end), "{text}");
+    }
+}
+
+/// Of a joined file each recording was finished, or not, for itself.
+#[test]
+fn in_a_joined_file_each_recording_has_an_end_of_its_own_or_none() {
+    let folder = Folder::new();
+    let whole = Sample::life().bytes();
+    let mut alive = Sample::life();
+    let last = alive.entries.pop();
+    assert!(matches!(last, Some(Entry::Call(call)) if call.name() == "destroy_vm"));
+    let early = without_index(&alive.bytes());
+    let trace = folder.text("joined.hct");
+    for (parts, without_end, last_ends) in [
+        (vec![&whole, &whole, &whole], vec![], true),
+        (vec![&early, &whole, &whole], vec![0], true),
+        (vec![&whole, &early, &whole], vec![1], true),
+        (vec![&early, &early, &early], vec![0, 1], false),
+        (vec![&whole, &whole, &early], vec![], false),
+    ] {
+        let mut bytes = parts[0].clone();
+        parts[1..].iter().for_each(|part| bytes.extend(&part[32..]));
+        std::fs::write(&trace, &bytes).unwrap();
+        let mut made = vec![("the trace", trace.clone())];
+        for (command, from, to) in [
+            ("export", "joined.hct", "lines.jsonl"),
+            ("import", "lines.jsonl", "imported.hct"),
+            ("pack", "joined.hct", "packed.hct"),
+            ("pack", "packed.hct", "again.hct"),
+            ("redact", "joined.hct", "redacted.hct"),
+            ("recover", "joined.hct", "recovered.hct"),
+        ] {
+            let (from, to) = (folder.text(from), folder.text(to));
+            hcall()
+                .args([command, &from, "-o", &to, "--force"])
+                .assert()
+                .success();
+            if command != "export" {
+                made.push((command, to));
+            }
+        }
+        for (command, path) in made {
+            let opened = Trace::open(&path).unwrap();
+            let ends: Vec<_> = opened.recordings_without_end().into_iter().collect();
+            assert_eq!(ends, without_end, "{command}");
+            assert_eq!(!opened.ends_early(), last_ends, "{command}");
+            assert_eq!(opened.recording_at(u64::MAX) as usize, parts.len() - 1);
+            let run = |view: &str| {
+                let output = hcall().args([view, &path]).output().unwrap();
+                let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+                (text(&output.stdout), text(&output.stderr))
+            };
+            let (verified, _) = run("verify");
+            let (_, shown) = run("show");
+            for number in 0..3 {
+                let told = format!("recording {number} of the file was not finished");
+                let is = without_end.contains(&number);
+                assert_eq!(shown.contains(&told), is, "{command}: {shown}");
+                assert_eq!(verified.contains(&told), is, "{command}: {verified}");
+            }
+            let is_whole = without_end.is_empty() && last_ends;
+            assert_eq!(
+                verified.contains("\nwhole: every checksum is right"),
+                is_whole,
+                "{command}: {verified}"
+            );
+            if !is_whole {
+                let (checked, _) = run("check");
+                assert!(!checked.contains("was never destroyed"), "{checked}");
+            }
+        }
     }
 }

@@ -306,6 +306,52 @@ fn rings_are_found(elsewhere: bool) {
     );
 }
 
+/// The rings hold what was replaced in the file.
+#[test]
+fn no_rings_belong_to_what_was_redacted() {
+    let folder = Folder::new();
+    let (path, copy, red, whole) = (
+        folder.text("dead.hct"),
+        folder.text("copy.hct"),
+        folder.text("red.hct"),
+        folder.text("whole.hct"),
+    );
+    let recording = recording()
+        .sync(hypercall_trace::record::SyncPolicy::EachCall)
+        .create(&path)
+        .unwrap();
+    let place = recording.rings().to_string_lossy().into_owned();
+    let machine = FakeAcrn::new();
+    let transport = loopback(&machine);
+    let acrn = Client::new(Recorder::new(transport, recording.lane("main").unwrap()));
+    let name = "TopSecretVm".try_into().unwrap();
+    acrn.create_vm(&mut hypercall_core::acrn::VmCreation::new(name))
+        .unwrap();
+    acrn.get_api_version().unwrap();
+    // What a killed process leaves.
+    std::fs::copy(&path, &copy).unwrap();
+    assert!(output(&["show", &copy]).contains("TopSecretVm"));
+    output(&["redact", &copy, "--text", "-o", &red]);
+    let shown = output(&["show", &red, "--full"]);
+    assert!(shown.contains("create_vm") && !shown.contains("TopSecretVm"));
+    let verified: serde_json::Value =
+        serde_json::from_str(&output(&["verify", "--json", &red])).unwrap();
+    assert_eq!(verified["rings"].as_array().unwrap().len(), 0);
+    output(&["recover", &red, "-o", &whole]);
+    let recovered = output(&["show", &whole, "--full"]);
+    assert_eq!(recovered, shown);
+    // Whoever names them is told.
+    hcall()
+        .args(["recover", &red, "--rings", &place, "-o", &whole, "--force"])
+        .assert()
+        .code(3)
+        .stderr(predicates::str::contains(
+            "recover each recording for itself",
+        ));
+    drop(acrn);
+    recording.finish();
+}
+
 #[test]
 fn a_recording_is_recovered_from_its_rings() {
     let folder = Folder::new();
@@ -377,5 +423,54 @@ fn what_rings_that_cannot_be_read_held_is_not_said_to_be_there() {
         .code(0)
         .stdout(predicates::str::contains("get_api_version"))
         .stderr(predicates::str::contains("was not finished"));
+    recording.finish();
+}
+
+/// The rings stay until the recording is finished: where one is not there, what it held is not.
+#[test]
+fn without_the_ring_of_a_lane_a_recording_is_not_said_to_be_whole() {
+    let folder = Folder::new();
+    let (path, rings) = (folder.text("dead.hct"), folder.path("rings"));
+    let recording = recording()
+        .sync(hypercall_trace::record::SyncPolicy::EachCall)
+        .rings(&rings)
+        .create(&path)
+        .unwrap();
+    let machine = FakeAcrn::new();
+    for lane in ["main", "vcpu"] {
+        let transport = loopback(&machine);
+        let acrn = Client::new(Recorder::new(transport, recording.lane(lane).unwrap()));
+        acrn.get_api_version().unwrap();
+    }
+    let (file, one, to) = (
+        folder.text("copy.hct"),
+        folder.text("one"),
+        folder.text("recovered.hct"),
+    );
+    std::fs::copy(&path, &file).unwrap();
+    std::fs::create_dir(&one).unwrap();
+    std::fs::copy(rings.join("lane-0.ring"), folder.path("one/lane-0.ring")).unwrap();
+    let all = rings.to_string_lossy().into_owned();
+    let beside = rings.join("lane-0.ring").to_string_lossy().into_owned();
+    let no_ring = "there is no ring of lane vcpu";
+    let not_named = "lane-1.ring was not named";
+    for (trace, rings, said) in [
+        (Some(&file), &one, Some(no_ring)),
+        (Some(&file), &beside, Some(no_ring)),
+        (None, &beside, Some(not_named)),
+        (Some(&file), &all, None),
+        (None, &all, None),
+    ] {
+        let mut command = hcall();
+        command.arg("recover").args(trace);
+        command.args(["--rings", rings, "-o", &to, "--force"]);
+        let run = command.output().unwrap();
+        let errors = String::from_utf8(run.stderr).unwrap();
+        let expected = if said.is_some() { 4 } else { 0 };
+        assert_eq!(run.status.code(), Some(expected), "{rings}: {errors}");
+        assert!(errors.contains(said.unwrap_or_default()), "{errors}");
+        let trace = Trace::open(&to).unwrap();
+        assert_eq!(trace.is_finished(), said.is_none(), "{rings}");
+    }
     recording.finish();
 }

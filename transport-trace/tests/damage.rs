@@ -81,6 +81,34 @@ fn a_file_that_is_cut_holds_exactly_the_blocks_before_the_cut() {
     }
 }
 
+/// What fills a block up to the next belongs to it.
+#[test]
+fn a_block_that_is_damaged_in_two_places_is_told_once() {
+    let (bytes, _) = everything(CODECS[0], true, ID);
+    let whole = Trace::from_bytes(bytes.clone()).unwrap();
+    let padded =
+        |block: &&hypercall_trace::read::BlockEntry| !block.header.stored.is_multiple_of(8);
+    let blocks: Vec<_> = whole.blocks().iter().filter(padded).collect();
+    assert!(!blocks.is_empty());
+    for block in blocks {
+        let body = block.offset as usize + 64;
+        let filling = body + block.header.stored as usize;
+        let told = |places: &[usize]| {
+            let mut bytes = bytes.clone();
+            for place in places {
+                bytes[*place] ^= 1;
+            }
+            let report = Trace::from_bytes(bytes).unwrap().verify().unwrap();
+            let here = |damaged: &&hypercall_trace::entry::Damaged| damaged.offset == block.offset;
+            report.damaged.iter().filter(here).count()
+        };
+        let body_alone = told(&[body]);
+        assert!(body_alone > 0, "{block:?}");
+        assert_eq!(told(&[filling]), 1, "{block:?}");
+        assert_eq!(told(&[body, filling]), body_alone, "{block:?}");
+    }
+}
+
 /// For each byte of a file the entries that stand in other blocks.
 fn beside(whole: &Trace, entries: &[Entry]) -> Vec<(u64, Vec<Entry>)> {
     let without = |block: &hypercall_trace::read::BlockEntry| {

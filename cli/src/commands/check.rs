@@ -45,7 +45,9 @@ pub(crate) fn run(args: &Check, out: &mut Output) -> Result<Status, Failure> {
         }
     }
     drop(progress);
-    let checked = if trace.ends_early() {
+    // What was still there where a recording was cut may have been destroyed behind that.
+    let early = trace.ends_early() || !trace.recordings_without_end().is_empty();
+    let checked = if early {
         checker.finish_early()
     } else {
         checker.finish()
@@ -64,7 +66,7 @@ pub(crate) fn run(args: &Check, out: &mut Output) -> Result<Status, Failure> {
                 };
                 out.line(&out.paint.string(Part::Notice, &text))?;
             }
-            0 if losses.any_damage() || trace.ends_early() => out.line(
+            0 if losses.any_damage() || early => out.line(
                 &out.paint
                     .string(Part::Notice, "no rule is broken by what could be read"),
             )?,

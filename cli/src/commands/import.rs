@@ -122,10 +122,12 @@ fn import(
         // Nobody knows how many calls of which lanes stood there.
         writer.push(&cut(lines.next)).map_err(&failed)?;
     }
-    if unfinished {
-        writer.unfinished();
-    }
-    writer.finish().map_err(&failed)?.finish()?;
+    let finished = if unfinished {
+        writer.finish_early()
+    } else {
+        writer.finish()
+    };
+    finished.map_err(&failed)?.finish()?;
     out.line(&format!(
         "{} in {}",
         super::count(entries, "record"),
@@ -145,7 +147,15 @@ fn import(
             "hcall: {why}: what was written ends with {UNKNOWN_NUMBER} missing in each lane"
         );
     }
-    let lacks = lacking != LostDescriptions::default();
+    for recording in &lacking.ends {
+        crate::output::tell!("hcall: {}", crate::input::without_end(*recording));
+    }
+    let ends = lacking.ends.clone();
+    let lacks = lacking
+        != LostDescriptions {
+            ends,
+            ..LostDescriptions::default()
+        };
     if lacks {
         crate::output::tell!(
             "hcall: a description of the original (the schema, the clock or the name of a lane) could not be read; every view of what was written says which"

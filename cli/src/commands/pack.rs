@@ -35,9 +35,10 @@ pub(crate) fn run(args: &Pack, out: &mut Output) -> Result<Status, Failure> {
             writer.push(&entry)?;
         }
         if trace.ends_early() {
-            writer.unfinished();
+            writer.finish_early()
+        } else {
+            writer.finish()
         }
-        writer.finish()
     };
     written().map_err(failed)?.finish()?;
     let size = |path: &std::path::Path| std::fs::metadata(path).map_or(0, |data| data.len());

@@ -1,9 +1,10 @@
 //! `hcall recover`: what a killed recording left, joined to a whole trace.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use hypercall_trace::read::recover::{
-    RecoverError, Recovered, Ring, RingError, find, recover, recover_part,
+    RecoverError, Recovered, Ring, RingError, find, lanes_without_ring, recover, recover_part,
 };
 use hypercall_trace::read::{OpenError, Trace};
 use hypercall_trace::write::Options;
@@ -18,6 +19,9 @@ use crate::status::Status;
 use crate::target::Target;
 
 const HELP: &str = "the rings are in /dev/shm/hypercall-PID-ID, or a link /dev/shm/hypercall-PID.NAMESPACES-ID leads to them where the recording was given another folder; see `ls -l /dev/shm`";
+
+/// Lanes without a ring that are told one by one.
+const TOLD: usize = 10;
 
 /// Opens what reached the file. That may be nothing, where the recording was killed at once: all of it is in the rings then.
 fn begun(path: &Path) -> Result<Option<Trace>, Failure> {
@@ -39,12 +43,16 @@ pub(crate) fn run(args: &Recover, out: &mut Output) -> Result<Status, Failure> {
     let mut folders = args.rings.clone();
     let mut unreadable = 0;
     if folders.is_empty()
-        && let Some(trace) = trace.as_ref().filter(|trace| !trace.is_finished())
+        && let Some(trace) = trace.as_ref().filter(|trace| trace.ends_early())
     {
         (folders, unreadable) = search(trace, &owners);
     }
     let (rings, no_rings) = rings(&folders)?;
-    let unreadable = no_rings.saturating_add(unreadable);
+    let mut left_out = without_ring(trace.as_ref(), &rings);
+    if trace.as_ref().is_none_or(Trace::ends_early) {
+        left_out = left_out.saturating_add(not_named(&args.rings));
+    }
+    let unreadable = no_rings.saturating_add(unreadable).saturating_add(left_out);
     if trace.is_none() && rings.is_empty() {
         // Nothing was looked at where none was named.
         let why = if args.rings.is_empty() {
@@ -176,12 +184,67 @@ fn search(trace: &Trace, owners: &Owners) -> (Vec<PathBuf>, usize) {
             }
         }
     }
+    if gone && !files.is_empty() {
+        // What they held is not there.
+        unreadable = unreadable.saturating_add(1);
+    }
     if files.is_empty() && unreadable == 0 && !gone {
+        let why = if trace.end_is_damaged() {
+            "whether the recording was finished is not known"
+        } else {
+            "the recording was not finished"
+        };
         crate::output::tell!(
-            "hcall: the recording was not finished, and nothing in /dev/shm leads to its rings: what they hold is not in what was written. If they are elsewhere, name the folder with --rings"
+            "hcall: {why}, and nothing in /dev/shm leads to its rings: what they hold is not in what was written. If they are elsewhere, name the folder with --rings"
         );
     }
     (files, unreadable)
+}
+
+/// Says which rings lie beside those that were named, and were not. How many there are.
+fn not_named(named: &[PathBuf]) -> usize {
+    let mut beside = BTreeSet::new();
+    let files = named.iter().filter(|path| !path.is_dir());
+    for folder in files.filter_map(|path| path.parent()) {
+        // A name alone is in the folder that this runs in.
+        let folder = if folder == Path::new("") {
+            Path::new(".")
+        } else {
+            folder
+        };
+        beside.extend(find(folder).unwrap_or_default());
+    }
+    let same = |path: &Path| path.canonicalize().ok();
+    let have: Vec<_> = named.iter().filter_map(|path| same(path)).collect();
+    let is_in = |path: &PathBuf| {
+        same(path).is_some_and(|path| have.iter().any(|have| path.starts_with(have)))
+    };
+    beside.retain(|path| !is_in(path));
+    for path in &beside {
+        crate::output::tell!(
+            "hcall: {} was not named: what it holds is not in what was written",
+            path.display()
+        );
+    }
+    beside.len()
+}
+
+/// Says which lanes of the file have no ring, where there are rings. How many there are.
+fn without_ring(trace: Option<&Trace>, rings: &[Ring]) -> usize {
+    let Some(trace) = trace.filter(|_| !rings.is_empty()) else {
+        return 0;
+    };
+    let lanes = lanes_without_ring(trace, rings);
+    for lane in lanes.iter().take(TOLD) {
+        crate::output::tell!(
+            "hcall: there is no ring of lane {}: what it held is not in what was written",
+            crate::format::plain(&lane.name)
+        );
+    }
+    if let more @ 1.. = lanes.len().saturating_sub(TOLD) {
+        crate::output::tell!("hcall: nor of {}", super::count(more, "more lane"));
+    }
+    lanes.len()
 }
 
 /// Opens the rings in folders and files. How many could not be read is said on the error output.

@@ -72,7 +72,8 @@ fn write<W: Write>(
 ) -> Result<(W, u64), Failure> {
     let failed = || Target::failed(&args.target.output);
     let options = Options {
-        id: trace.header().id,
+        // No rings belong to it: what they hold is not redacted.
+        id: redaction.trace_id(trace.header().id),
         ..Options::default()
     };
     let lost = trace.lost_descriptions();
@@ -100,11 +101,12 @@ fn write<W: Write>(
         writer.recording(entries.recording()).map_err(failed())?;
         writer.push(&entry).map_err(failed())?;
     }
-    if trace.ends_early() {
-        writer.unfinished();
-    }
-    let replaced = redaction.replaced();
-    Ok((writer.finish().map_err(failed())?, replaced))
+    let finished = if trace.ends_early() {
+        writer.finish_early()
+    } else {
+        writer.finish()
+    };
+    Ok((finished.map_err(failed())?, redaction.replaced()))
 }
 
 /// The error about a call of which nobody knows where secrets stand.

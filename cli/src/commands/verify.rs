@@ -53,7 +53,7 @@ fn as_text(report: &Report, trace: &Trace, path: &Path, out: &mut Output) -> Res
         lost_unknown,
         gaps,
         damaged,
-        finished,
+        finished: _,
     } = report;
     let paint = out.paint;
     let context = &Context::of(trace);
@@ -85,16 +85,24 @@ fn as_text(report: &Report, trace: &Trace, path: &Path, out: &mut Output) -> Res
             "{UNKNOWN_NUMBER} lost in {places}; `hcall show` says where, and why"
         ))?;
     }
-    if !finished {
+    if trace.ends_early() {
         let places: Vec<String> = rings(trace, path)
             .into_iter()
             .map(|folder| format!(" in {folder}"))
             .collect();
         let places = places.join(" and");
+        let why = if trace.end_is_damaged() {
+            input::END_DAMAGED
+        } else {
+            "no index at the end: the recording goes on, was killed, was cut, or its storage failed"
+        };
         out.line(&format!(
-            "no index at the end: the recording goes on, was killed, was cut, or its storage failed; if it was killed \
-             or its storage failed, `hcall recover TRACE -o WHOLE` also has what is left in its rings{places}",
+            "{why}; if it was killed or its storage failed, `hcall recover TRACE -o WHOLE` also has what is left in its rings{places}",
         ))?;
+    }
+    let without_end = trace.recordings_without_end();
+    for recording in without_end.iter().take(LISTED) {
+        out.line(&input::without_end(*recording))?;
     }
     for hole in damaged.iter().take(LISTED) {
         let what = input::what_is_damaged(trace, hole)
@@ -126,7 +134,7 @@ fn as_text(report: &Report, trace: &Trace, path: &Path, out: &mut Output) -> Res
         out.line(&format!("and {more} more"))?;
     }
     if report.is_clean() {
-        let lacks = lacks(report);
+        let lacks = lacks(report, without_end.len());
         if lacks.is_empty() {
             return out.line(&paint.string(Part::Good, "whole: every checksum is right"));
         }
@@ -172,8 +180,8 @@ fn as_text(report: &Report, trace: &Trace, path: &Path, out: &mut Output) -> Res
     }
 }
 
-/// What an undamaged trace does not have of its recording, and says so.
-fn lacks(report: &Report) -> Vec<String> {
+/// What an undamaged trace does not have of its recording, and says so. `without_end`: recordings of a joined file that others follow.
+fn lacks(report: &Report, without_end: usize) -> Vec<String> {
     let mut lacks = Vec::new();
     if report.lost != 0 {
         let (calls, are) = super::count_are(report.lost, "call");
@@ -182,8 +190,12 @@ fn lacks(report: &Report) -> Vec<String> {
     if report.lost_unknown != 0 {
         lacks.push(format!("{UNKNOWN_NUMBER} may be missing"));
     }
+    if without_end != 0 {
+        let recordings = count(without_end, "recording");
+        lacks.push(format!("{recordings} that others follow had no end"));
+    }
     if !report.finished {
-        lacks.push("the recording was not finished".to_owned());
+        lacks.push("the recording was not finished, or the end of its file was lost".to_owned());
     }
     lacks
 }
@@ -217,7 +229,8 @@ fn as_json(report: &Report, trace: &Trace, path: &Path) -> serde_json::Value {
     json!({
         "clean": report.is_clean(),
         "finished": report.finished,
-        "rings": if report.finished { Vec::new() } else { rings(trace, path) },
+        "without_end": trace.recordings_without_end(),
+        "rings": if trace.ends_early() { rings(trace, path) } else { Vec::new() },
         "bytes": report.bytes,
         "blocks": report.blocks,
         "records": report.entries,

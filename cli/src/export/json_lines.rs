@@ -37,10 +37,10 @@ struct About {
     /// file, those of its first recording.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     ends: Vec<u32>,
-    /// Descriptions that damage took.
+    /// Descriptions that damage took, and the ends of recordings.
     #[serde(default, skip_serializing_if = "Lacking::is_empty")]
     lacking: Lacking,
-    /// The recording has no end: what came later is not here.
+    /// The recording, of a joined file the last one, has no end: what came later is not here.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     unfinished: bool,
     schema: Schema,
@@ -53,6 +53,9 @@ struct Lacking {
     schema: bool,
     clock: bool,
     lanes: BTreeSet<u32>,
+    /// The ends of recordings of a joined file that others follow.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    ends: BTreeSet<u32>,
 }
 
 impl Lacking {
@@ -61,16 +64,18 @@ impl Lacking {
             schema,
             clock,
             lanes,
+            ends,
         } = trace.lost_descriptions();
         Self {
             schema,
             clock,
             lanes,
+            ends,
         }
     }
 
     fn is_empty(&self) -> bool {
-        !self.schema && !self.clock && self.lanes.is_empty()
+        !self.schema && !self.clock && self.lanes.is_empty() && self.ends.is_empty()
     }
 }
 
@@ -138,11 +143,13 @@ impl Header {
             schema,
             clock,
             lanes,
+            ends,
         } = self.trace.lacking.clone();
         LostDescriptions {
             schema,
             clock,
             lanes,
+            ends,
         }
     }
 

@@ -214,11 +214,31 @@ impl<W: Write> Out<W> {
 
     /// Takes an index over all blocks so far.
     pub(crate) fn queue_index(&mut self) {
-        if self.blocks.len() <= MAX_INDEX {
-            let body = crate::read::encode_index(&self.blocks, self.offset);
-            if body.len() <= super::MAX_BLOCK {
-                self.queue_plain(BlockKind::Index, 0, &body);
-            }
+        self.queue_index_from(0);
+    }
+
+    /// How many blocks there are so far.
+    pub(crate) const fn block_count(&self) -> usize {
+        self.blocks.len()
+    }
+
+    /// Takes the index of a recording that is joined to others, over the blocks from this one on: as it would be in a file of its own.
+    pub(crate) fn queue_index_from(&mut self, first: usize) {
+        if self.blocks.len() > MAX_INDEX {
+            return;
+        }
+        let blocks = self.blocks.get(first..).unwrap_or_default();
+        let start = super::FILE_HEADER as u64;
+        let moved = blocks
+            .first()
+            .map_or(0, |(offset, _)| offset.saturating_sub(start));
+        let blocks: Vec<_> = blocks
+            .iter()
+            .map(|(offset, header)| (offset.saturating_sub(moved), *header))
+            .collect();
+        let body = crate::read::encode_index(&blocks, self.offset.saturating_sub(moved));
+        if body.len() <= super::MAX_BLOCK {
+            self.queue_plain(BlockKind::Index, 0, &body);
         }
     }
 

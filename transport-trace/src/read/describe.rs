@@ -20,6 +20,8 @@ pub struct LostDescriptions {
     pub clock: bool,
     /// The names of these lanes.
     pub lanes: BTreeSet<u32>,
+    /// The ends of these recordings of a joined file: see [`Trace::recordings_without_end`].
+    pub ends: BTreeSet<u32>,
 }
 
 /// Bytes that the names of all lanes may have.
@@ -112,7 +114,10 @@ impl Trace {
     /// recordings, each has a schema.
     #[must_use]
     pub fn lost_descriptions(&self) -> LostDescriptions {
-        let mut lost = LostDescriptions::default();
+        let mut lost = LostDescriptions {
+            ends: self.recordings_without_end(),
+            ..LostDescriptions::default()
+        };
         for (kind, damaged) in self.damaged_descriptions() {
             match kind {
                 BlockKind::Schema => lost.schema = true,
@@ -129,6 +134,19 @@ impl Trace {
         lost.lanes
             .retain(|lane| !self.lane_places.contains_key(lane));
         lost
+    }
+
+    /// Of a file that was joined from several recordings, those that have another one behind them and no end: they were not finished, or the
+    /// end of their file was lost. More of them may have come. What [`ends_early`](Self::ends_early) says of the last one.
+    #[must_use]
+    pub fn recordings_without_end(&self) -> BTreeSet<u32> {
+        let blocks = self.blocks();
+        let pairs = blocks.iter().zip(blocks.iter().skip(1));
+        pairs
+            .filter(|(last, next)| last.section != next.section)
+            .filter(|(last, _)| last.header.kind != BlockKind::Index)
+            .map(|(last, _)| last.section)
+            .collect()
     }
 
     /// What of [`damage`](Self::damage) is in blocks that describe: the schema, a lane's name, the clock. Each with the kind

@@ -233,6 +233,18 @@ impl Trace {
         !self.is_finished() && !self.found.damage.last().is_some_and(cut_index)
     }
 
+    /// Whether that is only a guess: what stands at the end of the file cannot be read, and the index may have stood there, as where a
+    /// bit of its header is damaged, or where something that is no trace was put behind it. Such a trace [ends early](Self::ends_early)
+    /// as far as anybody knows.
+    #[must_use]
+    pub fn end_is_damaged(&self) -> bool {
+        let last_block = self.blocks().last().map_or(0, |block| block.offset);
+        let behind = |damaged: &Damaged| {
+            damaged.offset > last_block && !matches!(damaged.defect, Defect::Cut)
+        };
+        self.ends_early() && self.found.damage.last().is_some_and(behind)
+    }
+
     /// What kind of block a damaged stretch is, where its header can be read or the index has it. The rest of it may be damaged, not
     /// understood, or cut off.
     #[must_use]

@@ -35,7 +35,8 @@ pub struct Report {
     pub gaps: Vec<Lost>,
     /// What could not be read.
     pub damaged: Vec<Damaged>,
-    /// Whether the file ends with an index. Without one it was not finished, or was cut between two blocks.
+    /// Whether the file ends with an index. Without one the recording was not finished, or the end of its file was lost, unless only a part
+    /// of the index is missing: see [`Trace::ends_early`].
     pub finished: bool,
 }
 
@@ -90,9 +91,6 @@ impl Trace {
             }
             report.blocks = report.blocks.saturating_add(1);
             report.damaged.extend(self.damaged_header(block));
-            if let Err(defect) = padding(self, block.offset, block.header.stored) {
-                report.damaged.push(block.damaged(defect));
-            }
             let header = &block.header;
             let shown = has_entries(block);
             let views = match self.load(block, &mut buffer) {
@@ -105,6 +103,10 @@ impl Trace {
                     continue;
                 }
             };
+            // Of a block that cannot be used that is said once.
+            if let Err(defect) = padding(self, block.offset, block.header.stored) {
+                report.damaged.push(block.damaged(defect));
+            }
             if header.kind == BlockKind::Clock {
                 let now = (block.section, u64_at(views.bytes(), 8));
                 if now < clock {

@@ -1,7 +1,8 @@
 //! Which calls damage took: a trace that is made from a damaged one says which calls it lacks.
 //!
 //! Behind a damaged stretch the next entry of its lane says by its index how many calls are missing. Where none follows, the
-//! header of the damaged block says it, where it can still be read; else nobody knows it, and that is what is written.
+//! header of the damaged block says it, where it can still be read; else nobody knows it, and that is what is written. Where only changes of
+//! pages, or losses, stood there, an unknown number is written too: no reader takes what it knows of the pages for what they held.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,6 +27,10 @@ struct Hole {
     end: u64,
     /// The same, of calls that the lane has already: they are of the recording that begins behind this one.
     again: u64,
+    /// Records stood there, and no call among them is known of: changes of pages, or losses.
+    others: bool,
+    /// The same, of the recording that begins behind this one.
+    others_again: bool,
 }
 
 impl Holes {
@@ -43,18 +48,27 @@ impl Holes {
             if let Some(went_on) = &mut self.went_on {
                 went_on.insert(lane);
             }
-            let place = if first < next(lane) {
-                &mut hole.again
+            // A damaged header that the index stands for took no record.
+            let others = end == first && damaged.entries != Some(0);
+            if first < next(lane) {
+                hole.again = end.max(hole.again);
+                hole.others_again |= others;
             } else {
-                &mut hole.end
-            };
-            *place = end.max(*place);
+                hole.end = end.max(hole.end);
+                hole.others |= others;
+            }
         }
     }
 
     /// Whether calls of this lane may be missing because of damage.
     pub(super) fn may_be_in(&self, lane: u32) -> bool {
         self.anywhere || self.lanes.contains_key(&lane)
+    }
+
+    /// Whether records of a lane are missing that are no calls, and nothing was noted in their place. Asked once.
+    pub(super) fn lacks_others(&mut self, lane: u32) -> bool {
+        let hole = self.lanes.get_mut(&lane);
+        hole.is_some_and(|hole| std::mem::take(&mut hole.others))
     }
 
     /// A lane has an entry.
@@ -90,7 +104,9 @@ impl Holes {
 
     /// Whether calls are known to be missing in a recording that did not begin yet.
     pub(super) fn are_of_the_next(&self) -> bool {
-        self.lanes.values().any(|hole| hole.again != 0)
+        self.lanes
+            .values()
+            .any(|hole| hole.again != 0 || hole.others_again)
     }
 
     /// Goes on to the next recording of a joined file.
@@ -99,7 +115,8 @@ impl Holes {
         for hole in self.lanes.values_mut() {
             *hole = Hole {
                 end: hole.again,
-                again: 0,
+                others: hole.others_again,
+                ..Hole::default()
             };
         }
     }

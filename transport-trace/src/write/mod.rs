@@ -26,9 +26,10 @@
 //!         writer.push(&entry)?;
 //!     }
 //!     if trace.ends_early() {
-//!         writer.unfinished();
+//!         writer.finish_early()
+//!     } else {
+//!         writer.finish()
 //!     }
-//!     writer.finish()
 //! }
 //! # let none = Writer::new(Vec::new(), &Default::default(), Default::default(), Options::default())?.finish()?;
 //! # let packed = Trace::from_bytes(pack(&Trace::from_bytes(none)?)?)?;
@@ -81,8 +82,8 @@ pub struct Writer<W: Write> {
     holes: Holes,
     /// The number of the recording that is written.
     recording: u32,
-    /// Whether the recording has no end.
-    unfinished: bool,
+    /// How many blocks stand in front of it.
+    begin: usize,
     noted: Noted,
 }
 
@@ -104,7 +105,7 @@ impl<W: Write> Writer<W> {
     }
 
     /// Starts a trace that is made from another one whose [descriptions are lost](crate::read::Trace::lost_descriptions): it says so
-    /// too, by blocks of these kinds without bytes. Nobody takes it for a trace that never had them.
+    /// too, by blocks of these kinds without bytes, and of a recording without an end by having no index. Nobody takes it for a trace that never had them.
     ///
     /// The lanes are those that [`lane`](Self::lane) gives; their names are not written. A schema that has calls is.
     ///
@@ -139,7 +140,7 @@ impl<W: Write> Writer<W> {
             starts: BTreeMap::new(),
             holes: Holes::default(),
             recording: 0,
-            unfinished: false,
+            begin: 0,
             noted: Noted::default(),
             block: options.block.clamp(1 << 10, MAX_BLOCK / 4),
         })
@@ -177,13 +178,17 @@ impl<W: Write> Writer<W> {
     /// it one begins where indices begin again, and what damage took at the end of the one before can be missed. A number that is not
     /// greater than the last one changes nothing.
     ///
+    /// The one before ends with an index, which says that it was finished, unless its end is among
+    /// [those that are lost](LostDescriptions::ends).
+    ///
     /// # Errors
     /// As the sink says.
     pub fn recording(&mut self, number: u32) -> io::Result<()> {
         if number > self.recording {
-            self.recording = number;
             // The damaged stretches that were pushed are all of the recording that ends here.
             self.end_recording(true)?;
+            self.queue_end();
+            self.recording = number;
             self.begin_recording()?;
             self.holes = Holes::default();
         }
@@ -256,23 +261,25 @@ impl<W: Write> Writer<W> {
         usize::try_from(lane).map_or(true, |lane| lane < self.lanes.len())
     }
 
-    /// Says that the recording which is written was not finished, as that of a process that was killed: what is written does
-    /// not say so either. It has no index, and [`Trace::is_finished`](crate::read::Trace::is_finished) is false.
-    pub const fn unfinished(&mut self) {
-        self.unfinished = true;
-    }
-
-    /// Writes what is open, the clock's last point and the index, unless the recording is [unfinished](Self::unfinished), and gives
-    /// the sink back.
+    /// Writes what is open, the clock's last point and the index, which says that the recording was finished, and gives the sink back.
     ///
     /// # Errors
     /// As the sink says.
     pub fn finish(self) -> io::Result<W> {
-        self.finish_noted().map(|(sink, _)| sink)
+        self.finish_noted(true).map(|(sink, _)| sink)
     }
 
-    /// The same, with what was noted in the place of damage.
-    pub(crate) fn finish_noted(mut self) -> io::Result<(W, Noted)> {
+    /// The same of a recording that was not finished, as that of a process that was killed: there is no index, and so what is written does
+    /// not say that the recording has an end ([`Trace::ends_early`](crate::read::Trace::ends_early)).
+    ///
+    /// # Errors
+    /// As the sink says.
+    pub fn finish_early(self) -> io::Result<W> {
+        self.finish_noted(false).map(|(sink, _)| sink)
+    }
+
+    /// The same, with what was noted in the place of damage. `finished`: the recording was.
+    pub(crate) fn finish_noted(mut self, finished: bool) -> io::Result<(W, Noted)> {
         if self.holes.are_of_the_next() {
             self.next_recording()?;
         }
@@ -281,7 +288,7 @@ impl<W: Write> Writer<W> {
             let last: ClockPoint = self.clock.last;
             self.out.queue_clock(&last);
         }
-        if !self.unfinished {
+        if finished {
             self.out.queue_index();
         }
         self.out.flush()?;

@@ -46,7 +46,8 @@ impl<W: Write> Writer<W> {
     pub(super) fn note_missing(&mut self, lane: u32, until: u64) -> io::Result<()> {
         let index = next_index(&self.open, &self.starts, lane);
         let count = until.saturating_sub(index);
-        if count == 0 {
+        // A number of calls stands for all that was between them.
+        if !self.holes.lacks_others(lane) && count == 0 {
             return Ok(());
         }
         self.note_lost(lane, index, count)
@@ -71,6 +72,7 @@ impl<W: Write> Writer<W> {
     /// A lane lacks nothing by what was passed so far: what else there is of it is known.
     pub(crate) fn goes_on(&mut self, lane: u32) {
         self.holes.go_on(lane);
+        self.holes.lacks_others(lane);
     }
 
     /// Writes what is open, and what is missing behind it. `last`: no other recording follows.
@@ -97,9 +99,17 @@ impl<W: Write> Writer<W> {
     /// Starts a recording behind the one that is written.
     pub(super) fn next_recording(&mut self) -> io::Result<()> {
         self.end_recording(false)?;
+        self.queue_end();
         self.begin_recording()?;
         self.holes.next_recording();
         Ok(())
+    }
+
+    /// Says that the recording which ends here was finished, where it was.
+    pub(super) fn queue_end(&mut self) {
+        if !self.lacking.ends.contains(&self.recording) {
+            self.out.queue_index_from(self.begin);
+        }
     }
 
     pub(super) fn begin_recording(&mut self) -> io::Result<()> {
@@ -107,6 +117,7 @@ impl<W: Write> Writer<W> {
         self.held = 0;
         self.started.clear();
         self.starts.clear();
+        self.begin = self.out.block_count();
         queue_schema(&mut self.out, &self.schema, &self.lacking);
         self.out.flush()
     }

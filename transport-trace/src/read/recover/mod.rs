@@ -11,13 +11,14 @@ mod reached;
 mod ring;
 mod waiting;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::{self, Write};
 use std::path::PathBuf;
 
 use super::describe::LostDescriptions;
-use super::trace::Trace;
+use super::trace::{Lane, Trace};
 use crate::entry::{Damaged, Defect, Entry, When};
+use crate::format::BlockKind;
 use crate::schema::Schema;
 use crate::write::Writer;
 
@@ -87,8 +88,35 @@ fn key(entry: &Entry) -> Option<Key> {
     })
 }
 
+/// The lanes of a trace's last recording that none of these rings is of, where [more of it may have come](Trace::ends_early): what their
+/// rings held is not here. The rings of a recording stay until it is finished, so somebody took them away.
+#[must_use]
+pub fn lanes_without_ring(trace: &Trace, rings: &[Ring]) -> Vec<Lane> {
+    if !trace.ends_early() {
+        return Vec::new();
+    }
+    let last = trace.recording_at(u64::MAX);
+    let kinds = [BlockKind::Lane, BlockKind::Data, BlockKind::Announce];
+    let lanes: BTreeSet<u32> = trace
+        .blocks()
+        .iter()
+        .filter(|block| block.section == last && block.misplaced.is_none())
+        .filter(|block| kinds.contains(&block.header.kind))
+        .map(|block| block.header.lane)
+        .collect();
+    let have: BTreeSet<u32> = rings.iter().map(|ring| ring.lane).collect();
+    lanes
+        .difference(&have)
+        .map(|lane| Lane {
+            id: *lane,
+            name: trace.lane_name(*lane),
+        })
+        .collect()
+}
+
 /// Writes a trace of what the file and the rings hold together: of each lane what reached the file, then what only the ring
-/// has, nothing twice.
+/// has, nothing twice. Where the file has [lanes that none of the rings is of](lanes_without_ring), what is written says that the recording
+/// [was not finished](Trace::ends_early).
 ///
 /// # Errors
 /// [`RecoverError`].
@@ -123,7 +151,10 @@ fn join<W: Write>(
     sink: W,
     options: crate::write::Options,
 ) -> Result<(W, Recovered), RecoverError> {
-    let ends = all && !(rings.is_empty() && trace.is_some_and(Trace::ends_early));
+    let lacks = |trace: &Trace| {
+        (rings.is_empty() && trace.ends_early()) || !lanes_without_ring(trace, rings).is_empty()
+    };
+    let ends = all && !trace.is_some_and(lacks);
     let model = trace
         .or(rings.first().map(|ring| &ring.preamble))
         .ok_or(RecoverError::Nothing)?;
@@ -194,6 +225,8 @@ fn join<W: Write>(
             .filter(|(_, lane)| lost_lanes.contains(lane))
             .map(|(number, _)| number)
             .collect(),
+        // What the rings have is of the last one.
+        ends: trace.map(Trace::recordings_without_end).unwrap_or_default(),
     };
     let mut writer = Writer::lacking(sink, schema, clock, options, &lost)?;
     let mut done = Recovered::default();
@@ -214,9 +247,8 @@ fn join<W: Write>(
         (Some(last), None) => last.offset.saturating_add(last.length) >= length,
         _ => false,
     };
-    let whole: Vec<u32> = rings
-        .iter()
-        .filter(|ring| cut_short && ring.damaged == 0)
+    let undamaged = rings.iter().filter(|ring| ring.damaged == 0);
+    let undamaged: Vec<u32> = undamaged
         .filter_map(|ring| numbers.get(&ring.lane).copied())
         .collect();
 
@@ -235,8 +267,17 @@ fn join<W: Write>(
                 done.damaged = done.damaged.saturating_add(1);
                 // The writer notes what is known to be missing there.
                 damaged.lane = damaged.lane.and_then(|lane| numbers.get(&lane).copied());
+                let (lane, at_end) = (
+                    damaged.lane,
+                    damaged.offset.saturating_add(damaged.length) >= length,
+                );
                 writer.push(&entry)?;
-                whole.iter().for_each(|lane| writer.goes_on(*lane));
+                let whole = |of: &&u32| match lane {
+                    Some(lane) => at_end && **of == lane,
+                    None => cut_short,
+                };
+                let whole = undamaged.iter().filter(whole);
+                whole.for_each(|lane| writer.goes_on(*lane));
                 return Ok(());
             }
         };
@@ -318,11 +359,8 @@ fn join<W: Write>(
             }
         }
     }
-    if !ends {
-        // Where it goes on is not here.
-        writer.unfinished();
-    }
-    let (sink, noted) = writer.finish_noted()?;
+    // Else where it goes on is not here.
+    let (sink, noted) = writer.finish_noted(ends)?;
     done.lost = done.lost.saturating_add(noted.calls);
     done.lost_unknown |= noted.unknown;
     Ok((sink, done))
