@@ -28,6 +28,7 @@ struct About {
     form: String,
     version: u32,
     id: u64,
+    /// The first and the last point; of a joined file, those of its first recording.
     clock: [Point; 2],
     lanes: Vec<(u32, String)>,
     /// The indices of the first calls of lanes that do not start at 0, as in a slice.
@@ -51,7 +52,11 @@ struct About {
 #[serde(default)]
 struct Lacking {
     schema: bool,
+    /// That of the first recording.
     clock: bool,
+    /// Those of later recordings of a joined file.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    clocks: BTreeSet<u32>,
     lanes: BTreeSet<u32>,
 }
 
@@ -59,18 +64,19 @@ impl Lacking {
     fn of(trace: &Trace) -> Self {
         let LostDescriptions {
             schema,
-            clock,
+            mut clocks,
             lanes,
         } = trace.lost_descriptions();
         Self {
             schema,
-            clock,
+            clock: clocks.remove(&0),
+            clocks,
             lanes,
         }
     }
 
     fn is_empty(&self) -> bool {
-        !self.schema && !self.clock && self.lanes.is_empty()
+        !self.schema && !self.clock && self.clocks.is_empty() && self.lanes.is_empty()
     }
 }
 
@@ -81,18 +87,31 @@ struct Point {
     unix_nanoseconds: i64,
 }
 
+impl Point {
+    fn both(clock: &ClockInfo) -> [Self; 2] {
+        [clock.first, clock.last].map(|point| Self {
+            frequency: point.frequency,
+            ticks: point.ticks,
+            unix_nanoseconds: point.unix_nanoseconds,
+        })
+    }
+
+    fn into_clock(both: [Self; 2]) -> ClockInfo {
+        let [first, last] = both.map(|point| ClockPoint {
+            frequency: point.frequency,
+            ticks: point.ticks,
+            unix_nanoseconds: point.unix_nanoseconds,
+        });
+        ClockInfo { first, last }
+    }
+}
+
 const FORM: &str = "hypercall-trace";
 
 impl Header {
     /// About a trace.
     #[must_use]
     pub fn of(trace: &Trace) -> Self {
-        let ClockInfo { first, last } = *trace.clock();
-        let point = |point: ClockPoint| Point {
-            frequency: point.frequency,
-            ticks: point.ticks,
-            unix_nanoseconds: point.unix_nanoseconds,
-        };
         let lanes = crate::input::lanes(trace).unwrap_or_else(|| trace.lanes().to_vec());
         let starts = lanes
             .iter()
@@ -102,7 +121,7 @@ impl Header {
                 form: FORM.into(),
                 version: VERSION,
                 id: trace.header().id,
-                clock: [point(first), point(last)],
+                clock: Point::both(trace.clock()),
                 starts: starts.filter(|(_, start)| *start != 0).collect(),
                 ends: unknown_ends(trace, &lanes).remove(&0).unwrap_or_default(),
                 lanes: lanes.into_iter().map(|lane| (lane.id, lane.name)).collect(),
@@ -137,11 +156,15 @@ impl Header {
         let Lacking {
             schema,
             clock,
+            mut clocks,
             lanes,
         } = self.trace.lacking.clone();
+        if clock {
+            clocks.insert(0);
+        }
         LostDescriptions {
             schema,
-            clock,
+            clocks,
             lanes,
         }
     }
@@ -155,7 +178,7 @@ impl Header {
             form,
             version,
             id,
-            clock: [first, last],
+            clock,
             lanes,
             schema,
             starts: _,
@@ -168,24 +191,11 @@ impl Header {
                 "this is {form} {version}; this program reads {FORM} {VERSION}"
             ));
         }
-        let point = |point: Point| ClockPoint {
-            frequency: point.frequency,
-            ticks: point.ticks,
-            unix_nanoseconds: point.unix_nanoseconds,
-        };
         let lanes = lanes
             .into_iter()
             .map(|(id, name)| Lane { id, name })
             .collect();
-        Ok((
-            schema.into_schema()?,
-            ClockInfo {
-                first: point(first),
-                last: point(last),
-            },
-            lanes,
-            id,
-        ))
+        Ok((schema.into_schema()?, Point::into_clock(clock), lanes, id))
     }
 }
 
@@ -223,6 +233,7 @@ fn unknown_ends(trace: &Trace, lanes: &[Lane]) -> BTreeMap<u32, Vec<u32>> {
 #[derive(Debug, Serialize)]
 struct Begins {
     recording: u32,
+    clock: [Point; 2],
     #[serde(skip_serializing_if = "Vec::is_empty")]
     ends: Vec<u32>,
 }
@@ -248,6 +259,7 @@ pub struct Line {
     unknown: Option<raw::Unknown>,
     damaged: Option<raw::Hole>,
     recording: Option<u32>,
+    clock: Option<[Point; 2]>,
     #[serde(default)]
     ends: Vec<u32>,
     end: Option<End>,
@@ -260,11 +272,12 @@ impl Line {
         Some(self.end?.lines)
     }
 
-    /// The recording that begins here, and the lanes of it of which nobody knows how many calls they lack at their end. `None`: the line
-    /// is an entry.
+    /// The recording that begins here, its clock, which earlier versions did not write, and the lanes of it of which nobody knows how
+    /// many calls they lack at their end. `None`: the line is an entry.
     #[must_use]
-    pub fn begins(&self) -> Option<(u32, &[u32])> {
-        Some((self.recording?, &self.ends))
+    pub fn begins(&self) -> Option<(u32, ClockInfo, &[u32])> {
+        let clock = self.clock.map(Point::into_clock).unwrap_or_default();
+        Some((self.recording?, clock, &self.ends))
     }
 
     /// The entry.
@@ -349,7 +362,13 @@ impl<W: Write> Exporter for JsonLines<W> {
     fn recording(&mut self, recording: u32) -> io::Result<()> {
         let ends = self.ends.remove(&recording).unwrap_or_default();
         self.lines = self.lines.saturating_add(1);
-        self.line(&Begins { recording, ends })
+        self.context.recording(recording);
+        let clock = Point::both(self.context.clock());
+        self.line(&Begins {
+            recording,
+            clock,
+            ends,
+        })
     }
 
     fn entry(&mut self, entry: &Entry) -> io::Result<()> {
