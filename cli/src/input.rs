@@ -134,7 +134,14 @@ fn description(trace: &Trace, kind: BlockKind, damaged: &Damaged) -> String {
         BlockKind::Schema if trace.schema().interfaces.is_empty() => {
             "; calls have numbers, registers and bytes, but no names"
         }
-        BlockKind::Clock if trace.clock().frequency() == 0 => "; times are in ticks",
+        BlockKind::Clock
+            if trace
+                .clock_of(trace.recording_at(damaged.offset))
+                .frequency()
+                == 0 =>
+        {
+            "; times are in ticks"
+        }
         BlockKind::Clock => "; times may be a little off",
         _ => "",
     };
@@ -204,6 +211,32 @@ pub(crate) fn in_time<'t>(path: &Path, trace: &'t Trace) -> Result<Merged<'t>, F
         format!("{}: {NOT_IN_ORDER}: nothing can be judged", path.display()),
         "`hcall show --lane` and `hcall show --file-order` have its calls",
     ))
+}
+
+/// Whether it is known of any recording how fast its clock is.
+pub(crate) fn has_times(trace: &Trace) -> bool {
+    trace.clocks().any(|(_, clock)| clock.frequency() != 0)
+}
+
+/// The recordings with entries of which nobody knows how fast their clock is.
+pub(crate) fn without_clock(trace: &Trace) -> BTreeSet<u32> {
+    let of = trace.data().map(|block| trace.recording_at(block.offset));
+    let mut last = None;
+    // Many blocks are of one recording.
+    of.filter(|of| last.replace(*of) != Some(*of))
+        .filter(|of| trace.clock_of(*of).frequency() == 0)
+        .collect()
+}
+
+/// Says of which recordings of a joined file there are no times, where others have some.
+pub(crate) fn tell_without_clock(trace: &Trace, what: &str) {
+    if is_joined(trace) && has_times(trace) {
+        for recording in without_clock(trace) {
+            crate::output::tell!(
+                "hcall: recording {recording} of the file does not say how fast its clock is: {what}"
+            );
+        }
+    }
 }
 
 /// The entries, best in the order of time; where they cannot be, it is said on the error output.

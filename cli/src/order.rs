@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
 
 use hypercall_trace::entry::{Damaged, Defect, Entry};
-use hypercall_trace::read::{Entries, Trace};
+use hypercall_trace::read::{Entries, Merged, Trace};
 
 /// Memory that the blocks of all lanes may take.
 const BUDGET: u64 = 48 << 20;
@@ -19,6 +19,40 @@ pub(crate) struct ByTime<'t> {
     lanes: Vec<(Option<Entry>, Entries<'t>)>,
     /// In which recording, and when, the next entry of which lane was.
     turns: BinaryHeap<Reverse<(u32, u64, usize)>>,
+    /// Of the entry that came last.
+    recording: u32,
+}
+
+/// Entries of which each is of a recording: of a joined file there are several.
+pub(crate) trait OfRecordings: Iterator<Item = Entry> + Sized {
+    /// That of the entry that came last.
+    fn recording(&self) -> u32;
+
+    /// The entries, each with its recording.
+    fn with_recordings(mut self) -> impl Iterator<Item = (u32, Entry)> {
+        std::iter::from_fn(move || {
+            let entry = self.next()?;
+            Some((self.recording(), entry))
+        })
+    }
+}
+
+impl OfRecordings for Entries<'_> {
+    fn recording(&self) -> u32 {
+        Self::recording(self)
+    }
+}
+
+impl OfRecordings for Merged<'_> {
+    fn recording(&self) -> u32 {
+        Self::recording(self)
+    }
+}
+
+impl OfRecordings for ByTime<'_> {
+    fn recording(&self) -> u32 {
+        self.recording
+    }
 }
 
 impl<'t> ByTime<'t> {
@@ -63,6 +97,7 @@ impl<'t> ByTime<'t> {
             lanes: started,
             turns,
             holes,
+            recording: 0,
         })
     }
 }
@@ -78,10 +113,12 @@ impl Iterator for ByTime<'_> {
     fn next(&mut self) -> Option<Entry> {
         let due = self.turns.peek().map(|Reverse((recording, ..))| *recording);
         let first = |hole: &mut (u32, Entry)| due.is_none_or(|due| hole.0 <= due);
-        if let Some((_, hole)) = self.holes.pop_front_if(first) {
+        if let Some((recording, hole)) = self.holes.pop_front_if(first) {
+            self.recording = recording;
             return Some(hole);
         }
-        let Reverse((_, _, place)) = self.turns.pop()?;
+        let Reverse((recording, _, place)) = self.turns.pop()?;
+        self.recording = recording;
         let (entry, entries) = self.lanes.get_mut(place)?;
         let next = next_of(entries);
         if let Some(next) = &next {

@@ -119,8 +119,8 @@ fn import(bytes: &[u8]) -> Option<Trace> {
         if line.end().is_some() {
             continue;
         }
-        if let Some((recording, ends)) = line.begins() {
-            writer.recording(recording).ok()?;
+        if let Some((recording, clock, ends)) = line.begins() {
+            writer.recording(recording, &clock).ok()?;
             for lane in ends {
                 writer.end_is_unknown(*lane).ok()?;
             }

@@ -145,8 +145,9 @@ fn rewrite(trace: &Trace, count: usize) {
     }
     let mut entries = trace.entries();
     while let Some(entry) = entries.next() {
+        let recording = entries.recording();
         writer
-            .recording(entries.recording())
+            .recording(recording, trace.clock_of(recording))
             .expect("a vector takes all");
         writer
             .push(&entry)

@@ -229,7 +229,9 @@ fn make(which: u8) -> Vec<u8> {
         writer.lane(name).expect("a vector takes all");
     }
     for (number, entries) in (0..).zip(recordings(which)) {
-        writer.recording(number).expect("a vector takes all");
+        writer
+            .recording(number, &clock)
+            .expect("a vector takes all");
         for entry in entries {
             writer.push(&entry).expect("the entries are sound");
         }

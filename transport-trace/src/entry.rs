@@ -51,7 +51,7 @@ impl Entry {
         }
     }
 
-    /// When it happened, in ticks of the trace's clock. 0 where that is not known.
+    /// When it happened, in ticks of its recording's clock. 0 where that is not known.
     #[must_use]
     pub const fn ticks(&self) -> u64 {
         match self {
@@ -76,7 +76,7 @@ pub struct Call {
     pub number: u64,
     /// What RDI and RSI carried.
     pub args: [Argument; 2],
-    /// When the call was entered, in ticks of the trace's clock.
+    /// When the call was entered, in ticks of its recording's clock.
     pub enter: u64,
     /// How long it took, in ticks. `None` for a call that never returned.
     pub duration: Option<u64>,

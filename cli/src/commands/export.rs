@@ -50,13 +50,16 @@ fn write(
     };
     match args.to {
         Form::Json => all(&mut JsonLines::new(to))?,
-        Form::Pcapng if trace.clock().frequency() == 0 && !trace.is_empty() => {
+        Form::Pcapng if !input::has_times(trace) && !trace.is_empty() => {
             all(&mut Pcapng::new(to))?;
             crate::output::tell!(
                 "hcall: the trace does not say how fast its clock is: no packet has a time, all stand at 1970"
             );
         }
-        Form::Pcapng => all(&mut Pcapng::new(to))?,
+        Form::Pcapng => {
+            all(&mut Pcapng::new(to))?;
+            input::tell_without_clock(trace, "no packet of it has a time, all stand at 1970");
+        }
         Form::Dissector => {
             let script = dissector(trace.schema());
             to.write_all(script.as_bytes())

@@ -91,8 +91,8 @@ fn import(
             continue;
         }
         read = read.saturating_add(1);
-        if let Some((recording, ends)) = line.begins() {
-            writer.recording(recording).map_err(&failed)?;
+        if let Some((recording, clock, ends)) = line.begins() {
+            writer.recording(recording, &clock).map_err(&failed)?;
             for lane in ends {
                 writer
                     .end_is_unknown(*lane)

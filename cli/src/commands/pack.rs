@@ -31,7 +31,8 @@ pub(crate) fn run(args: &Pack, out: &mut Output) -> Result<Status, Failure> {
         while let Some(entry) = entries.next() {
             progress.at(position.next().unwrap_or(u64::MAX));
             losses.note(&entry);
-            writer.recording(entries.recording())?;
+            let recording = entries.recording();
+            writer.recording(recording, trace.clock_of(recording))?;
             writer.push(&entry)?;
         }
         if trace.ends_early() {

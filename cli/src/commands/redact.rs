@@ -98,7 +98,10 @@ fn write<W: Write>(
             Entry::Unknown(_) => continue,
             Entry::Lost(_) | Entry::Damaged(_) => {}
         }
-        writer.recording(entries.recording()).map_err(failed())?;
+        let recording = entries.recording();
+        writer
+            .recording(recording, trace.clock_of(recording))
+            .map_err(failed())?;
         writer.push(&entry).map_err(failed())?;
     }
     let finished = if trace.ends_early() {

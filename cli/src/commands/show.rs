@@ -12,7 +12,7 @@ use crate::failure::Failure;
 use crate::filter::Filter;
 use crate::format::{Columns, Context, Detail, JsonEntry, Lines, Paint, Times, Values};
 use crate::input::{self, Losses};
-use crate::order::ByTime;
+use crate::order::{ByTime, OfRecordings};
 use crate::output::{Output, Progress};
 use crate::status::Status;
 
@@ -33,6 +33,7 @@ pub(crate) fn run(args: &Show, out: &mut Output) -> Result<Status, Failure> {
     let mut losses = Losses::of(&trace);
     all(args, &trace, &mut view, &mut losses, out)?;
     out.flush()?;
+    input::tell_without_clock(&trace, "its times are in ticks");
     // What was not looked at is not told: a page of a large trace is as good as it is.
     Ok(Status::Done.or_partly(losses.report(&view.lines.context)))
 }
@@ -62,27 +63,28 @@ fn all(
     };
     let mut skip = args.skip;
     // Few blocks are looked at where a page of a large trace is asked for.
-    let entries: Box<dyn Iterator<Item = Entry> + '_> = if file_order {
+    let entries: Box<dyn Iterator<Item = (u32, Entry)> + '_> = if file_order {
         let from = if view.filter.is_empty() {
             std::mem::take(&mut skip)
         } else {
             0
         };
-        Box::new(trace.entries_from(from))
+        Box::new(trace.entries_from(from).with_recordings())
     } else if let [lane] = lanes.as_slice() {
         let from = since.get(lane).copied().unwrap_or(0);
-        Box::new(trace.lane_entries_from(*lane, from))
+        Box::new(trace.lane_entries_from(*lane, from).with_recordings())
     } else if since.is_empty() && view.filter.lanes().is_none() {
-        Box::new(merged())
+        Box::new(merged().with_recordings())
     } else {
         match ByTime::new(trace, &lanes, &since) {
-            Some(entries) => Box::new(entries),
-            None => Box::new(merged()),
+            Some(entries) => Box::new(entries.with_recordings()),
+            None => Box::new(merged().with_recordings()),
         }
     };
     let mut shown = 0_u64;
-    for (position, entry) in (0..).zip(entries) {
+    for (position, (recording, entry)) in (0..).zip(entries) {
         progress.at(position);
+        view.recording(recording);
         if progress.is_shown() && position.is_multiple_of(PROMPT) {
             out.flush()?;
         }
@@ -135,7 +137,7 @@ fn follow(args: &Show, out: &mut Output) -> Result<Status, Failure> {
     let mut view = View::new(args, &trace, filter, out.paint);
     view.filter.can_tell_time(&trace)?;
     // A column has one unit from the first line to the last.
-    let in_ticks = trace.clock().frequency() == 0;
+    let in_ticks = last_clock(&trace).frequency() == 0;
     let mut losses = Losses::default();
     let mut left = args.limit.unwrap_or(u64::MAX);
     let mut reached = Reached::default();
@@ -148,13 +150,17 @@ fn follow(args: &Show, out: &mut Output) -> Result<Status, Failure> {
         Ok(left != 0)
     };
     let mut more = args.limit != Some(0);
+    let mut recording = 0;
     while more {
         let mut entries = trace.entries_since(reached);
-        for entry in &mut entries {
+        while let Some(entry) = entries.next() {
+            recording = entries.recording();
+            view.recording(recording);
             more = more && one(&entry, &mut view, out)?;
         }
         reached = entries.reached();
-        for entry in waiting.look(&trace) {
+        for (of, entry) in waiting.look(&trace) {
+            view.recording(of);
             more = more && one(&entry, &mut view, out)?;
         }
         out.flush()?;
@@ -164,16 +170,24 @@ fn follow(args: &Show, out: &mut Output) -> Result<Status, Failure> {
         std::thread::sleep(PAUSE);
         if refresh(args, &mut trace)? {
             view.filter = Filter::growing(&args.filter, &trace)?;
-            view.lines.context = if in_ticks {
+            let mut context = if in_ticks {
                 Context::new(trace.schema(), ClockInfo::default(), trace.used_lanes())
             } else {
                 Context::of(&trace)
             };
-            view.plain.context = view.lines.context.clone();
+            context.recording(recording);
+            view.filter.recording(recording);
+            view.plain.context = context.clone();
+            view.lines.context = context;
         }
     }
     losses.describe(&trace);
     Ok(Status::Done.or_partly(losses.report(&view.lines.context)))
+}
+
+/// The clock of the recording that goes on.
+fn last_clock(trace: &Trace) -> &ClockInfo {
+    trace.clock_of(trace.recording_at(u64::MAX))
 }
 
 fn refresh(args: &Show, trace: &mut Trace) -> Result<bool, Failure> {
@@ -187,7 +201,7 @@ fn refresh(args: &Show, trace: &mut Trace) -> Result<bool, Failure> {
 /// the recording may have been killed before.
 fn wait_for_clock(args: &Show, trace: &mut Trace) -> Result<(), Failure> {
     for _ in 0..CLOCK_PAUSES {
-        if trace.clock().frequency() != 0 || trace.is_finished() {
+        if last_clock(trace).frequency() != 0 || trace.is_finished() {
             return Ok(());
         }
         std::thread::sleep(PAUSE);
@@ -199,21 +213,24 @@ fn wait_for_clock(args: &Show, trace: &mut Trace) -> Result<(), Failure> {
     Ok(())
 }
 
+/// The recording of a call, its lane and its index.
+type CallKey = (u32, u32, u64);
+
 /// The announced calls of which nothing more came so far.
 #[derive(Debug, Default)]
 struct Announced {
     /// Those that were there at the look before.
-    seen: BTreeSet<(u32, u64)>,
-    shown: BTreeSet<(u32, u64)>,
+    seen: BTreeSet<CallKey>,
+    shown: BTreeSet<CallKey>,
 }
 
 impl Announced {
     /// What is to be shown now. A call that is announced at two looks hangs, or takes long: it is shown, and again when it has
     /// returned. At the end all are.
-    fn look(&mut self, trace: &Trace) -> Vec<Entry> {
+    fn look(&mut self, trace: &Trace) -> Vec<(u32, Entry)> {
         let mut calls = trace.announced();
-        let key = |entry: &Entry| match entry {
-            Entry::Call(call) => Some((call.lane, call.index)),
+        let key = |(recording, entry): &(u32, Entry)| match entry {
+            Entry::Call(call) => Some((*recording, call.lane, call.index)),
             _ => None,
         };
         let now: BTreeSet<_> = calls.iter().filter_map(key).collect();
@@ -260,6 +277,13 @@ impl View {
             raw: args.raw,
             text: String::new(),
         }
+    }
+
+    /// What comes next is of this recording of a file that was joined from several.
+    fn recording(&mut self, number: u32) {
+        self.filter.recording(number);
+        self.lines.recording(number);
+        self.plain.recording(number);
     }
 
     fn passes(&mut self, entry: &Entry) -> bool {

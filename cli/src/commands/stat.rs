@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use comfy_table::{CellAlignment, Table};
 use hdrhistogram::Histogram;
+use hypercall_trace::clock::ClockInfo;
 use hypercall_trace::entry::{Call, Entry, Outcome};
 use hypercall_trace::explain::unwritten;
 use hypercall_trace::read::Trace;
@@ -14,6 +15,7 @@ use crate::failure::Failure;
 use crate::filter::{Filter, succeeded};
 use crate::format::{Context, duration, plain};
 use crate::input::{self, Losses};
+use crate::order::OfRecordings;
 use crate::output::{Output, Progress};
 use crate::status::Status;
 
@@ -88,14 +90,15 @@ fn read(path: &std::path::Path, args: &Stat) -> Result<(Counts, bool), Failure> 
     if args.other.is_some() {
         losses = losses.named(path);
     }
-    let table = Counts::of(&trace, &filter, &mut losses);
+    let table = Counts::of(&trace, filter, &mut losses);
+    input::tell_without_clock(&trace, "its calls are counted, and not among the latencies");
     Ok((table, losses.report(&Context::of(&trace))))
 }
 
 impl Counts {
-    fn of(trace: &Trace, filter: &Filter, losses: &mut Losses) -> Self {
+    fn of(trace: &Trace, mut filter: Filter, losses: &mut Losses) -> Self {
         let mut table = Self {
-            nanoseconds: trace.clock().frequency() != 0,
+            nanoseconds: input::has_times(trace),
             ..Self::default()
         };
         let progress = Progress::new("counting", trace.len());
@@ -105,8 +108,11 @@ impl Counts {
             crate::format::Values::default(),
         );
         let mut text = String::new();
-        for (position, entry) in (0..).zip(trace.entries()) {
+        let entries = trace.entries().with_recordings();
+        for (position, (recording, entry)) in (0..).zip(entries) {
             progress.at(position);
+            filter.recording(recording);
+            lines.recording(recording);
             losses.note_all(&entry);
             if !filter.passes(&entry) {
                 lines.pass(&entry);
@@ -120,13 +126,13 @@ impl Counts {
                 }
             }
             if let Entry::Call(call) = &entry {
-                table.add(call, trace);
+                table.add(call, trace.clock_of(recording));
             }
         }
         table
     }
 
-    fn add(&mut self, call: &Call, trace: &Trace) {
+    fn add(&mut self, call: &Call, clock: &ClockInfo) {
         let full = self.rows.len() >= MAX_CALLS;
         let number;
         let name = match call.name() {
@@ -158,7 +164,7 @@ impl Counts {
         }
         let Some(ticks) = call.duration else { return };
         let latency = if self.nanoseconds {
-            trace.clock().nanoseconds(ticks)
+            clock.nanoseconds(ticks)
         } else {
             Some(ticks)
         };

@@ -28,6 +28,7 @@ struct About {
     form: String,
     version: u32,
     id: u64,
+    /// The first and the last point; of a joined file, those of its first recording.
     clock: [Point; 2],
     lanes: Vec<(u32, String)>,
     /// The indices of the first calls of lanes that do not start at 0, as in a slice.
@@ -51,7 +52,11 @@ struct About {
 #[serde(default)]
 struct Lacking {
     schema: bool,
+    /// That of the first recording.
     clock: bool,
+    /// Those of later recordings of a joined file.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    clocks: BTreeSet<u32>,
     lanes: BTreeSet<u32>,
     /// The ends of recordings of a joined file that others follow.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
@@ -62,20 +67,25 @@ impl Lacking {
     fn of(trace: &Trace) -> Self {
         let LostDescriptions {
             schema,
-            clock,
+            mut clocks,
             lanes,
             ends,
         } = trace.lost_descriptions();
         Self {
             schema,
-            clock,
+            clock: clocks.remove(&0),
+            clocks,
             lanes,
             ends,
         }
     }
 
     fn is_empty(&self) -> bool {
-        !self.schema && !self.clock && self.lanes.is_empty() && self.ends.is_empty()
+        !self.schema
+            && !self.clock
+            && self.clocks.is_empty()
+            && self.lanes.is_empty()
+            && self.ends.is_empty()
     }
 }
 
@@ -86,18 +96,31 @@ struct Point {
     unix_nanoseconds: i64,
 }
 
+impl Point {
+    fn both(clock: &ClockInfo) -> [Self; 2] {
+        [clock.first, clock.last].map(|point| Self {
+            frequency: point.frequency,
+            ticks: point.ticks,
+            unix_nanoseconds: point.unix_nanoseconds,
+        })
+    }
+
+    fn into_clock(both: [Self; 2]) -> ClockInfo {
+        let [first, last] = both.map(|point| ClockPoint {
+            frequency: point.frequency,
+            ticks: point.ticks,
+            unix_nanoseconds: point.unix_nanoseconds,
+        });
+        ClockInfo { first, last }
+    }
+}
+
 const FORM: &str = "hypercall-trace";
 
 impl Header {
     /// About a trace.
     #[must_use]
     pub fn of(trace: &Trace) -> Self {
-        let ClockInfo { first, last } = *trace.clock();
-        let point = |point: ClockPoint| Point {
-            frequency: point.frequency,
-            ticks: point.ticks,
-            unix_nanoseconds: point.unix_nanoseconds,
-        };
         let lanes = crate::input::lanes(trace).unwrap_or_else(|| trace.lanes().to_vec());
         let starts = lanes
             .iter()
@@ -107,7 +130,7 @@ impl Header {
                 form: FORM.into(),
                 version: VERSION,
                 id: trace.header().id,
-                clock: [point(first), point(last)],
+                clock: Point::both(trace.clock()),
                 starts: starts.filter(|(_, start)| *start != 0).collect(),
                 ends: unknown_ends(trace, &lanes).remove(&0).unwrap_or_default(),
                 lanes: lanes.into_iter().map(|lane| (lane.id, lane.name)).collect(),
@@ -142,12 +165,16 @@ impl Header {
         let Lacking {
             schema,
             clock,
+            mut clocks,
             lanes,
             ends,
         } = self.trace.lacking.clone();
+        if clock {
+            clocks.insert(0);
+        }
         LostDescriptions {
             schema,
-            clock,
+            clocks,
             lanes,
             ends,
         }
@@ -162,7 +189,7 @@ impl Header {
             form,
             version,
             id,
-            clock: [first, last],
+            clock,
             lanes,
             schema,
             starts: _,
@@ -175,24 +202,11 @@ impl Header {
                 "this is {form} {version}; this program reads {FORM} {VERSION}"
             ));
         }
-        let point = |point: Point| ClockPoint {
-            frequency: point.frequency,
-            ticks: point.ticks,
-            unix_nanoseconds: point.unix_nanoseconds,
-        };
         let lanes = lanes
             .into_iter()
             .map(|(id, name)| Lane { id, name })
             .collect();
-        Ok((
-            schema.into_schema()?,
-            ClockInfo {
-                first: point(first),
-                last: point(last),
-            },
-            lanes,
-            id,
-        ))
+        Ok((schema.into_schema()?, Point::into_clock(clock), lanes, id))
     }
 }
 
@@ -230,6 +244,7 @@ fn unknown_ends(trace: &Trace, lanes: &[Lane]) -> BTreeMap<u32, Vec<u32>> {
 #[derive(Debug, Serialize)]
 struct Begins {
     recording: u32,
+    clock: [Point; 2],
     #[serde(skip_serializing_if = "Vec::is_empty")]
     ends: Vec<u32>,
 }
@@ -255,6 +270,7 @@ pub struct Line {
     unknown: Option<raw::Unknown>,
     damaged: Option<raw::Hole>,
     recording: Option<u32>,
+    clock: Option<[Point; 2]>,
     #[serde(default)]
     ends: Vec<u32>,
     end: Option<End>,
@@ -267,11 +283,12 @@ impl Line {
         Some(self.end?.lines)
     }
 
-    /// The recording that begins here, and the lanes of it of which nobody knows how many calls they lack at their end. `None`: the line
-    /// is an entry.
+    /// The recording that begins here, its clock, which earlier versions did not write, and the lanes of it of which nobody knows how
+    /// many calls they lack at their end. `None`: the line is an entry.
     #[must_use]
-    pub fn begins(&self) -> Option<(u32, &[u32])> {
-        Some((self.recording?, &self.ends))
+    pub fn begins(&self) -> Option<(u32, ClockInfo, &[u32])> {
+        let clock = self.clock.map(Point::into_clock).unwrap_or_default();
+        Some((self.recording?, clock, &self.ends))
     }
 
     /// The entry.
@@ -356,7 +373,13 @@ impl<W: Write> Exporter for JsonLines<W> {
     fn recording(&mut self, recording: u32) -> io::Result<()> {
         let ends = self.ends.remove(&recording).unwrap_or_default();
         self.lines = self.lines.saturating_add(1);
-        self.line(&Begins { recording, ends })
+        self.context.recording(recording);
+        let clock = Point::both(self.context.clock());
+        self.line(&Begins {
+            recording,
+            clock,
+            ends,
+        })
     }
 
     fn entry(&mut self, entry: &Entry) -> io::Result<()> {

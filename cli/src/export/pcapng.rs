@@ -101,7 +101,7 @@ impl<W: Write> Pcapng<W> {
     /// Nanoseconds since 1970; since the trace began where the date is not known; 0 where no time is.
     fn time(&mut self, entry: &Entry) -> u64 {
         let ticks = entry.ticks();
-        let clock = &self.context.clock;
+        let clock = self.context.clock();
         if ticks != 0 {
             let date = clock
                 .unix_nanoseconds(ticks)
@@ -126,6 +126,11 @@ impl<W: Write> Exporter for Pcapng<W> {
         for lane in trace.lanes() {
             self.interface(Some(lane.id))?;
         }
+        Ok(())
+    }
+
+    fn recording(&mut self, number: u32) -> io::Result<()> {
+        self.context.recording(number);
         Ok(())
     }
 

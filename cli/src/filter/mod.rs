@@ -4,14 +4,13 @@ mod call;
 
 use std::collections::BTreeMap;
 
-use hypercall_trace::clock::ClockInfo;
 use hypercall_trace::entry::{Call, Entry, Outcome};
 use hypercall_trace::explain::nearest;
 use hypercall_trace::read::Trace;
 
 use crate::args;
 use crate::failure::Failure;
-use crate::format::Moment;
+use crate::format::{Clocks, Moment};
 use crate::input;
 
 pub(crate) use call::{is_about, succeeded};
@@ -29,7 +28,7 @@ pub struct Filter {
     since: Option<Moment>,
     until: Option<Moment>,
     grep: Option<regex::Regex>,
-    clock: ClockInfo,
+    clocks: Clocks,
 }
 
 #[derive(Debug)]
@@ -76,12 +75,17 @@ impl Filter {
         let Some((_, option)) = timed.iter().find(|(asked, _)| *asked) else {
             return Ok(());
         };
-        if trace.clock().frequency() != 0 || trace.is_empty() {
+        let Some(untimed) = input::without_clock(trace).into_iter().next() else {
             return Ok(());
-        }
+        };
+        let whose = if input::is_joined(trace) {
+            format!("recording {untimed} of the file")
+        } else {
+            "the trace".to_owned()
+        };
         Err(Failure::input(
             format!(
-                "{option}: the trace does not say how fast its clock is, as where a recording was killed within its first second"
+                "{option}: {whose} does not say how fast its clock is, as where a recording was killed within its first second"
             ),
             "leave it out; `--time ticks` shows times as recorded",
         ))
@@ -130,8 +134,13 @@ impl Filter {
             since: asked.since,
             until: asked.until,
             grep: asked.grep.clone(),
-            clock: *trace.clock(),
+            clocks: Clocks::of(trace),
         })
+    }
+
+    /// What is asked next is of this recording of a file that was joined from several: it has a clock of its own.
+    pub fn recording(&mut self, number: u32) {
+        self.clocks.enter(number);
     }
 
     /// Whether everything passes.
@@ -186,7 +195,9 @@ impl Filter {
         };
         for block in trace.data() {
             let lane = block.header.lane;
-            if !first.contains_key(&lane) && since.reached(&self.clock, block.header.last_ticks) {
+            if !first.contains_key(&lane)
+                && since.reached(self.clocks.now(), block.header.last_ticks)
+            {
                 first.insert(lane, block.header.first_index);
             }
         }
@@ -207,7 +218,7 @@ impl Filter {
     #[must_use]
     pub fn is_past(&self, entry: &Entry) -> bool {
         match (self.until, entry) {
-            (Some(until), Entry::Call(call)) => until.reached(&self.clock, call.enter),
+            (Some(until), Entry::Call(call)) => until.reached(self.clocks.now(), call.enter),
             _ => false,
         }
     }
@@ -227,10 +238,10 @@ impl Filter {
 
     fn in_time(&self, ticks: u64) -> bool {
         self.since
-            .is_none_or(|since| since.reached(&self.clock, ticks))
+            .is_none_or(|since| since.reached(self.clocks.now(), ticks))
             && !self
                 .until
-                .is_some_and(|until| until.reached(&self.clock, ticks))
+                .is_some_and(|until| until.reached(self.clocks.now(), ticks))
     }
 
     fn call(&self, call: &Call) -> bool {
@@ -242,7 +253,7 @@ impl Filter {
             && !self.others.iter().any(matches)
             && self.slower.is_none_or(|least| {
                 call.duration
-                    .and_then(|ticks| self.clock.nanoseconds(ticks))
+                    .and_then(|ticks| self.clocks.now().nanoseconds(ticks))
                     .is_some_and(|nanoseconds| nanoseconds >= least)
             })
             && (self.results.is_empty() || self.results.iter().any(|ending| ended(call, ending)))

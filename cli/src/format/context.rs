@@ -10,11 +10,13 @@ use hypercall_trace::entry::{Call, Damaged};
 use hypercall_trace::read::{Lane, Trace};
 use hypercall_trace::schema::Schema;
 
+use super::Clocks;
+
 /// What is known about the trace that entries come from.
 #[derive(Clone, Debug, Default)]
 pub struct Context {
-    /// Makes ticks into times.
-    pub clock: ClockInfo,
+    /// Make ticks into times.
+    clocks: Clocks,
     /// The clock's ticks a second; 0: not known.
     frequency: u64,
     /// The lanes' names, without letters that a terminal obeys, in the order of the lanes' numbers.
@@ -30,12 +32,16 @@ impl Context {
     /// Of an opened trace.
     #[must_use]
     pub fn of(trace: &Trace) -> Self {
-        Self::new(trace.schema(), *trace.clock(), trace.lanes().to_vec())
+        Self::with(trace.schema(), Clocks::of(trace), trace.lanes().to_vec())
     }
 
-    /// Of parts.
+    /// Of parts. The clock is that of the first recording; nothing is known of those of others.
     #[must_use]
     pub fn new(schema: &Schema, clock: ClockInfo, lanes: Vec<Lane>) -> Self {
+        Self::with(schema, clock.into(), lanes)
+    }
+
+    fn with(schema: &Schema, clocks: Clocks, lanes: Vec<Lane>) -> Self {
         let own = Schema::from_interfaces(&[HypervisorCalls::INTERFACE]);
         let compiled = schema
             .interface(HypervisorCalls::INTERFACE.name)
@@ -64,8 +70,8 @@ impl Context {
         let mut lanes: Vec<Lane> = lanes.into_iter().map(plain).collect();
         lanes.sort_by_key(|lane| lane.id);
         Self {
-            frequency: clock.frequency(),
-            clock,
+            frequency: clocks.now().frequency(),
+            clocks,
             lanes,
             compiled: compiled.unwrap_or_default(),
             hostile,
@@ -92,14 +98,30 @@ impl Context {
             Some(rest) => whole
                 .checked_mul(1_000_000_000)?
                 .checked_add(rest.checked_div(self.frequency)?),
-            None => self.clock.nanoseconds(ticks),
+            None => self.clock().nanoseconds(ticks),
         }
     }
 
-    /// Nanoseconds since the trace began.
+    /// What comes next is of this recording of a file that was joined from several: it has a clock of its own. Whether it is
+    /// another one than before.
+    pub fn recording(&mut self, number: u32) -> bool {
+        let changed = self.clocks.enter(number);
+        if changed {
+            self.frequency = self.clock().frequency();
+        }
+        changed
+    }
+
+    /// The clock of the recording that is shown.
+    #[must_use]
+    pub const fn clock(&self) -> &ClockInfo {
+        self.clocks.now()
+    }
+
+    /// Nanoseconds since the recording began.
     #[must_use]
     pub fn since_start(&self, ticks: u64) -> Option<u64> {
-        self.nanoseconds(ticks.saturating_sub(self.clock.first.ticks))
+        self.nanoseconds(ticks.saturating_sub(self.clock().first.ticks))
     }
 
     pub(super) fn compiled(&self, call: &Call) -> Option<&'static CallInfo> {

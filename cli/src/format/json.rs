@@ -44,7 +44,7 @@ impl Serialize for JsonEntry<'_> {
 
 impl JsonEntry<'_> {
     fn call<M: SerializeMap>(&self, call: &Call, map: &mut M) -> Result<(), M::Error> {
-        let clock = &self.context.clock;
+        let clock = self.context.clock();
         map.serialize_entry("call", call.name())?;
         map.serialize_entry(
             "interface",

@@ -57,6 +57,14 @@ impl Lines {
         }
     }
 
+    /// What comes next is of this recording of a file that was joined from several.
+    pub fn recording(&mut self, number: u32) {
+        if self.context.recording(number) {
+            // No time has passed since the last line of another clock.
+            self.last = None;
+        }
+    }
+
     /// Notes an entry that is not shown. What later lines say of pages may depend on it.
     pub fn pass(&mut self, entry: &Entry) {
         self.requests.note(entry);
@@ -131,7 +139,7 @@ impl Lines {
         match (self.columns.times, now) {
             (Times::Ticks | Times::None, _) | (_, None) => digits::right(ticks, 16, out),
             (Times::Utc, Some(now)) => {
-                let date = self.context.clock.unix_nanoseconds(ticks);
+                let date = self.context.clock().unix_nanoseconds(ticks);
                 match date.and_then(time::utc) {
                     Some(date) => out.push_str(&date),
                     None => time::seconds(now, out),

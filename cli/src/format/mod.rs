@@ -4,6 +4,7 @@
 //! shown with names as well. Nothing here reads a file.
 
 mod answer;
+mod clocks;
 mod context;
 mod digits;
 mod hex;
@@ -19,6 +20,7 @@ mod secret;
 mod time;
 mod value;
 
+pub use clocks::Clocks;
 pub use context::Context;
 pub(crate) use context::{UNKNOWN_NUMBER, damage, plain, plain_lines};
 pub use hex::{dump, parse as parse_hex, text as hex_text};

@@ -9,7 +9,7 @@ use super::digits;
 pub enum Times {
     /// Not at all.
     None,
-    /// Seconds since the trace began.
+    /// Seconds since the recording began.
     #[default]
     Relative,
     /// Seconds since the line before.
@@ -23,7 +23,7 @@ pub enum Times {
 /// A moment that a user named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Moment {
-    /// Nanoseconds since the trace began.
+    /// Nanoseconds since the recording began.
     Relative(u64),
     /// Nanoseconds since 1970, UTC.
     Unix(i64),
@@ -46,7 +46,7 @@ impl Moment {
             .map_err(|_| format!("`{text}` is too far away"))
     }
 
-    /// Whether a moment of the trace is not before this one. A trace that does not know the date has nothing after one.
+    /// Whether a moment of a recording is not before this one. A recording that does not know the date has nothing after one.
     #[must_use]
     pub fn reached(self, clock: &ClockInfo, ticks: u64) -> bool {
         match self {
@@ -58,7 +58,7 @@ impl Moment {
     }
 }
 
-/// Nanoseconds since the trace's first clock point.
+/// Nanoseconds since the recording's first clock point.
 #[must_use]
 pub(super) fn since_start(clock: &ClockInfo, ticks: u64) -> Option<u64> {
     clock.nanoseconds(ticks.saturating_sub(clock.first.ticks))

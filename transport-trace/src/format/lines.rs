@@ -2,8 +2,8 @@
 //!
 //! A processor makes CRC-32C of a line of 64 bytes in 4 cycles at best, and copies it in 2. This sum is made while the line is copied
 //! anyway. It has 127 bits, and what a damage does to it depends on the damage alone. So that it finds, of up to 64 lines, each damage
-//! of one, two or three bits (and of any odd number), and each that lies within 64 bits of another, can be tried for every place, which
-//! the tests below do; CRC-32C finds three bits of so much, and what lies within 32. Four bits can be found that it does not, as for
+//! of one, two or three bits (and of any odd number), and each that lies inside 64 successive bits, can be tried for every place, which
+//! the tests below do; CRC-32C finds three bits of so much, and what lies inside 32. Four bits can be found that it does not, as for
 //! CRC-32C too; of damage at random 2^-127 passes, and 2^-32.
 //!
 //! The lines are summed twice, byte by byte:
@@ -238,7 +238,7 @@ mod tests {
 
     #[test]
     #[cfg_attr(miri, ignore = "arithmetic on 32,768 numbers, without unsafe code")]
-    fn any_damage_within_64_bits_is_found_everywhere() {
+    fn any_damage_inside_64_successive_bits_is_found_everywhere() {
         // Of 64 neighbours no sum of some is 0: none is a sum of others (Gauss).
         for (place, window) in effects().windows(64).enumerate() {
             let mut by_highest = [0_u128; 128];

@@ -1,11 +1,11 @@
 //! What the blocks of a trace describe: the calls, the clock, the lanes.
 
-use std::collections::{BTreeSet, hash_map};
+use std::collections::{BTreeMap, BTreeSet, hash_map};
 use std::sync::Arc;
 
-use super::block::Buffer;
+use super::block::{BlockEntry, Buffer};
 use super::trace::{Lane, Trace};
-use crate::clock::ClockPoint;
+use crate::clock::{ClockInfo, ClockPoint};
 use crate::entry::{Damaged, Defect};
 use crate::format::{BlockKind, MAX_SCHEMA};
 use crate::get::Get;
@@ -16,8 +16,8 @@ use crate::get::Get;
 pub struct LostDescriptions {
     /// The schema: no call has a name.
     pub schema: bool,
-    /// A point of the clock: times are a little off, or there are none.
-    pub clock: bool,
+    /// A point of the clock of these [recordings](super::Entries::recording): their times are a little off, or there are none.
+    pub clocks: BTreeSet<u32>,
     /// The names of these lanes.
     pub lanes: BTreeSet<u32>,
     /// The ends of these recordings of a joined file: see [`Trace::recordings_without_end`].
@@ -32,17 +32,25 @@ impl Trace {
     pub(super) fn describe(&mut self, from: usize, buffer: &mut Buffer) {
         let blocks = self.found.blocks.get(from..).unwrap_or_default();
         let mut have_schema = !self.schema.interfaces.is_empty();
-        let last_clock = blocks
-            .iter()
-            .rposition(|block| block.header.kind == BlockKind::Clock);
-        let mut have_clock = from != 0;
-        let mut no_last = false;
+        let is_clock = |block: &BlockEntry| block.header.kind == BlockKind::Clock;
+        // By recording: the machine may have started anew between two.
+        let clocks = (0..).zip(blocks).filter(|(_, block)| is_clock(block));
+        let last_clocks: BTreeMap<u32, usize> = clocks
+            .map(|(place, block)| (block.section, place))
+            .collect();
+        let known = self.points.keys();
+        let mut have_clock: BTreeSet<u32> =
+            known.map(|offset| self.recording_at(*offset)).collect();
+        let mut no_last = Vec::new();
         let mut bad_headers = Vec::new();
         for (place, block) in blocks.iter().enumerate() {
             let wanted = match block.header.kind {
                 BlockKind::Schema => !have_schema,
                 BlockKind::Lane => true,
-                BlockKind::Clock => !have_clock || Some(place) == last_clock,
+                BlockKind::Clock => {
+                    !have_clock.contains(&block.section)
+                        || last_clocks.get(&block.section) == Some(&place)
+                }
                 _ => false,
             };
             if !wanted {
@@ -77,37 +85,52 @@ impl Trace {
                         }
                     }),
                     _ => clock_point(body).map(|point| {
-                        if !have_clock {
-                            self.clock.first = point;
-                            have_clock = true;
-                        }
-                        self.clock.last = point;
+                        have_clock.insert(block.section);
+                        self.points.insert(block.offset, point);
                     }),
                 }
                 .ok_or(Defect::Description),
             };
             match understood {
                 Err(defect) => {
-                    no_last |= Some(place) == last_clock;
+                    if is_clock(block) && last_clocks.get(&block.section) == Some(&place) {
+                        no_last.push(place);
+                    }
                     self.descriptions.push(block.damaged(defect));
                 }
                 Ok(()) => bad_headers.extend(self.damaged_header(block)),
             }
         }
         self.descriptions.extend(bad_headers);
-        if no_last {
+        for last in no_last {
             // How fast the clock is, a recording measures; its first point does not say it, and each later one does.
-            let before = blocks.get(..last_clock.unwrap_or(0)).unwrap_or_default();
+            let before = blocks.get(..last).unwrap_or_default().iter().rev();
+            let section = blocks.get(last).map(|block| block.section);
             let clocks = before
-                .iter()
-                .rev()
-                .filter(|block| block.header.kind == BlockKind::Clock && block.misplaced.is_none());
+                .take_while(|block| Some(block.section) == section)
+                .filter(|block| is_clock(block) && block.misplaced.is_none());
             let mut points = clocks.filter_map(|block| {
                 let body = buffer.load(&*self.source, block.offset, &block.header);
-                body.ok().and_then(clock_point)
+                Some((block.offset, body.ok().and_then(clock_point)?))
             });
-            self.clock.last = points.next().unwrap_or(self.clock.last);
+            self.points.extend(points.next());
         }
+        self.clocks = self.make_clocks();
+    }
+
+    /// Makes clocks of the points that were read. Of all of them, since a file that grows may show only later that its first block
+    /// is of the second recording.
+    fn make_clocks(&self) -> BTreeMap<u32, ClockInfo> {
+        let mut clocks = BTreeMap::new();
+        for (offset, point) in &self.points {
+            let both = ClockInfo {
+                first: *point,
+                last: *point,
+            };
+            let clock = clocks.entry(self.recording_at(*offset)).or_insert(both);
+            clock.last = *point;
+        }
+        clocks
     }
 
     /// Which descriptions are lost to damage. What another block says too is not: of a file that was joined from several
@@ -121,7 +144,9 @@ impl Trace {
         for (kind, damaged) in self.damaged_descriptions() {
             match kind {
                 BlockKind::Schema => lost.schema = true,
-                BlockKind::Clock => lost.clock = true,
+                BlockKind::Clock => {
+                    lost.clocks.insert(self.recording_at(damaged.offset));
+                }
                 BlockKind::Lane => lost.lanes.extend(damaged.lane),
                 _ => {}
             }

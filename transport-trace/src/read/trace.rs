@@ -1,6 +1,6 @@
 //! An opened trace.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::fs::File;
 use std::io;
@@ -14,7 +14,7 @@ use super::open::{OpenError, read_header};
 use super::order::Starts;
 use super::scan::{Found, from_index, has_entries, scan};
 use super::source::{Source, read_full};
-use crate::clock::ClockInfo;
+use crate::clock::{ClockInfo, ClockPoint};
 use crate::entry::{Call, Damaged, Defect, Entry};
 use crate::format::{BLOCK_HEADER, BlockHeader, BlockKind, FileHeader};
 use crate::schema::Schema;
@@ -27,7 +27,10 @@ pub struct Trace {
     /// Damage in descriptions, which opening reads.
     pub(super) descriptions: Vec<Damaged>,
     pub(super) schema: Arc<Schema>,
-    pub(super) clock: ClockInfo,
+    /// The clock's points that were read, by where they stand.
+    pub(super) points: BTreeMap<u64, ClockPoint>,
+    /// What they make, by recording.
+    pub(super) clocks: BTreeMap<u32, ClockInfo>,
     pub(super) lanes: Vec<Lane>,
     /// Where each lane is in `lanes`.
     pub(super) lane_places: HashMap<u32, usize>,
@@ -100,7 +103,8 @@ impl Trace {
             found,
             descriptions: damage,
             schema: Arc::default(),
-            clock: ClockInfo::default(),
+            points: BTreeMap::new(),
+            clocks: BTreeMap::new(),
             lanes: Vec::new(),
             lane_places: HashMap::new(),
             named: 0,
@@ -139,16 +143,34 @@ impl Trace {
         &self.schema
     }
 
-    /// The clock.
+    /// The clock; of a file that was joined from several recordings, that of the first one.
     #[must_use]
-    pub const fn clock(&self) -> &ClockInfo {
-        &self.clock
+    pub fn clock(&self) -> &ClockInfo {
+        self.clock_of(0)
+    }
+
+    /// The clock of one of the recordings that were joined to this file, numbered as [`Entries::recording`] has it. Each has its own:
+    /// the machine may have started anew between two, or be another one, so that neither where a clock begins nor how fast it is can
+    /// be taken from another recording. Where a recording has no point of its clock, or does not exist, nothing is known: the
+    /// frequency is 0, and no time comes of ticks.
+    #[must_use]
+    pub fn clock_of(&self, recording: u32) -> &ClockInfo {
+        const UNKNOWN: &ClockInfo = &ClockInfo::with_frequency(0);
+        self.clocks.get(&recording).unwrap_or(UNKNOWN)
+    }
+
+    /// The clocks of those of the joined recordings that have points of one, with their numbers.
+    pub fn clocks(&self) -> impl Iterator<Item = (u32, &ClockInfo)> {
+        self.clocks
+            .iter()
+            .map(|(recording, clock)| (*recording, clock))
     }
 
     /// Takes what is known from elsewhere of how fast the clock goes, where the trace does not say.
-    pub(crate) const fn set_frequency(&mut self, frequency: u64) {
-        if self.clock.last.frequency == 0 {
-            self.clock.last.frequency = frequency;
+    pub(crate) fn set_frequency(&mut self, frequency: u64) {
+        let clock = self.clocks.entry(0).or_default();
+        if clock.last.frequency == 0 {
+            clock.last.frequency = frequency;
         }
     }
 
@@ -372,21 +394,23 @@ impl Trace {
         Entries::since(self, reached)
     }
 
-    /// The calls that were announced and did not return, as far as the trace goes.
+    /// The calls that were announced and did not return, as far as the trace goes, each with the
+    /// [recording](Entries::recording) that it is of.
     #[must_use]
-    pub fn announced(&self) -> Vec<Entry> {
+    pub fn announced(&self) -> Vec<(u32, Entry)> {
         let open = |block: &&BlockEntry| block.header.kind == BlockKind::Announce;
         let mut buffer = Buffer::default();
         let mut calls = Vec::new();
         for block in self.data().filter(open) {
             match self.load(block, &mut buffer) {
-                Err(damaged) => calls.push(Entry::Damaged(damaged)),
+                Err(damaged) => calls.push((block.section, Entry::Damaged(damaged))),
                 Ok(views) => {
                     let lane = views.lane;
-                    calls.extend(views.map(|view| match view {
+                    let entries = views.map(|view| match view {
                         Ok((index, view)) => view.to_entry(lane, index, &self.schema),
                         Err(_) => Entry::Damaged(block.damaged(Defect::Record)),
-                    }));
+                    });
+                    calls.extend(entries.map(|entry| (block.section, entry)));
                 }
             }
         }

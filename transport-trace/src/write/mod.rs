@@ -22,7 +22,8 @@
 //!     }
 //!     let mut entries = trace.entries();
 //!     while let Some(entry) = entries.next() {
-//!         writer.recording(entries.recording())?;
+//!         let recording = entries.recording();
+//!         writer.recording(recording, trace.clock_of(recording))?;
 //!         writer.push(&entry)?;
 //!     }
 //!     if trace.ends_early() {
@@ -48,24 +49,25 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 use std::vec::Vec;
 
-use crate::clock::{ClockInfo, ClockPoint};
+use crate::clock::ClockInfo;
 use crate::entry::Entry;
+use crate::format::MAX_BLOCK;
 pub use crate::format::out::Compression;
 use crate::format::out::Out;
-use crate::format::{BlockKind, MAX_BLOCK};
 use crate::read::LostDescriptions;
 use crate::schema::Schema;
 use blocks::{Open, next_index};
 use holes::Holes;
 pub use options::Options;
 use place::Record;
-use recordings::queue_schema;
+use recordings::{queue_first_point, queue_schema};
 
 /// Writes a trace.
 #[derive(Debug)]
 pub struct Writer<W: Write> {
     out: Out<W>,
     schema: Schema,
+    /// Of the recording that is written.
     clock: ClockInfo,
     /// What is written as lost.
     lacking: LostDescriptions,
@@ -122,11 +124,7 @@ impl<W: Write> Writer<W> {
         lacking.schema &= schema.interfaces.is_empty();
         let mut out = Out::new(sink, options.compression, options.id);
         queue_schema(&mut out, schema, &lacking);
-        if lacking.clock {
-            // In front of the first point that is known: that the last one is known too does not make up for it.
-            out.queue_plain(BlockKind::Clock, 0, &[]);
-        }
-        out.queue_clock(&clock.first);
+        queue_first_point(&mut out, &clock, lacking.clocks.contains(&0));
         out.flush()?;
         Ok(Self {
             out,
@@ -174,22 +172,24 @@ impl<W: Write> Writer<W> {
     }
 
     /// Says which recording of a file that was joined from several the next entry is of, as
-    /// [`Entries::recording`](crate::read::Entries::recording) has it: where it is a later one than before, a recording begins. Without
-    /// it one begins where indices begin again, and what damage took at the end of the one before can be missed. A number that is not
-    /// greater than the last one changes nothing.
+    /// [`Entries::recording`](crate::read::Entries::recording) has it, and its [clock](crate::read::Trace::clock_of): where it is a later
+    /// one than before, a recording begins. Without it one begins where indices begin again, what damage took at the end of the one
+    /// before can be missed, and its clock is not known. A number that is not greater than the last one changes nothing; the clock of
+    /// the first recording is the one that the trace was started with.
     ///
     /// The one before ends with an index, which says that it was finished, unless its end is among
     /// [those that are lost](LostDescriptions::ends).
     ///
     /// # Errors
     /// As the sink says.
-    pub fn recording(&mut self, number: u32) -> io::Result<()> {
+    pub fn recording(&mut self, number: u32, clock: &ClockInfo) -> io::Result<()> {
         if number > self.recording {
             // The damaged stretches that were pushed are all of the recording that ends here.
             self.end_recording(true)?;
             self.queue_end();
             self.recording = number;
-            self.begin_recording()?;
+            let lost = self.lacking.clocks.contains(&number);
+            self.begin_recording(*clock, lost)?;
             self.holes = Holes::default();
         }
         Ok(())
@@ -284,10 +284,6 @@ impl<W: Write> Writer<W> {
             self.next_recording()?;
         }
         self.end_recording(true)?;
-        if self.clock.last != self.clock.first {
-            let last: ClockPoint = self.clock.last;
-            self.out.queue_clock(&last);
-        }
         if finished {
             self.out.queue_index();
         }

@@ -7,6 +7,7 @@ use std::vec::Vec;
 use super::Writer;
 use super::blocks::next_index;
 use super::place::Record;
+use crate::clock::ClockInfo;
 use crate::entry::{LossCause, Lost};
 use crate::format::out::Out;
 use crate::format::{BlockHeader, BlockKind};
@@ -75,7 +76,7 @@ impl<W: Write> Writer<W> {
         self.holes.lacks_others(lane);
     }
 
-    /// Writes what is open, and what is missing behind it. `last`: no other recording follows.
+    /// Writes what is open, what is missing behind it, and the clock's last point. `last`: no other recording follows.
     pub(super) fn end_recording(&mut self, last: bool) -> io::Result<()> {
         for (lane, end) in self.holes.ends() {
             if usize::try_from(lane).is_ok_and(|lane| lane < self.lanes.len()) {
@@ -93,14 +94,18 @@ impl<W: Write> Writer<W> {
                 self.note_lost(lane, index, 0)?;
             }
         }
-        self.close_all()
+        self.close_all()?;
+        if self.clock.last != self.clock.first {
+            self.out.queue_clock(&self.clock.last);
+        }
+        Ok(())
     }
 
-    /// Starts a recording behind the one that is written.
+    /// Starts a recording behind the one that is written. Nobody said what its clock is.
     pub(super) fn next_recording(&mut self) -> io::Result<()> {
         self.end_recording(false)?;
         self.queue_end();
-        self.begin_recording()?;
+        self.begin_recording(ClockInfo::default(), false)?;
         self.holes.next_recording();
         Ok(())
     }
@@ -112,15 +117,27 @@ impl<W: Write> Writer<W> {
         }
     }
 
-    pub(super) fn begin_recording(&mut self) -> io::Result<()> {
+    /// `lost`: damage took a point of the clock.
+    pub(super) fn begin_recording(&mut self, clock: ClockInfo, lost: bool) -> io::Result<()> {
         self.open.clear();
         self.held = 0;
         self.started.clear();
         self.starts.clear();
         self.begin = self.out.block_count();
         queue_schema(&mut self.out, &self.schema, &self.lacking);
+        queue_first_point(&mut self.out, &clock, lost);
+        self.clock = clock;
         self.out.flush()
     }
+}
+
+/// `lost`: damage took a point of the clock.
+pub(super) fn queue_first_point<W: Write>(out: &mut Out<W>, clock: &ClockInfo, lost: bool) {
+    if lost {
+        // In front of the first point that is known: that the last one is known too does not make up for it.
+        out.queue_plain(BlockKind::Clock, 0, &[]);
+    }
+    out.queue_clock(&clock.first);
 }
 
 pub(super) fn queue_schema<W: Write>(

@@ -176,7 +176,7 @@ fn join<W: Write>(
     let options = crate::write::Options { id, ..options };
     let mut clock = *model.clock();
     if clock.last.frequency == 0 {
-        // The file may have ended before its clock was measured.
+        // The file may have ended before its clock was measured. The rings are those of the recording that its header names.
         let measured = rings
             .iter()
             .map(|ring| ring.preamble.clock().last.frequency);
@@ -218,7 +218,7 @@ fn join<W: Write>(
             .into_iter()
             .chain(rings.iter().map(|ring| &ring.preamble))
             .any(|trace| trace.lost_descriptions().schema),
-        clock: model.lost_descriptions().clock,
+        clocks: model.lost_descriptions().clocks,
         // By the numbers that they get below.
         lanes: (0_u32..)
             .zip(names.keys())
@@ -256,7 +256,8 @@ fn join<W: Write>(
     let mut push = |entry: &Entry, of: Option<u32>, done: &mut Recovered| -> io::Result<()> {
         // What the rings have follows the last of those in the file.
         recording = of.unwrap_or(recording);
-        writer.recording(recording)?;
+        let clock = trace.map(|trace| *trace.clock_of(recording));
+        writer.recording(recording, &clock.unwrap_or_default())?;
         let mut entry = entry.clone();
         let lane = match &mut entry {
             Entry::Call(call) => &mut call.lane,

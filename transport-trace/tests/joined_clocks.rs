@@ -1,0 +1,170 @@
+//! Each recording of a joined file has a clock of its own, also while the file grows and in what is written of it.
+
+#![allow(
+    clippy::cast_possible_truncation,
+    reason = "offsets of files in memory"
+)]
+
+use std::io;
+use std::sync::{Arc, Mutex};
+
+use hypercall_trace::clock::{ClockInfo, ClockPoint};
+use hypercall_trace::entry::{Entry, LossCause, Lost};
+use hypercall_trace::read::recover::recover;
+use hypercall_trace::read::{Source, Trace};
+use hypercall_trace::schema::Schema;
+use hypercall_trace::write::{Options, Writer};
+
+const fn point(frequency: u64, ticks: u64, unix_nanoseconds: i64) -> ClockPoint {
+    ClockPoint {
+        frequency,
+        ticks,
+        unix_nanoseconds,
+    }
+}
+
+const FIRST: ClockInfo = ClockInfo {
+    first: point(0, 900, 10),
+    last: point(2_000_000_000, 5_000, 20),
+};
+const SECOND: ClockInfo = ClockInfo {
+    first: point(0, 100, 1_000_000_000),
+    last: point(3_000_000_000, 700, 1_000_000_500),
+};
+const UNKNOWN: ClockInfo = ClockInfo::with_frequency(0);
+
+/// A file that is being written.
+#[derive(Clone, Default)]
+struct Growing(Arc<Mutex<Vec<u8>>>);
+
+impl Source for Growing {
+    fn length(&self) -> io::Result<u64> {
+        Ok(self.0.lock().unwrap().len() as u64)
+    }
+
+    fn read_at(&self, offset: u64, bytes: &mut [u8]) -> io::Result<usize> {
+        let all = self.0.lock().unwrap();
+        let rest = all.get(offset as usize..).unwrap_or_default();
+        let length = rest.len().min(bytes.len());
+        bytes[..length].copy_from_slice(&rest[..length]);
+        Ok(length)
+    }
+}
+
+fn loss(index: u64, ticks: u64) -> Entry {
+    Entry::Lost(Lost {
+        lane: 0,
+        index,
+        count: 1,
+        cause: LossCause::RingFull,
+        first: ticks,
+        last: ticks,
+    })
+}
+
+fn writer(clock: ClockInfo) -> Writer<Vec<u8>> {
+    let options = Options {
+        id: 7,
+        ..Options::default()
+    };
+    let mut writer = Writer::new(Vec::new(), &Schema::default(), clock, options).unwrap();
+    writer.lane("main").unwrap();
+    writer
+}
+
+fn recording(clock: ClockInfo) -> Vec<u8> {
+    let mut writer = writer(clock);
+    writer.push(&loss(0, clock.first.ticks + 1)).unwrap();
+    writer.finish().unwrap()
+}
+
+fn clocks(trace: &Trace) -> Vec<ClockInfo> {
+    let last = trace.recording_at(u64::MAX);
+    (0..=last).map(|of| *trace.clock_of(of)).collect()
+}
+
+#[test]
+fn a_recording_that_is_appended_changes_no_time_of_the_one_before_it() {
+    let file = Growing(Arc::new(Mutex::new(recording(FIRST))));
+    let mut trace = Trace::from_source(Box::new(file.clone())).unwrap();
+    assert_eq!(clocks(&trace), [FIRST]);
+    let second = recording(SECOND);
+    let ends: Vec<_> = {
+        let blocks = Trace::from_bytes(second.clone()).unwrap();
+        let offsets = blocks.blocks().iter().map(|block| block.offset as usize);
+        offsets.skip(1).chain([second.len()]).collect()
+    };
+    let mut from = 32;
+    let mut seen = Vec::new();
+    // Block by block, as a recorder writes them.
+    for end in ends {
+        file.0.lock().unwrap().extend_from_slice(&second[from..end]);
+        from = end;
+        assert!(trace.refresh().unwrap());
+        assert_eq!(trace.clock(), &FIRST);
+        seen.push(*trace.clock_of(1));
+    }
+    let begun = ClockInfo {
+        first: SECOND.first,
+        last: SECOND.first,
+    };
+    seen.dedup();
+    assert_eq!(seen, [UNKNOWN, begun, SECOND]);
+    assert_eq!(begun.frequency(), 0);
+    assert_eq!(
+        clocks(&Trace::from_source(Box::new(file)).unwrap()),
+        [FIRST, SECOND]
+    );
+    assert_eq!(trace.clock_of(2), &UNKNOWN);
+    assert!(trace.verify().unwrap().is_clean());
+}
+
+#[test]
+fn a_recording_without_a_point_takes_no_clock_of_another() {
+    let first = recording(FIRST);
+    let second = recording(SECOND);
+    let trace = Trace::from_bytes(second.clone()).unwrap();
+    // The second without its clock.
+    let mut bytes = first;
+    let blocks = trace.blocks();
+    let ends = blocks.iter().skip(1).map(|block| block.offset as usize);
+    for (block, end) in blocks.iter().zip(ends) {
+        if block.header.kind != hypercall_trace::format::BlockKind::Clock {
+            bytes.extend_from_slice(&second[block.offset as usize..end]);
+        }
+    }
+    let trace = Trace::from_bytes(bytes).unwrap();
+    assert_eq!(clocks(&trace), [FIRST, UNKNOWN]);
+    assert_eq!(trace.clock_of(1).nanoseconds(600), None);
+    assert_eq!(trace.clock_of(1).unix_nanoseconds(600), None);
+}
+
+#[test]
+fn what_is_written_has_the_clock_that_was_said_and_no_other() {
+    let mut told = writer(FIRST);
+    told.push(&loss(0, 901)).unwrap();
+    told.recording(1, &SECOND).unwrap();
+    told.push(&loss(0, 101)).unwrap();
+    // It is under way already.
+    told.recording(1, &FIRST).unwrap();
+    told.push(&loss(1, 102)).unwrap();
+    let told = told.finish().unwrap();
+    assert_eq!(
+        clocks(&Trace::from_bytes(told.clone()).unwrap()),
+        [FIRST, SECOND]
+    );
+
+    // Nobody said that a recording begins.
+    let mut untold = writer(FIRST);
+    untold.push(&loss(0, 901)).unwrap();
+    untold.push(&loss(0, 101)).unwrap();
+    let untold = Trace::from_bytes(untold.finish().unwrap()).unwrap();
+    assert_eq!(clocks(&untold), [FIRST, UNKNOWN]);
+
+    let joined = Trace::from_bytes(told).unwrap();
+    let (recovered, _) = recover(Some(&joined), &[], Vec::new(), Options::default()).unwrap();
+    assert_eq!(
+        clocks(&Trace::from_bytes(recovered).unwrap()),
+        [FIRST, SECOND]
+    );
+}
