@@ -19,6 +19,7 @@ pub(crate) struct ByTime<'t> {
     lanes: Vec<(Option<Entry>, Entries<'t>)>,
     /// In which recording, and when, the next entry of which lane was.
     turns: BinaryHeap<Reverse<(u32, u64, usize)>>,
+    recording: u32,
 }
 
 impl<'t> ByTime<'t> {
@@ -63,7 +64,13 @@ impl<'t> ByTime<'t> {
             lanes: started,
             turns,
             holes,
+            recording: 0,
         })
+    }
+
+    /// Which recording the entry that came last is of.
+    pub(crate) const fn recording(&self) -> u32 {
+        self.recording
     }
 }
 
@@ -78,10 +85,12 @@ impl Iterator for ByTime<'_> {
     fn next(&mut self) -> Option<Entry> {
         let due = self.turns.peek().map(|Reverse((recording, ..))| *recording);
         let first = |hole: &mut (u32, Entry)| due.is_none_or(|due| hole.0 <= due);
-        if let Some((_, hole)) = self.holes.pop_front_if(first) {
+        if let Some((recording, hole)) = self.holes.pop_front_if(first) {
+            self.recording = recording;
             return Some(hole);
         }
-        let Reverse((_, _, place)) = self.turns.pop()?;
+        let Reverse((recording, _, place)) = self.turns.pop()?;
+        self.recording = recording;
         let (entry, entries) = self.lanes.get_mut(place)?;
         let next = next_of(entries);
         if let Some(next) = &next {

@@ -920,3 +920,35 @@ fn an_id_that_no_new_vm_can_have_is_no_vm() {
         );
     }
 }
+
+/// What a recording had is nothing to the next one in a joined file: its pages are others, and its machine may be.
+#[test]
+fn each_recording_of_a_joined_file_is_checked_for_itself() {
+    let given = |vms: &'static [&str]| {
+        move |world: &World| {
+            let port = world.lane("main");
+            for (number, name) in (1..).zip(vms) {
+                let page = fresh();
+                let vm = port.hypervisor().create_vm(&mut creation(name)).unwrap();
+                // Page 0 is the last VM's.
+                if number == vms.len() {
+                    port.watch(page);
+                }
+                port.hypervisor().set_ioreq_buffer(vm, page.into()).unwrap();
+            }
+        }
+    };
+    let (one, two) = (
+        record(&given(&["first", "second"])),
+        record(&given(&["first"])),
+    );
+    let mut joined = one.clone();
+    joined.joined = vec![one.entries.len()];
+    joined.entries.extend(two.entries.iter().cloned());
+    let each = [rules(&one), rules(&two)].concat();
+    assert_eq!(each, [Rule::VmNotDestroyed; 3]);
+    assert_eq!(rules(&joined), each);
+    let begin = one.entries.len() as u64;
+    assert_eq!(state_at(&joined, begin - 1).vms.len(), 2);
+    assert_eq!(state_at(&joined, u64::MAX).vms.len(), 1);
+}

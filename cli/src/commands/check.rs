@@ -32,9 +32,16 @@ pub(crate) fn run(args: &Check, out: &mut Output) -> Result<Status, Failure> {
         }
         Ok(())
     };
-    for (position, entry) in (0..).zip(input::in_time(&args.trace, &trace)?) {
+    let mut entries = input::in_time(&args.trace, &trace)?;
+    let mut recording = 0;
+    let mut position = 0_u64;
+    while let Some(entry) = entries.next() {
         progress.at(position);
         losses.note_all(&entry);
+        if std::mem::replace(&mut recording, entries.recording()) != entries.recording() {
+            // Another one may be of another machine, and its pages have their numbers anew.
+            tell(std::mem::take(&mut checker).finish().findings, out)?;
+        }
         let lane = entry
             .lane()
             .map(|lane| trace.lane_name(lane))
@@ -43,6 +50,7 @@ pub(crate) fn run(args: &Check, out: &mut Output) -> Result<Status, Failure> {
         if !checker.findings().is_empty() {
             tell(checker.take_findings(), out)?;
         }
+        position = position.saturating_add(1);
     }
     drop(progress);
     let checked = if trace.ends_early() {

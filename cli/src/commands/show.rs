@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use hypercall_trace::clock::ClockInfo;
 use hypercall_trace::entry::Entry;
-use hypercall_trace::read::{OpenError, Reached, Trace};
+use hypercall_trace::read::{Entries, Merged, OpenError, Reached, Trace};
 
 use crate::args::Show;
 use crate::failure::Failure;
@@ -62,26 +62,26 @@ fn all(
     };
     let mut skip = args.skip;
     // Few blocks are looked at where a page of a large trace is asked for.
-    let entries: Box<dyn Iterator<Item = Entry> + '_> = if file_order {
+    let entries: Box<dyn Iterator<Item = (u32, Entry)> + '_> = if file_order {
         let from = if view.filter.is_empty() {
             std::mem::take(&mut skip)
         } else {
             0
         };
-        Box::new(trace.entries_from(from))
+        numbered(trace.entries_from(from), Entries::recording)
     } else if let [lane] = lanes.as_slice() {
         let from = since.get(lane).copied().unwrap_or(0);
-        Box::new(trace.lane_entries_from(*lane, from))
+        numbered(trace.lane_entries_from(*lane, from), Entries::recording)
     } else if since.is_empty() && view.filter.lanes().is_none() {
-        Box::new(merged())
+        numbered(merged(), Merged::recording)
     } else {
         match ByTime::new(trace, &lanes, &since) {
-            Some(entries) => Box::new(entries),
-            None => Box::new(merged()),
+            Some(entries) => numbered(entries, ByTime::recording),
+            None => numbered(merged(), Merged::recording),
         }
     };
     let mut shown = 0_u64;
-    for (position, entry) in (0..).zip(entries) {
+    for (position, (recording, entry)) in (0..).zip(entries) {
         progress.at(position);
         if progress.is_shown() && position.is_multiple_of(PROMPT) {
             out.flush()?;
@@ -90,6 +90,7 @@ fn all(
             return Ok(false);
         }
         losses.note(&entry);
+        view.recording(recording);
         if skip != 0 {
             if view.passes(&entry) {
                 skip = skip.saturating_sub(1);
@@ -103,6 +104,17 @@ fn all(
         }
     }
     Ok(true)
+}
+
+/// Entries, each with the number of its recording.
+fn numbered<'t, E: Iterator<Item = Entry> + 't>(
+    mut entries: E,
+    recording: fn(&E) -> u32,
+) -> Box<dyn Iterator<Item = (u32, Entry)> + 't> {
+    Box::new(std::iter::from_fn(move || {
+        let entry = entries.next()?;
+        Some((recording(&entries), entry))
+    }))
 }
 
 /// The lanes that are named, and those that have entries without a name.
@@ -150,7 +162,8 @@ fn follow(args: &Show, out: &mut Output) -> Result<Status, Failure> {
     let mut more = args.limit != Some(0);
     while more {
         let mut entries = trace.entries_since(reached);
-        for entry in &mut entries {
+        while let Some(entry) = entries.next() {
+            view.recording(entries.recording());
             more = more && one(&entry, &mut view, out)?;
         }
         reached = entries.reached();
@@ -260,6 +273,12 @@ impl View {
             raw: args.raw,
             text: String::new(),
         }
+    }
+
+    /// Says which recording the next entry is of.
+    fn recording(&mut self, recording: u32) {
+        self.lines.recording(recording);
+        self.plain.recording(recording);
     }
 
     fn passes(&mut self, entry: &Entry) -> bool {

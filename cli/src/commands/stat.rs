@@ -105,9 +105,13 @@ impl Counts {
             crate::format::Values::default(),
         );
         let mut text = String::new();
-        for (position, entry) in (0..).zip(trace.entries()) {
+        let mut entries = trace.entries();
+        let mut position = 0_u64;
+        while let Some(entry) = entries.next() {
             progress.at(position);
+            position = position.saturating_add(1);
             losses.note_all(&entry);
+            lines.recording(entries.recording());
             if !filter.passes(&entry) {
                 lines.pass(&entry);
                 continue;

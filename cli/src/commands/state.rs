@@ -31,9 +31,16 @@ pub(crate) fn run(args: &State, out: &mut Output) -> Result<Status, Failure> {
     let mut last = None;
     let mut reached = false;
     let progress = Progress::new("reading", trace.len());
-    for (position, entry) in (0..).zip(input::in_time(&args.trace, &trace)?) {
+    let mut entries = input::in_time(&args.trace, &trace)?;
+    let mut recording = 0;
+    let mut position = 0_u64;
+    while let Some(entry) = entries.next() {
         progress.at(position);
         losses.note_all(&entry);
+        if std::mem::replace(&mut recording, entries.recording()) != entries.recording() {
+            // Another one may be of another machine, and its pages have their numbers anew.
+            (machine, last) = (Machine::new(), None);
+        }
         let name = entry
             .lane()
             .map(|lane| trace.lane_name(lane))
@@ -56,6 +63,7 @@ pub(crate) fn run(args: &State, out: &mut Output) -> Result<Status, Failure> {
         if reached {
             break;
         }
+        position = position.saturating_add(1);
     }
     drop(progress);
     if !reached && let Some(at) = &args.at {

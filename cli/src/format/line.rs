@@ -42,6 +42,7 @@ pub struct Lines {
     /// The time of the line before.
     last: Option<u64>,
     requests: RequestPages,
+    recording: u32,
 }
 
 impl Lines {
@@ -54,6 +55,14 @@ impl Lines {
             values,
             last: None,
             requests: RequestPages::default(),
+            recording: 0,
+        }
+    }
+
+    /// Says which recording of a joined file the next entry is of. Watched pages are of one: their numbers begin again in the next.
+    pub fn recording(&mut self, recording: u32) {
+        if std::mem::replace(&mut self.recording, recording) != recording {
+            self.requests = RequestPages::default();
         }
     }
 

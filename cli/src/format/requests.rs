@@ -1,7 +1,8 @@
 //! What a change of a page of I/O requests means: which slot went where, and what the guest asked for.
 //!
 //! Pages become known when they are given to ACRN with `set_ioreq_buffer`. Changes of others, and of pages that were given
-//! before the part of the trace that is looked at, are shown by their offsets.
+//! before the part of the trace that is looked at, are shown by their offsets. In a file that was joined from several recordings,
+//! each has pages of its own.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

@@ -1,0 +1,136 @@
+//! What `show` and `state` make of pages and VMs of which a trace does not tell all.
+
+mod common;
+
+use common::{Folder, Sample, hcall, output};
+use hypercall_trace::entry::{Argument, Entry, PageChange, Run, Target, When};
+
+/// Where in the first slot of a page of I/O requests what is: the direction, the port, the size, the value, the state.
+const DIRECTION: u32 = 64;
+const PORT: u32 = 72;
+const SIZE: u32 = 80;
+const VALUE: u32 = 88;
+const STATE: u32 = 136;
+/// Of the state.
+const PENDING: u32 = 0;
+const FREE: u32 = 3;
+
+/// A look that found words changed: where, what they were, what they are.
+fn look(ticks: u64, words: &[(u32, u32, u32)]) -> Entry {
+    let run = |(offset, before, after): &(u32, u32, u32)| Run {
+        offset: *offset,
+        before: before.to_le_bytes().to_vec(),
+        after: after.to_le_bytes().to_vec(),
+    };
+    Entry::Pages(PageChange {
+        lane: 0,
+        index: u64::MAX,
+        when: When::Note,
+        page: 0,
+        ticks,
+        look: 1,
+        late: false,
+        runs: words.iter().map(run).collect(),
+    })
+}
+
+/// A recording of a VM that is created, if it is in it, and gets page 0 for its requests; then what looks find.
+fn recording(creates: bool, looks: &[Entry]) -> Sample {
+    let mut sample = Sample::life();
+    sample.entries.retain_mut(|entry| {
+        let Entry::Call(call) = entry else {
+            return false;
+        };
+        for argument in &mut call.args {
+            if let Argument::Block(block) = argument
+                && let Some(link) = &mut block.link
+                && let Target::Pages { page, .. } = &mut link.target
+            {
+                *page = Some(0);
+            }
+        }
+        creates && call.name() == "create_vm" || call.name() == "set_ioreq_buffer"
+    });
+    let mut next = 0;
+    sample.entries.extend_from_slice(looks);
+    for entry in &mut sample.entries {
+        match entry {
+            Entry::Call(call) => {
+                call.index = next;
+                next += 1;
+            }
+            Entry::Lost(lost) => {
+                lost.index = next;
+                next += lost.count;
+            }
+            Entry::Pages(change) => change.index = next,
+            _ => {}
+        }
+    }
+    sample
+}
+
+fn free() -> Entry {
+    look(2_000_000, &[(STATE, 0, FREE)])
+}
+
+fn write() -> Entry {
+    let words = [
+        (DIRECTION, 0, 1),
+        (PORT, 0, 0x64),
+        (SIZE, 0, 1),
+        (VALUE, 0, 0x55),
+        (STATE, FREE, PENDING),
+    ];
+    look(2_100_000, &words)
+}
+
+/// One file of several.
+fn joined(folder: &Folder, name: &str, recordings: &[Sample]) -> String {
+    let mut bytes = Vec::new();
+    for sample in recordings {
+        let of = sample.bytes();
+        bytes.extend_from_slice(&of[if bytes.is_empty() { 0 } else { 32 }..]);
+    }
+    std::fs::write(folder.path(name), bytes).unwrap();
+    folder.text(name)
+}
+
+/// Numbers of pages begin again in the next recording of a joined file, and its machine may be another.
+#[test]
+fn each_recording_of_a_joined_file_has_its_own_pages_and_vms() {
+    let folder = Folder::new();
+    let read = [(PORT, 0, 0x64), (SIZE, 0, 1), (STATE, FREE, PENDING)];
+    let one = recording(true, &[free(), write()]);
+    let two = recording(false, &[free(), look(2_100_000, &read)]);
+    let trace = joined(&folder, "joined.hct", &[one, two]);
+    for options in [
+        &["show"][..],
+        &["show", "--lane", "main"],
+        &["show", "--since", "0s"],
+    ] {
+        let shown = output(&[options, &[&trace]].concat());
+        let told: Vec<_> = shown
+            .lines()
+            .filter_map(|line| line.split_once("PENDING: "))
+            .map(|(_, what)| what.trim_end_matches(" ---"))
+            .collect();
+        let expected = [
+            "PIO write of port 0x64, 1 byte, value 0x55",
+            "PIO read of port 0x64, 1 byte",
+        ];
+        assert_eq!(told, expected, "{options:?}: {shown}");
+    }
+    // The first one's VM has a name; the second one's, which it did not see created, has none.
+    let named = "POST_STD_VM1";
+    assert!(output(&["state", "--at", "1", &trace]).contains(named));
+    let last = output(&["state", &trace]);
+    assert!(last.contains("VM 1") && !last.contains(named), "{last}");
+    let checked = hcall().args(["check", &trace]).output().unwrap().stdout;
+    let checked = String::from_utf8(checked).unwrap();
+    let findings = checked.lines().filter(|line| line.contains("VM 1")).count();
+    assert!(
+        findings == 1 && checked.contains("never destroyed"),
+        "{checked}"
+    );
+}
