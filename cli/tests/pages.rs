@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Folder, Sample, hcall, output};
-use hypercall_trace::entry::{Argument, Entry, PageChange, Run, Target, When};
+use hypercall_trace::entry::{Argument, Entry, LossCause, Lost, PageChange, Run, Target, When};
 
 /// Where in the first slot of a page of I/O requests what is: the direction, the port, the size, the value, the state.
 const DIRECTION: u32 = 64;
@@ -13,6 +13,8 @@ const VALUE: u32 = 88;
 const STATE: u32 = 136;
 /// Of the state.
 const PENDING: u32 = 0;
+const COMPLETE: u32 = 1;
+const PROCESSING: u32 = 2;
 const FREE: u32 = 3;
 
 /// A look that found words changed: where, what they were, what they are.
@@ -133,4 +135,56 @@ fn each_recording_of_a_joined_file_has_its_own_pages_and_vms() {
         findings == 1 && checked.contains("never destroyed"),
         "{checked}"
     );
+}
+
+/// What pages hold behind changes that are missing is not known: nothing is read in them that stood there before.
+#[test]
+fn behind_missing_changes_no_old_request_is_shown() {
+    let lost = |cause| {
+        Entry::Lost(Lost {
+            lane: 0,
+            index: 0,
+            count: 2,
+            cause,
+            first: 2_150_000,
+            last: 2_160_000,
+        })
+    };
+    let done = |before| look(2_200_000, &[(STATE, before, COMPLETE)]);
+    let folder = Folder::new();
+    let shown = |name: &str, between: Vec<Entry>, last: Entry| {
+        let looks = [vec![free(), write()], between, vec![last]].concat();
+        let trace = folder.trace(name, &recording(true, &looks));
+        let shown = output(&["show", "--time", "none", &trace]);
+        shown.lines().last().unwrap_or_default().to_owned()
+    };
+    let old = "vCPU 0 COMPLETE: PIO write of port 0x64, 1 byte, value 0x55";
+    let offsets = ": 0x88..0x8c ---";
+    assert!(shown("whole.hct", vec![], done(PENDING)).contains(old));
+    for cause in [LossCause::Overwritten, LossCause::Sink, LossCause::Damaged] {
+        let line = shown("lost.hct", vec![lost(cause)], done(PENDING));
+        assert!(line.ends_with(offsets), "{cause}: {line}");
+    }
+    // A change for which there was no room comes later, so that the recorder still says all.
+    let line = shown("full.hct", vec![lost(LossCause::RingFull)], done(PENDING));
+    assert!(line.contains(old), "{line}");
+    // Nothing says that one is missing, but for what the next one found there.
+    let line = shown("silent.hct", vec![], done(PROCESSING));
+    assert!(line.ends_with(offsets), "{line}");
+    // That a slot is free says all of it; a request that is all new is one.
+    let freed = look(2_200_000, &[(STATE, COMPLETE, FREE)]);
+    let line = shown("free.hct", vec![lost(LossCause::Overwritten)], freed);
+    assert!(line.ends_with("vCPU 0 FREE ---"), "{line}");
+    let all: Vec<_> = (0..140)
+        .step_by(4)
+        .map(|offset| match offset {
+            PORT => (offset, 0x70, 0x71),
+            SIZE => (offset, 1, 1),
+            STATE => (offset, FREE, PENDING),
+            _ => (offset, 0, 0),
+        })
+        .collect();
+    let all = look(2_200_000, &all);
+    let line = shown("new.hct", vec![lost(LossCause::Overwritten)], all);
+    assert!(line.contains("PENDING: PIO read of port 0x71"), "{line}");
 }

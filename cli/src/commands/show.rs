@@ -61,6 +61,7 @@ fn all(
         merged
     };
     let mut skip = args.skip;
+    let entry_skipped = skip != 0 && file_order && view.filter.is_empty();
     // Few blocks are looked at where a page of a large trace is asked for.
     let entries: Box<dyn Iterator<Item = (u32, Entry)> + '_> = if file_order {
         let from = if view.filter.is_empty() {
@@ -80,6 +81,9 @@ fn all(
             None => numbered(merged(), Merged::recording),
         }
     };
+    if entry_skipped || !since.is_empty() {
+        view.begins_late();
+    }
     let mut shown = 0_u64;
     for (position, (recording, entry)) in (0..).zip(entries) {
         progress.at(position);
@@ -279,6 +283,12 @@ impl View {
     fn recording(&mut self, recording: u32) {
         self.lines.recording(recording);
         self.plain.recording(recording);
+    }
+
+    /// Says that entries before the next one were not looked at.
+    fn begins_late(&mut self) {
+        self.lines.begins_late();
+        self.plain.begins_late();
     }
 
     fn passes(&mut self, entry: &Entry) -> bool {

@@ -43,6 +43,7 @@ pub struct Lines {
     last: Option<u64>,
     requests: RequestPages,
     recording: u32,
+    late: bool,
 }
 
 impl Lines {
@@ -56,6 +57,7 @@ impl Lines {
             last: None,
             requests: RequestPages::default(),
             recording: 0,
+            late: false,
         }
     }
 
@@ -63,7 +65,16 @@ impl Lines {
     pub fn recording(&mut self, recording: u32) {
         if std::mem::replace(&mut self.recording, recording) != recording {
             self.requests = RequestPages::default();
+            if self.late {
+                self.requests.lose(None);
+            }
         }
+    }
+
+    /// Says that entries before the next one were not looked at: what pages held is not known.
+    pub fn begins_late(&mut self) {
+        self.late = true;
+        self.requests.lose(None);
     }
 
     /// Notes an entry that is not shown. What later lines say of pages may depend on it.

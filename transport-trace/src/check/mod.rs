@@ -109,6 +109,9 @@ impl Checker {
                 }
             }
             Entry::Lost(lost) => {
+                if lost.may_lack_pages() {
+                    self.shadows.lose(Some(lane));
+                }
                 let at = At {
                     position,
                     lane: lane.to_owned(),
@@ -120,6 +123,7 @@ impl Checker {
             // Said elsewhere; no rule is about it.
             Entry::Damaged(damaged) if damaged.took_nothing() => return,
             Entry::Damaged(damaged) => {
+                self.shadows.lose(damaged.lane.map(|_| lane));
                 let at = At {
                     position,
                     lane: lane.to_owned(),
