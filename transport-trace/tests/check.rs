@@ -997,7 +997,14 @@ fn behind_missing_changes_of_pages_nobody_is_blamed() {
         };
         let mut lacking = recorded.clone();
         lacking.entries[place] = Entry::Damaged(damaged.clone());
-        assert_eq!(rules(&lacking), [Rule::CallsMissing], "entry {place}");
+        let found = check(&lacking);
+        let [missing] = found.as_slice() else {
+            panic!("entry {place}: {found:?}")
+        };
+        assert_eq!(missing.rule, Rule::CallsMissing);
+        // It is told where it was.
+        let at = (missing.at.lane.as_str(), missing.at.index);
+        assert_eq!(at, ("main", change.index), "entry {place}");
         // One that nobody knows anything of.
         damaged.lane = None;
         (damaged.entries, damaged.index, damaged.calls) = (None, None, None);

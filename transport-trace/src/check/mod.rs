@@ -127,7 +127,7 @@ impl Checker {
                 let at = At {
                     position,
                     lane: lane.to_owned(),
-                    index: 0,
+                    index: damaged.index.unwrap_or(0),
                 };
                 let what = if damaged.is_unknown() {
                     ", with an unknown number of calls"
