@@ -1,5 +1,6 @@
 //! Opens traces, and says on the error output what could not be read of them.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use hypercall_trace::entry::{Damaged, Defect, Entry};
@@ -156,6 +157,16 @@ pub(crate) fn no_schema(trace: &Trace) -> Option<String> {
 /// Whether the file was joined from several recordings: indices, and times perhaps, begin again in it.
 pub(crate) fn is_joined(trace: &Trace) -> bool {
     trace.recording_at(u64::MAX) != 0
+}
+
+/// The recordings of a joined file that have entries, or may have had: not those of which nothing was recorded.
+pub(crate) fn used_recordings(trace: &Trace) -> Vec<u32> {
+    let blocks = trace.data().map(|block| block.offset);
+    let damage = trace.damage().map(|damaged| damaged.offset);
+    let used = blocks
+        .chain(damage)
+        .map(|offset| trace.recording_at(offset));
+    used.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 /// What is said of a trace whose recording was not finished.

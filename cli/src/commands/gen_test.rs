@@ -129,6 +129,8 @@ fn recording(args: &GenTest, trace: &Trace) -> Result<u32, Failure> {
     match args.recording {
         Some(recording) if recording <= last => Ok(recording),
         None if last == 0 => Ok(0),
+        // An empty one leaves no choice.
+        None if let [only] = input::used_recordings(trace).as_slice() => Ok(*only),
         Some(recording) => Err(Failure::usage(
             format!("the file has no recording {recording}"),
             format!("it has recordings 0 to {last}"),
