@@ -137,6 +137,64 @@ fn each_recording_of_a_joined_file_has_its_own_pages_and_vms() {
     );
 }
 
+/// Each recording of a joined file may have a call of one name: which is meant is said, or asked for.
+#[test]
+fn a_call_of_a_joined_file_is_named_with_its_recording() {
+    let folder = Folder::new();
+    let (one, two) = (recording(true, &[]), recording(true, &[free()]));
+    let single = folder.trace("single.hct", &one);
+    let trace = joined(&folder, "joined.hct", &[one, two]);
+    let run = |arguments: &[&str]| {
+        let output = hcall().args(arguments).output().unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        (
+            output.status.code(),
+            text(output.stdout),
+            text(output.stderr),
+        )
+    };
+    let (status, _, err) = run(&["state", &trace, "--at", "main#0"]);
+    assert_eq!(status, Some(2), "{err}");
+    assert!(err.contains("--recording, 0 to 1"), "{err}");
+    for (recording, entry) in [("0", 0), ("1", 2)] {
+        let chosen = ["--at", "main#0", "--recording", recording];
+        let shown = output(&[&["state", &trace][..], &chosen].concat());
+        let title = format!("after main#0 of recording {recording} create_vm (entry {entry})");
+        assert_eq!(shown.lines().next(), Some(title.as_str()));
+        assert!(!shown.contains("request page"), "{shown}");
+        let json = output(&[&["state", "--json", &trace][..], &chosen].concat());
+        let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(json["recording"].to_string(), recording);
+        assert_eq!(json["vms"]["1"]["created"]["position"], entry);
+    }
+    let first = output(&["state", &trace, "--recording", "0"]);
+    assert!(first.starts_with("after main#1 of recording 0 "), "{first}");
+    let last = output(&["state", &trace]);
+    assert!(last.starts_with("after main#1 of recording 1 "), "{last}");
+    for wrong in [
+        &["--recording", "2"][..],
+        &["--recording", "0", "--at", "1"],
+    ] {
+        assert_eq!(run(&[&["state", &trace], wrong].concat()).0, Some(2));
+    }
+    let (_, checked, _) = run(&["check", &trace]);
+    for place in [
+        "(main#0 of recording 0, entry 0)",
+        "(main#0 of recording 1, entry 2)",
+    ] {
+        assert!(checked.contains(place), "{checked}");
+    }
+    let (_, checked, _) = run(&["check", "--json", &trace]);
+    let recordings: Vec<_> = checked
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["recording"].clone())
+        .collect();
+    assert_eq!(recordings, [0, 1]);
+    // Of one recording nothing is said of it.
+    assert!(output(&["state", &single, "--at", "main#0"]).starts_with("after main#0 create_vm"));
+    assert!(run(&["check", &single]).1.contains("(main#0, entry 0)"));
+}
+
 /// What pages hold behind changes that are missing is not known: nothing is read in them that stood there before.
 #[test]
 fn behind_missing_changes_no_old_request_is_shown() {

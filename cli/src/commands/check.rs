@@ -6,7 +6,7 @@ use hypercall_trace::check::{Checker, Finding, Rule, Severity};
 use crate::args::Check;
 use crate::failure::Failure;
 use crate::format::{Context, Part, plain};
-use crate::input::{self, Losses};
+use crate::input::{self, Losses, Of};
 use crate::output::{Output, Progress};
 use crate::status::Status;
 
@@ -21,13 +21,15 @@ pub(crate) fn run(args: &Check, out: &mut Output) -> Result<Status, Failure> {
     let progress = Progress::streaming("checking", trace.len(), true);
     out.beside(&progress);
     let mut count = 0_u64;
-    let mut tell = |findings: Vec<Finding>, out: &mut Output| -> Result<(), Failure> {
-        for finding in &findings {
+    let named = input::is_joined(&trace);
+    let mut tell = |findings: Vec<Finding>, of: u32, out: &mut Output| -> Result<(), Failure> {
+        let recording = named.then_some(of);
+        for value in &findings {
             count = count.saturating_add(1);
             if args.json {
-                out.json(finding)?;
+                out.json(&Of { value, recording })?;
             } else {
-                show(finding, out)?;
+                show(value, recording, out)?;
             }
         }
         Ok(())
@@ -38,9 +40,10 @@ pub(crate) fn run(args: &Check, out: &mut Output) -> Result<Status, Failure> {
     while let Some(entry) = entries.next() {
         progress.at(position);
         losses.note_all(&entry);
-        if std::mem::replace(&mut recording, entries.recording()) != entries.recording() {
+        let before = std::mem::replace(&mut recording, entries.recording());
+        if before != recording {
             // Another one may be of another machine, and its pages have their numbers anew.
-            tell(std::mem::take(&mut checker).finish().findings, out)?;
+            tell(std::mem::take(&mut checker).finish().findings, before, out)?;
         }
         let lane = entry
             .lane()
@@ -48,7 +51,7 @@ pub(crate) fn run(args: &Check, out: &mut Output) -> Result<Status, Failure> {
             .unwrap_or_default();
         checker.take(position, &lane, &entry);
         if !checker.findings().is_empty() {
-            tell(checker.take_findings(), out)?;
+            tell(checker.take_findings(), recording, out)?;
         }
         position = position.saturating_add(1);
     }
@@ -58,7 +61,7 @@ pub(crate) fn run(args: &Check, out: &mut Output) -> Result<Status, Failure> {
     } else {
         checker.finish()
     };
-    tell(checked.findings, out)?;
+    tell(checked.findings, recording, out)?;
     if !args.json {
         match count {
             0 if trace.schema().interface(RULED).is_none() => {
@@ -89,7 +92,7 @@ pub(crate) fn run(args: &Check, out: &mut Output) -> Result<Status, Failure> {
     })
 }
 
-fn show(finding: &Finding, out: &mut Output) -> Result<(), Failure> {
+fn show(finding: &Finding, recording: Option<u32>, out: &mut Output) -> Result<(), Failure> {
     let Finding {
         severity,
         at,
@@ -111,10 +114,12 @@ fn show(finding: &Finding, out: &mut Output) -> Result<(), Failure> {
     text.push_str(&plain(message));
     // Damage that may have held calls of any lane stands in none.
     let place = if finding.rule == Rule::CallsMissing && at.lane.is_empty() {
-        format!("  (entry {})", at.position)
+        let of = input::of_recording(recording);
+        format!("  (entry {}{of})", at.position)
     } else {
         let lane = plain(&at.lane);
-        format!("  ({lane}#{}, entry {})", at.index, at.position)
+        let of = input::of_recording(recording);
+        format!("  ({lane}#{}{of}, entry {})", at.index, at.position)
     };
     paint.put(Part::Place, &place, &mut text);
     out.line(&text)?;
