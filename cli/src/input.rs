@@ -7,6 +7,8 @@ use hypercall_trace::entry::{Damaged, Defect, Entry};
 use hypercall_trace::format::{BLOCK_HEADER, BlockKind};
 use hypercall_trace::read::{Lane, Merged, Trace};
 
+use serde::Serialize;
+
 use crate::failure::Failure;
 use crate::format::{Context, UNKNOWN_NUMBER, damage};
 
@@ -170,6 +172,54 @@ pub(crate) fn no_schema(trace: &Trace) -> Option<String> {
 /// Whether the file was joined from several recordings: indices, and times perhaps, begin again in it.
 pub(crate) fn is_joined(trace: &Trace) -> bool {
     trace.recording_at(u64::MAX) != 0
+}
+
+/// The recordings of a joined file that have entries, or may have had: not those of which nothing was recorded.
+pub(crate) fn used_recordings(trace: &Trace) -> Vec<u32> {
+    let blocks = trace.data().map(|block| block.offset);
+    let damage = trace.damage().map(|damaged| damaged.offset);
+    let used = blocks
+        .chain(damage)
+        .map(|offset| trace.recording_at(offset));
+    used.collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+/// The recording of a joined file that is asked for, by those who are of one: `why`.
+pub(crate) fn recording(asked: Option<u32>, trace: &Trace, why: &str) -> Result<u32, Failure> {
+    let last = trace.recording_at(u64::MAX);
+    match asked {
+        Some(recording) if recording <= last => Ok(recording),
+        None if last == 0 => Ok(0),
+        // An empty one leaves no choice.
+        None if let [only] = used_recordings(trace).as_slice() => Ok(*only),
+        Some(recording) => Err(Failure::usage(
+            format!("the file has no recording {recording}"),
+            format!("it has recordings 0 to {last}"),
+        )),
+        None => Err(Failure::usage(
+            format!(
+                "the file was joined from {} recordings, and {why}",
+                u64::from(last).saturating_add(1)
+            ),
+            format!("choose one with --recording, 0 to {last}"),
+        )),
+    }
+}
+
+/// What is behind a call's place in a joined file, where each recording has one of that name: ` of recording 1`.
+pub(crate) fn of_recording(recording: Option<u32>) -> String {
+    recording.map_or_else(String::new, |recording| {
+        format!(" of recording {recording}")
+    })
+}
+
+/// A value as JSON with the number of its recording, where there are several.
+#[derive(Debug, Serialize)]
+pub(crate) struct Of<'v, T> {
+    #[serde(flatten)]
+    pub(crate) value: &'v T,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) recording: Option<u32>,
 }
 
 /// What is said of a trace without an index at its end. What was made of one whose end is damaged has none either.

@@ -227,4 +227,20 @@ fn a_test_is_of_one_recording_of_a_joined_file() {
             assert_eq!(times, expected, "{chosen} {options:?}");
         }
     }
+    // Where nothing was recorded in the others, there is nothing to choose.
+    let empty = Writer::new(
+        Vec::new(),
+        &common::schema(),
+        ClockInfo::default(),
+        Options::default(),
+    );
+    let empty = empty.unwrap().finish().unwrap();
+    for parts in [[&empty, &second[..]], [&second, &empty]] {
+        let [one, two] = parts;
+        std::fs::write(&trace, [one, &two[32..]].concat()).unwrap();
+        let (status, _, err) = make(&[]);
+        assert_eq!((status, err.as_str()), (Some(0), ""));
+        let slice = Trace::open(folder.path("of_one.hct")).unwrap();
+        assert_eq!(slice.merged().count(), 4);
+    }
 }

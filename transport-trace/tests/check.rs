@@ -8,7 +8,9 @@ use hypercall_core::acrn::*;
 use hypercall_core::{Gpa, Hpa, PageAligned};
 use hypercall_mock::fake::Access;
 use hypercall_trace::check::{Checker, Finding, Rule, Severity, check};
-use hypercall_trace::entry::{After, Argument, Entry, Failure, LossCause, Lost, Outcome};
+use hypercall_trace::entry::{
+    After, Argument, Damaged, Defect, Entry, Failure, LossCause, Lost, Outcome,
+};
 use hypercall_trace::gen_test::GenTest;
 use hypercall_trace::replay::Recorded;
 use hypercall_trace::state::{Device, Memory, VmState, state_at};
@@ -919,4 +921,95 @@ fn an_id_that_no_new_vm_can_have_is_no_vm() {
             (there, 0)
         );
     }
+}
+
+/// What a recording had is nothing to the next one in a joined file: its pages are others, and its machine may be.
+#[test]
+fn each_recording_of_a_joined_file_is_checked_for_itself() {
+    let given = |vms: &'static [&str]| {
+        move |world: &World| {
+            let port = world.lane("main");
+            for (number, name) in (1..).zip(vms) {
+                let page = fresh();
+                let vm = port.hypervisor().create_vm(&mut creation(name)).unwrap();
+                // Page 0 is the last VM's.
+                if number == vms.len() {
+                    port.watch(page);
+                }
+                port.hypervisor().set_ioreq_buffer(vm, page.into()).unwrap();
+            }
+        }
+    };
+    let (one, two) = (
+        record(&given(&["first", "second"])),
+        record(&given(&["first"])),
+    );
+    let mut joined = one.clone();
+    joined.joined = vec![one.entries.len()];
+    joined.entries.extend(two.entries.iter().cloned());
+    let each = [rules(&one), rules(&two)].concat();
+    assert_eq!(each, [Rule::VmNotDestroyed; 3]);
+    assert_eq!(rules(&joined), each);
+    let begin = one.entries.len() as u64;
+    assert_eq!(state_at(&joined, begin - 1).vms.len(), 2);
+    assert_eq!(state_at(&joined, u64::MAX).vms.len(), 1);
+}
+
+/// Behind changes of pages that are missing nobody knows what the pages hold, also where no call is missing with them.
+#[test]
+fn behind_missing_changes_of_pages_nobody_is_blamed() {
+    let program = |world: &World| {
+        let page = fresh();
+        let port = world.lane("main");
+        port.watch(page);
+        let vm = port.hypervisor().create_vm(&mut creation("one")).unwrap();
+        port.hypervisor().set_ioreq_buffer(vm, page.into()).unwrap();
+        port.hypervisor().start_vm(vm).unwrap();
+        for port_number in 0..3 {
+            world.guest(|machine| {
+                let access = Access::PortRead {
+                    port: port_number,
+                    size: 1,
+                };
+                machine.guest_access(vm, VcpuId::BSP, access).unwrap();
+            });
+            serve(&port, page, vm).unwrap();
+        }
+        port.hypervisor().pause_vm(vm).unwrap();
+        port.hypervisor().destroy_vm(vm).unwrap();
+    };
+    let recorded = record(&program);
+    assert_eq!(rules(&recorded), []);
+    let mut changes = 0;
+    for place in 0..recorded.entries.len() {
+        let Entry::Pages(change) = &recorded.entries[place] else {
+            continue;
+        };
+        changes += 1;
+        let mut damaged = Damaged {
+            offset: 4096,
+            length: 200,
+            defect: Defect::Checksum,
+            lane: Some(change.lane),
+            entries: Some(1),
+            index: Some(change.index),
+            calls: Some(0),
+        };
+        let mut lacking = recorded.clone();
+        lacking.entries[place] = Entry::Damaged(damaged.clone());
+        let found = check(&lacking);
+        let [missing] = found.as_slice() else {
+            panic!("entry {place}: {found:?}")
+        };
+        assert_eq!(missing.rule, Rule::CallsMissing);
+        // It is told where it was.
+        let at = (missing.at.lane.as_str(), missing.at.index);
+        assert_eq!(at, ("main", change.index), "entry {place}");
+        // One that nobody knows anything of.
+        damaged.lane = None;
+        (damaged.entries, damaged.index, damaged.calls) = (None, None, None);
+        lacking.entries[place] = Entry::Damaged(damaged);
+        assert_eq!(rules(&lacking), [Rule::CallsMissing], "entry {place}");
+    }
+    assert!(changes >= 9, "{changes}");
 }

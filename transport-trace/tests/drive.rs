@@ -10,7 +10,7 @@ use hypercall_core::{Gpa, SharedPage, SharedRef, Transport, TransportError};
 use hypercall_mock::fake::FakeAcrn;
 use hypercall_mock::loopback::Loopback;
 use hypercall_trace::drive::{Driver, WhyNotMade};
-use hypercall_trace::entry::{Entry, Failure, Outcome};
+use hypercall_trace::entry::{self, Argument, Entry, Failure, Outcome};
 use hypercall_trace::replay::{Reason, Recorded};
 use replay_support::*;
 
@@ -347,6 +347,26 @@ fn of_several_pages_the_first_one_holds_what_was_recorded() {
     );
     let word = |at: usize| taken[0][0].words()[at].load(std::sync::atomic::Ordering::Acquire);
     assert_eq!((word(0), word(2)), (0x0101_0101, 0x0202_0202));
+
+    // A call that hands over none of them does not keep the others from following the first.
+    let mut none = recorded.clone();
+    let first = none.entries.iter_mut().find_map(|entry| match entry {
+        Entry::Call(call) => call.args.iter_mut().find_map(|argument| match argument {
+            Argument::Block(block) => match &mut block.link.as_mut()?.target {
+                entry::Target::Pages { count, .. } => Some(count),
+                _ => None,
+            },
+            _ => None,
+        }),
+        _ => None,
+    });
+    assert_eq!(std::mem::replace(first.unwrap(), 0), 3);
+    let takes = Takes::default();
+    let driven = driver().all().drive(&none, &takes);
+    assert_eq!((driven.made, driven.not_made.len()), (3, 0), "{driven}");
+    let taken = takes.0.into_inner().unwrap();
+    let counts: Vec<_> = taken.iter().map(|pages| pages.len()).collect();
+    assert_eq!(counts, [0, 3, 1]);
 
     // One page that is given does not become several.
     let takes = Takes::default();

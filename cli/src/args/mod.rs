@@ -172,6 +172,10 @@ pub(crate) struct State {
     /// After this entry: its position in the order of time, from 0, or a call such as main#3. Without it: at the end.
     #[arg(long, value_name = "PLACE")]
     pub(crate) at: Option<String>,
+    /// Of a file that was joined from several recordings, which one: 0 is the first. A call such as main#3 needs it there, since each may
+    /// have one; without both, it is the last one's end.
+    #[arg(long, value_name = "N")]
+    pub(crate) recording: Option<u32>,
     /// As JSON.
     #[arg(long)]
     pub(crate) json: bool,

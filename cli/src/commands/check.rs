@@ -6,7 +6,7 @@ use hypercall_trace::check::{Checker, Finding, Rule, Severity};
 use crate::args::Check;
 use crate::failure::Failure;
 use crate::format::{Context, Part, plain};
-use crate::input::{self, Losses};
+use crate::input::{self, Losses, Of};
 use crate::output::{Output, Progress};
 use crate::status::Status;
 
@@ -21,38 +21,55 @@ pub(crate) fn run(args: &Check, out: &mut Output) -> Result<Status, Failure> {
     let progress = Progress::streaming("checking", trace.len(), true);
     out.beside(&progress);
     let mut count = 0_u64;
-    let mut tell = |findings: Vec<Finding>, out: &mut Output| -> Result<(), Failure> {
-        for finding in &findings {
+    let named = input::is_joined(&trace);
+    let mut tell = |findings: Vec<Finding>, of: u32, out: &mut Output| -> Result<(), Failure> {
+        let recording = named.then_some(of);
+        for value in &findings {
             count = count.saturating_add(1);
             if args.json {
-                out.json(finding)?;
+                out.json(&Of { value, recording })?;
             } else {
-                show(finding, out)?;
+                show(value, recording, out)?;
             }
         }
         Ok(())
     };
-    for (position, entry) in (0..).zip(input::in_time(&args.trace, &trace)?) {
+    // What was still there where a recording was cut may have been destroyed behind that.
+    let cut = trace.recordings_without_end();
+    let end = |checker: Checker, early: bool| {
+        if early {
+            checker.finish_early()
+        } else {
+            checker.finish()
+        }
+    };
+    let mut entries = input::in_time(&args.trace, &trace)?;
+    let mut recording = 0;
+    let mut position = 0_u64;
+    while let Some(entry) = entries.next() {
         progress.at(position);
         losses.note_all(&entry);
+        let before = std::mem::replace(&mut recording, entries.recording());
+        if before != recording {
+            // Another one may be of another machine, and its pages have their numbers anew.
+            let checked = end(std::mem::take(&mut checker), cut.contains(&before));
+            tell(checked.findings, before, out)?;
+        }
         let lane = entry
             .lane()
             .map(|lane| trace.lane_name(lane))
             .unwrap_or_default();
         checker.take(position, &lane, &entry);
         if !checker.findings().is_empty() {
-            tell(checker.take_findings(), out)?;
+            tell(checker.take_findings(), recording, out)?;
         }
+        position = position.saturating_add(1);
     }
     drop(progress);
-    // What was still there where a recording was cut may have been destroyed behind that.
-    let early = trace.ends_early() || !trace.recordings_without_end().is_empty();
-    let checked = if early {
-        checker.finish_early()
-    } else {
-        checker.finish()
-    };
-    tell(checked.findings, out)?;
+    let early = trace.ends_early() || cut.contains(&recording);
+    let checked = end(checker, early);
+    let early = early || !cut.is_empty();
+    tell(checked.findings, recording, out)?;
     if !args.json {
         match count {
             0 if trace.schema().interface(RULED).is_none() => {
@@ -83,7 +100,7 @@ pub(crate) fn run(args: &Check, out: &mut Output) -> Result<Status, Failure> {
     })
 }
 
-fn show(finding: &Finding, out: &mut Output) -> Result<(), Failure> {
+fn show(finding: &Finding, recording: Option<u32>, out: &mut Output) -> Result<(), Failure> {
     let Finding {
         severity,
         at,
@@ -105,10 +122,12 @@ fn show(finding: &Finding, out: &mut Output) -> Result<(), Failure> {
     text.push_str(&plain(message));
     // Damage that may have held calls of any lane stands in none.
     let place = if finding.rule == Rule::CallsMissing && at.lane.is_empty() {
-        format!("  (entry {})", at.position)
+        let of = input::of_recording(recording);
+        format!("  (entry {}{of})", at.position)
     } else {
         let lane = plain(&at.lane);
-        format!("  ({lane}#{}, entry {})", at.index, at.position)
+        let of = input::of_recording(recording);
+        format!("  ({lane}#{}{of}, entry {})", at.index, at.position)
     };
     paint.put(Part::Place, &place, &mut text);
     out.line(&text)?;

@@ -123,26 +123,6 @@ fn has_types(args: &GenTest, recorded: &Recorded) -> Result<(), Failure> {
     })
 }
 
-/// The recording that is asked for. A test is of one: each has an index 0 in each lane.
-fn recording(args: &GenTest, trace: &Trace) -> Result<u32, Failure> {
-    let last = trace.recording_at(u64::MAX);
-    match args.recording {
-        Some(recording) if recording <= last => Ok(recording),
-        None if last == 0 => Ok(0),
-        Some(recording) => Err(Failure::usage(
-            format!("the file has no recording {recording}"),
-            format!("it has recordings 0 to {last}"),
-        )),
-        None => Err(Failure::usage(
-            format!(
-                "the file was joined from {} recordings, and a test is of one",
-                u64::from(last).saturating_add(1)
-            ),
-            format!("choose one with --recording, 0 to {last}"),
-        )),
-    }
-}
-
 /// Whether an entry is of a call before this index.
 const fn is_before(entry: &Entry, from: u64) -> bool {
     match entry {
@@ -156,7 +136,8 @@ const fn is_before(entry: &Entry, from: u64) -> bool {
 
 /// The entries that are asked for, so that a part of a trace larger than memory can be had.
 fn slice(args: &GenTest, trace: &Trace, losses: &mut Losses) -> Result<Recorded, Failure> {
-    let recording = recording(args, trace)?;
+    // Each has an index 0 in each lane.
+    let recording = input::recording(args.recording, trace, "a test is of one")?;
     let mut taken = Vec::new();
     let last = args.to.unwrap_or(u64::MAX);
     let mut memory = Recorded::LIMIT;

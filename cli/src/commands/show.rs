@@ -62,6 +62,7 @@ fn all(
         merged
     };
     let mut skip = args.skip;
+    let entry_skipped = skip != 0 && file_order && view.filter.is_empty();
     // Few blocks are looked at where a page of a large trace is asked for.
     let entries: Box<dyn Iterator<Item = (u32, Entry)> + '_> = if file_order {
         let from = if view.filter.is_empty() {
@@ -81,6 +82,9 @@ fn all(
             None => Box::new(merged().with_recordings()),
         }
     };
+    if entry_skipped || !since.is_empty() {
+        view.begins_late();
+    }
     let mut shown = 0_u64;
     for (position, (recording, entry)) in (0..).zip(entries) {
         progress.at(position);
@@ -92,6 +96,7 @@ fn all(
             return Ok(false);
         }
         losses.note(&entry);
+        view.recording(recording);
         if skip != 0 {
             if view.passes(&entry) {
                 skip = skip.saturating_sub(1);
@@ -284,6 +289,12 @@ impl View {
         self.filter.recording(number);
         self.lines.recording(number);
         self.plain.recording(number);
+    }
+
+    /// Says that entries before the next one were not looked at.
+    fn begins_late(&mut self) {
+        self.lines.begins_late();
+        self.plain.begins_late();
     }
 
     fn passes(&mut self, entry: &Entry) -> bool {

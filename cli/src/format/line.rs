@@ -42,6 +42,8 @@ pub struct Lines {
     /// The time of the line before.
     last: Option<u64>,
     requests: RequestPages,
+    recording: u32,
+    late: bool,
 }
 
 impl Lines {
@@ -54,15 +56,30 @@ impl Lines {
             values,
             last: None,
             requests: RequestPages::default(),
+            recording: 0,
+            late: false,
         }
     }
 
-    /// What comes next is of this recording of a file that was joined from several.
+    /// What comes next is of this recording of a file that was joined from several: with a clock of its own, and watched pages, whose
+    /// numbers begin again.
     pub fn recording(&mut self, number: u32) {
         if self.context.recording(number) {
             // No time has passed since the last line of another clock.
             self.last = None;
         }
+        if std::mem::replace(&mut self.recording, number) != number {
+            self.requests = RequestPages::default();
+            if self.late {
+                self.requests.lose(None);
+            }
+        }
+    }
+
+    /// Says that entries before the next one were not looked at: what pages held is not known.
+    pub fn begins_late(&mut self) {
+        self.late = true;
+        self.requests.lose(None);
     }
 
     /// Notes an entry that is not shown. What later lines say of pages may depend on it.

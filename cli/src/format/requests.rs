@@ -1,10 +1,13 @@
 //! What a change of a page of I/O requests means: which slot went where, and what the guest asked for.
 //!
 //! Pages become known when they are given to ACRN with `set_ioreq_buffer`. Changes of others, and of pages that were given
-//! before the part of the trace that is looked at, are shown by their offsets.
+//! before the part of the trace that is looked at, are shown by their offsets. In a file that was joined from several recordings,
+//! each has pages of its own. Behind changes that are missing, too, what changes is shown by its offsets, until all is known again that
+//! makes it a request.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
+use std::ops::Range;
 
 use hypercall_core::acrn::HypervisorCalls;
 use hypercall_core::acrn::ioreq::{IoDirection, IoReqKind, IoReqState, IoRequest, Request};
@@ -14,6 +17,9 @@ use zerocopy::FromBytes as _;
 /// Bytes of a page and of a slot in it.
 const PAGE: usize = 4096;
 const SLOT: usize = 256;
+/// Where in a slot its state is, and what is asked for: the kind, and the request without what is reserved in it.
+const STATE: Range<usize> = 136..140;
+const REQUEST: [Range<usize>; 3] = [0..4, 64..68, 72..128];
 /// Watched pages that are followed; a trace with more is a hostile one.
 const MAX_PAGES: usize = 256;
 /// The call that gives a page to the hypervisor.
@@ -23,12 +29,53 @@ const GIVES: &str = "set_ioreq_buffer";
 #[derive(Clone, Debug, Default)]
 pub(super) struct RequestPages {
     pages: BTreeMap<(u32, u32), Followed>,
+    /// Lanes of which changes are missing, and whether such of any lane are.
+    lacking: BTreeSet<u32>,
+    all_lack: bool,
 }
 
 #[derive(Clone, Debug)]
 struct Followed {
     bytes: Vec<u8>,
+    /// Which of them are known: not those that may have changed in what is missing, until they change again.
+    known: Vec<bool>,
     has_requests: bool,
+}
+
+impl Followed {
+    /// Takes a change. What it says of before is so whatever was known; where something else was, changes are missing.
+    fn take(&mut self, change: &PageChange) {
+        let differs = change.runs.iter().any(|run| {
+            let at = usize::try_from(run.offset).unwrap_or(usize::MAX);
+            let there = self.bytes.iter().zip(&self.known).skip(at);
+            let mut pairs = run.before.iter().zip(there);
+            pairs.any(|(before, (byte, known))| *known && before != byte)
+        });
+        if differs {
+            self.known.fill(false);
+        }
+        let runs = || change.runs.iter().map(|run| (run.offset, &run.after));
+        put(&mut self.bytes, 0, runs());
+        for (offset, run) in runs() {
+            let at = usize::try_from(offset).unwrap_or(usize::MAX);
+            let end = at.saturating_add(run.len()).min(PAGE);
+            if let Some(known) = self.known.get_mut(at..end) {
+                known.fill(true);
+            }
+        }
+    }
+
+    /// Whether it is known what a slot says: of one without a request its state is enough.
+    fn is_known(&self, slot: usize, is: &IoRequest) -> bool {
+        let start = slot.saturating_mul(SLOT);
+        let known = |part: &Range<usize>| {
+            let part = start.saturating_add(part.start)..start.saturating_add(part.end);
+            self.known
+                .get(part)
+                .is_some_and(|known| known.iter().all(|known| *known))
+        };
+        known(&STATE) && (is.state == IoReqState::FREE || REQUEST.iter().all(known))
+    }
 }
 
 impl RequestPages {
@@ -37,11 +84,7 @@ impl RequestPages {
         match entry {
             Entry::Pages(change) => {
                 if let Some(page) = self.page(change.lane, change.page) {
-                    put(
-                        &mut page.bytes,
-                        0,
-                        change.runs.iter().map(|run| (run.offset, &run.after)),
-                    );
+                    page.take(change);
                 }
             }
             Entry::Call(call) => {
@@ -51,7 +94,24 @@ impl RequestPages {
                     page.has_requests = true;
                 }
             }
+            Entry::Lost(lost) if lost.may_lack_pages() => self.lose(Some(lost.lane)),
+            Entry::Damaged(damaged) if !damaged.took_nothing() => self.lose(damaged.lane),
             _ => {}
+        }
+    }
+
+    /// Changes of a lane are missing here, or without one of any: nobody knows what its pages hold.
+    pub(super) fn lose(&mut self, lane: Option<u32>) {
+        match lane {
+            Some(lane) => {
+                self.lacking.insert(lane);
+            }
+            None => self.all_lack = true,
+        }
+        for ((of, _), page) in &mut self.pages {
+            if lane.is_none_or(|lane| lane == *of) {
+                page.known.fill(false);
+            }
         }
     }
 
@@ -60,11 +120,14 @@ impl RequestPages {
         if full && !self.pages.contains_key(&(lane, number)) {
             return None;
         }
+        // A page's first change starts from zeros; behind missing ones nobody knows whether it is the first.
+        let first = !self.all_lack && !self.lacking.contains(&lane);
         Some(
             self.pages
                 .entry((lane, number))
                 .or_insert_with(|| Followed {
                     bytes: vec![0; PAGE],
+                    known: vec![first; PAGE],
                     has_requests: false,
                 }),
         )
@@ -91,8 +154,8 @@ impl RequestPages {
                 continue;
             }
             let (was, is) = (slot_of(&before)?, slot_of(after)?);
-            // No slot of requests, or one whose bytes were replaced by a hash.
-            if !is_request(&is) || !is_request(&was) {
+            // No slot of requests, one whose bytes were replaced by a hash, or one of which too little is known.
+            if !is_request(&is) || !is_request(&was) || !page.is_known(slot, &is) {
                 return None;
             }
             let text = describe(&is);

@@ -52,7 +52,8 @@ pub enum Rule {
     VmNotDestroyed,
     /// One page was given to the hypervisor for two purposes.
     PageGivenTwice,
-    /// A notification for a request that is not complete, or that nobody made.
+    /// A notification for a request that is not complete, or that nobody made. Not found behind calls that are missing, or behind
+    /// changes of the request page that are, until what tells of it has changed again.
     NotifyWithoutRequest,
     /// A program answered a request that none of its looks had found: a replay of the trace cannot show it, and the program waits.
     ///
@@ -66,7 +67,7 @@ pub enum Rule {
     /// - one that a note showed while it was served: a driver may have taken it for the program;
     /// - one that a driver says it served itself;
     /// - one that another lane, or another thread while a call was made, may have found;
-    /// - any behind calls that are missing;
+    /// - any behind calls that are missing, or behind changes of the page that are, until what tells of it has changed again;
     /// - what stands in a buffer, and in the pages of another interface than ACRN's: a trace does not say what in them is a request.
     LookNotNoted,
     /// A call that pauses or stops its caller.

@@ -35,7 +35,9 @@ use losses::Losses;
 use pages::{MAX_PAGES, Shadows};
 
 /// Checks a trace entry by entry, in the order of time: as [`Trace::merged`](crate::read::Trace::merged) has them where that is
-/// [in order](crate::read::Merged::in_order).
+/// [in order](crate::read::Merged::in_order). It is for one recording: in a file that was joined from several, pages have their
+/// numbers anew in each, and nobody knows whether the machine is the same one, so that each
+/// [recording](crate::read::Merged::recording) has a checker of its own.
 #[derive(Clone, Debug, Default)]
 pub struct Checker {
     machine: Machine,
@@ -107,6 +109,9 @@ impl Checker {
                 }
             }
             Entry::Lost(lost) => {
+                if lost.may_lack_pages() {
+                    self.shadows.lose(Some(lane));
+                }
                 let at = At {
                     position,
                     lane: lane.to_owned(),
@@ -118,10 +123,11 @@ impl Checker {
             // Said elsewhere; no rule is about it.
             Entry::Damaged(damaged) if damaged.took_nothing() => return,
             Entry::Damaged(damaged) => {
+                self.shadows.lose(damaged.lane.map(|_| lane));
                 let at = At {
                     position,
                     lane: lane.to_owned(),
-                    index: 0,
+                    index: damaged.index.unwrap_or(0),
                 };
                 let what = if damaged.is_unknown() {
                     ", with an unknown number of calls"
@@ -255,14 +261,20 @@ impl Checker {
     }
 }
 
-/// Checks a whole trace. A finding's position counts the entries in the order of time.
+/// Checks a whole trace, each of its recordings for itself. A finding's position counts the entries in the order of time.
 #[must_use]
 pub fn check(recorded: &Recorded) -> Vec<Finding> {
     let mut checker = Checker::new();
+    let mut findings = Vec::new();
     let names = recorded.names();
-    for (position, entry) in (0..).zip(recorded.in_time()) {
+    let mut current = 0;
+    for (position, (recording, entry)) in (0..).zip(recorded.in_time_by_recording()) {
+        if std::mem::replace(&mut current, recording) != recording {
+            findings.extend(std::mem::take(&mut checker).finish().findings);
+        }
         let lane = entry.lane().map(&names).unwrap_or_default();
         checker.take(position, &lane, entry);
     }
-    checker.finish().findings
+    findings.extend(checker.finish().findings);
+    findings
 }

@@ -9,6 +9,8 @@ use crate::state::Memory;
 pub(super) const MAX_PAGES: usize = 4096;
 /// Bytes of a page.
 const PAGE: usize = 4096;
+/// Bytes of a word, of which changes consist.
+const WORD: usize = 4;
 /// Bytes of a slot of a request page, and where in it the state is.
 const SLOT: usize = 256;
 const STATE: usize = 136;
@@ -30,11 +32,16 @@ pub(super) struct Shadows {
     /// Looks that found something, of each lane and in all.
     looks: BTreeMap<String, u64>,
     all_looks: u64,
+    /// Lanes of which changes are missing, and whether such of any lane are.
+    lacking: BTreeSet<String>,
+    all_lack: bool,
 }
 
 #[derive(Clone, Debug)]
 struct Shadow {
     bytes: Vec<u8>,
+    /// Which of its words are known: not those that may have changed in what is missing, until they change again.
+    known: Vec<bool>,
     /// Slots, if it is a request page, that went from free to answered without a look that found the request.
     unseen: BTreeSet<usize>,
     /// Looks of other lanes until it changed last.
@@ -42,10 +49,67 @@ struct Shadow {
 }
 
 impl Shadow {
+    fn new(known: bool) -> Self {
+        Self {
+            bytes: vec![0; PAGE],
+            known: vec![known; PAGE / WORD],
+            unseen: BTreeSet::new(),
+            others: 0,
+        }
+    }
+
+    /// Nothing is known any more.
+    fn forget(&mut self) {
+        self.known.fill(false);
+        self.unseen.clear();
+    }
+
+    fn put(&mut self, offset: u32, bytes: &[u8]) {
+        let at = usize::try_from(offset).unwrap_or(usize::MAX);
+        crate::format::put(&mut self.bytes, at, bytes);
+        let end = at.saturating_add(bytes.len()).min(PAGE);
+        // Of a word in part the rest may be another one's.
+        let words = at.div_ceil(WORD)..end.checked_div(WORD).unwrap_or(0);
+        if let Some(known) = self.known.get_mut(words) {
+            known.fill(true);
+        }
+    }
+
+    /// Takes what a change says of before. It is known whatever was; where something else was known, changes are missing.
+    fn put_before(&mut self, change: &PageChange) {
+        let differs = change.runs.iter().any(|run| {
+            let at = usize::try_from(run.offset).unwrap_or(usize::MAX);
+            let mut bytes = (at..PAGE).zip(&run.before);
+            bytes.any(|(at, before)| self.is_known(at..at) && self.bytes.get(at) != Some(before))
+        });
+        if differs {
+            self.forget();
+        }
+        for run in &change.runs {
+            self.put(run.offset, &run.before);
+        }
+    }
+
+    /// Bytes of a slot, where all of them are known.
+    fn part(&self, slot: usize, part: std::ops::Range<usize>) -> Option<&[u8]> {
+        let start = slot.checked_mul(SLOT)?;
+        let part = start.checked_add(part.start)?..start.checked_add(part.end)?;
+        self.is_known(part.clone())
+            .then(|| self.bytes.get(part))
+            .flatten()
+    }
+
+    /// Whether all words are known in which these bytes are.
+    fn is_known(&self, bytes: std::ops::Range<usize>) -> bool {
+        let first = bytes.start.checked_div(WORD).unwrap_or(0);
+        let end = bytes.end.div_ceil(WORD).max(first.saturating_add(1));
+        let known = self.known.get(first..end);
+        known.is_some_and(|known| known.iter().all(|known| *known))
+    }
+
     fn word(&self, slot: usize, offset: usize) -> Option<u32> {
-        let at = slot.checked_mul(SLOT)?.checked_add(offset)?;
-        let word = self.bytes.get(at..)?.first_chunk()?;
-        Some(u32::from_le_bytes(*word))
+        let word = self.part(slot, offset..offset.checked_add(4)?)?;
+        Some(u32::from_le_bytes(*word.first_chunk()?))
     }
 
     fn state(&self, slot: usize) -> Option<u32> {
@@ -54,10 +118,8 @@ impl Shadow {
 
     /// What the request of a slot is.
     fn request(&self, slot: usize) -> Option<Vec<u8>> {
-        let start = slot.checked_mul(SLOT)?;
-        let slot = self.bytes.get(start..start.checked_add(SLOT)?)?;
-        let parts = REQUEST.map(|part| slot.get(part).unwrap_or_default());
-        Some(parts.concat())
+        let parts = REQUEST.into_iter().map(|part| self.part(slot, part));
+        Some(parts.collect::<Option<Vec<_>>>()?.concat())
     }
 }
 
@@ -72,6 +134,21 @@ pub(super) struct Taken {
 }
 
 impl Shadows {
+    /// Changes of a lane are missing here, or without one of any: nobody knows what its pages hold.
+    pub(super) fn lose(&mut self, lane: Option<&str>) {
+        match lane {
+            Some(lane) => {
+                self.lacking.insert(lane.to_owned());
+            }
+            None => self.all_lack = true,
+        }
+        for ((of, _), page) in &mut self.pages {
+            if lane.is_none_or(|lane| lane == of) {
+                page.forget();
+            }
+        }
+    }
+
     /// Takes a change of a page.
     pub(super) fn take(&mut self, lane: &str, change: &PageChange) -> Taken {
         if change.when == When::Note {
@@ -85,11 +162,9 @@ impl Shadows {
         if self.pages.len() >= MAX_PAGES && !self.pages.contains_key(&key) {
             return Taken::default();
         }
-        let page = self.pages.entry(key).or_insert_with(|| Shadow {
-            bytes: vec![0; PAGE],
-            unseen: BTreeSet::new(),
-            others: 0,
-        });
+        // A page's first change starts from zeros; behind missing ones nobody knows whether it is the first.
+        let first = !self.all_lack && !self.lacking.contains(lane);
+        let page = self.pages.entry(key).or_insert_with(|| Shadow::new(first));
         // The trace does not tell whether another lane's page is the same one: its thread may have found the request.
         let found_elsewhere = core::mem::replace(&mut page.others, others) != others;
         let slots = |page: &Shadow| -> Vec<_> {
@@ -98,34 +173,35 @@ impl Shadows {
                 .map(|slot| (page.state(slot), page.request(slot)))
                 .collect()
         };
+        page.put_before(change);
         let before = slots(page);
         for run in &change.runs {
-            let at = usize::try_from(run.offset).unwrap_or(usize::MAX);
-            crate::format::put(&mut page.bytes, at, &run.after);
+            page.put(run.offset, &run.after);
         }
         // At the exit of a call it may have been another thread; what stands later than it came says nothing of before.
         let own = change.when != When::Exit && !change.late && !found_elsewhere;
         let mut answered = Vec::new();
         for (slot, (before, after)) in before.into_iter().zip(slots(page)).enumerate() {
-            let other = before.1 != after.1;
+            // Where it is not known what was asked, nobody is blamed.
+            let both = before.1.zip(after.1);
+            let other = both.is_some_and(|(before, after)| before != after);
             let unseen = match (before.0, after.0) {
                 // One that is answered, behind another one that was: it came and went between two looks.
                 (Some(COMPLETE), Some(COMPLETE)) if !other => continue,
                 (Some(FREE | COMPLETE), Some(COMPLETE)) => own,
                 // A driver may have taken it for the program, which then finds it like this.
                 (Some(FREE), Some(PROCESSING)) => own && change.when != When::Note,
-                (before, after) if before == after => continue,
+                (was, is) if was == is => continue,
                 (Some(PROCESSING), Some(COMPLETE)) => page.unseen.contains(&slot),
                 _ => false,
             };
-            let word = |offset| page.word(slot, offset).unwrap_or(0);
-            let (polls, handled) = (word(POLLS) != 0, word(KERNEL_HANDLED) != 0);
-            if !unseen || handled {
+            let (polls, handled) = (page.word(slot, POLLS), page.word(slot, KERNEL_HANDLED));
+            if !unseen || handled != Some(0) {
                 page.unseen.remove(&slot);
                 continue;
             }
             page.unseen.insert(slot);
-            if polls && after.0 == Some(COMPLETE) {
+            if polls.is_some_and(|polls| polls != 0) && after.0 == Some(COMPLETE) {
                 answered.push(slot);
             }
         }
@@ -135,17 +211,14 @@ impl Shadows {
         }
     }
 
-    /// Whether the hypervisor polls for the completion of a vCPU's request, where the page is watched in this lane.
-    pub(super) fn polls(&self, lane: &str, memory: &Memory, vcpu: u64) -> bool {
-        let slot = usize::try_from(vcpu).ok();
-        let word = self
-            .page(lane, memory)
-            .zip(slot)
-            .and_then(|(page, slot)| page.word(slot, POLLS));
-        word.is_some_and(|word| word != 0)
+    /// Whether the hypervisor polls for the completion of a vCPU's request, where the page is watched in this lane and that is known.
+    pub(super) fn polls(&self, lane: &str, memory: &Memory, vcpu: u64) -> Option<bool> {
+        let slot = usize::try_from(vcpu).ok()?;
+        let word = self.page(lane, memory)?.word(slot, POLLS)?;
+        Some(word != 0)
     }
 
-    /// The state of a vCPU's slot in a request page, where the page is watched in this lane.
+    /// The state of a vCPU's slot in a request page, where the page is watched in this lane and the state is known.
     pub(super) fn slot_state(&self, lane: &str, memory: &Memory, vcpu: u64) -> Option<u32> {
         self.page(lane, memory)?.state(usize::try_from(vcpu).ok()?)
     }

@@ -194,8 +194,8 @@ impl Work<'_> {
             return;
         };
         let vcpu = vcpu & 0xffff;
-        if shadows.polls(&self.at.lane, page, vcpu) {
-            // The call does nothing. That a VM before this one made the hypervisor poll for its slot stands only here.
+        if shadows.polls(&self.at.lane, page, vcpu) != Some(false) {
+            // The call does nothing, or may do nothing. That a VM before this one made the hypervisor poll for its slot stands only here.
             return;
         }
         let Some(state) = shadows.slot_state(&self.at.lane, page, vcpu) else {

@@ -136,8 +136,12 @@ impl Build {
         number: u32,
         count: u32,
     ) -> Result<&'static [SharedPage], WhyNotMade> {
-        let page = self.page(lane, number).ok_or(WhyNotMade::TooManyPages)?;
         let wanted = usize::try_from(count).unwrap_or(MAX_HANDED).min(MAX_HANDED);
+        if wanted == 0 {
+            // Nobody has the page by this: those that follow it can still be found.
+            return Ok(&[]);
+        }
+        let page = self.page(lane, number).ok_or(WhyNotMade::TooManyPages)?;
         let there = self.pages.get(&(lane.to_owned(), number)).copied();
         let pages = match there {
             Some(there) if wanted <= there.pages.len() => {

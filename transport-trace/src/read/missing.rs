@@ -1,6 +1,6 @@
 //! How many calls are missing, where that is known.
 
-use crate::entry::{Damaged, Lost};
+use crate::entry::{Damaged, LossCause, Lost};
 
 impl Lost {
     /// How many calls are missing. `None` (a [`count`](Self::count) of 0) is that nobody knows: what this trace was made from was
@@ -11,6 +11,16 @@ impl Lost {
             0 => None,
             count => Some(count),
         }
+    }
+
+    /// Whether changes of watched pages may be missing with the calls, so that nobody knows what the lane's pages hold until they change
+    /// again. Not where the recorder had no room for the calls: a change for which it had none comes later.
+    #[must_use]
+    pub const fn may_lack_pages(&self) -> bool {
+        !matches!(
+            self.cause,
+            LossCause::RingFull | LossCause::TooLarge | LossCause::Busy
+        )
     }
 }
 
@@ -36,7 +46,8 @@ impl Damaged {
     }
 
     /// Whether nothing of the recording is missing because of it.
-    pub(crate) const fn took_nothing(&self) -> bool {
+    #[must_use]
+    pub const fn took_nothing(&self) -> bool {
         self.index.is_none() && !self.is_unknown()
     }
 }

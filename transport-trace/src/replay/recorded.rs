@@ -237,6 +237,14 @@ impl Recorded {
     /// order, and so do entries without a time. One recording comes after the other: each may have a clock of its own.
     #[must_use]
     pub fn in_time(&self) -> Vec<&Entry> {
+        let all = self.in_time_by_recording().into_iter();
+        all.map(|(_, entry)| entry).collect()
+    }
+
+    /// The same, each with the number of the [recording](Self::recording_of) that it is of. Watched pages, and what a hypervisor has, are
+    /// of one recording: numbers of pages begin again in the next.
+    #[must_use]
+    pub fn in_time_by_recording(&self) -> Vec<(u32, &Entry)> {
         let mut latest = BTreeMap::new();
         let mut timed: Vec<(u32, u64, &Entry)> = Vec::with_capacity(self.entries.len());
         let mut overall = 0;
@@ -257,7 +265,10 @@ impl Recorded {
             timed.push((recording, *last, entry));
         }
         timed.sort_by_key(|(recording, ticks, _)| (*recording, *ticks));
-        timed.into_iter().map(|(.., entry)| entry).collect()
+        let numbered = timed.into_iter();
+        numbered
+            .map(|(recording, _, entry)| (recording, entry))
+            .collect()
     }
 }
 

@@ -56,7 +56,8 @@ impl std::fmt::Display for At {
     }
 }
 
-/// The machine, as a trace tells.
+/// The machine, as a trace tells. It is of one recording: in a file that was joined from several, each
+/// [recording](crate::read::Merged::recording) has one of its own.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Machine {
     /// VMs that exist, by id. The Service VM is 0, and listed only where a call was about it.
@@ -286,14 +287,19 @@ impl Machine {
     }
 }
 
-/// What existed after the entry at a position of a trace, or at its end where there are fewer.
+/// What existed after the entry at a position of a trace, or at its end where there are fewer. Of entries of several
+/// [recordings](Recorded::joined): as the recording of that entry tells.
 #[must_use]
 pub fn state_at(recorded: &Recorded, position: u64) -> Machine {
     let mut machine = Machine::new();
     let names = recorded.names();
-    for (at, entry) in (0..).zip(recorded.in_time()) {
+    let mut current = 0;
+    for (at, (recording, entry)) in (0..).zip(recorded.in_time_by_recording()) {
         if at > position {
             break;
+        }
+        if std::mem::replace(&mut current, recording) != recording {
+            machine = Machine::new();
         }
         let lane = entry.lane().map(&names).unwrap_or_default();
         machine.take(at, &lane, entry);
