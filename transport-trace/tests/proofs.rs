@@ -13,10 +13,10 @@
 extern crate hypercall_core as hypercall;
 
 mod common;
+mod storages;
 
 use common::folder::Folder;
 use common::in_memory::{recorded_without_std, ticking};
-use common::storage::{Bytes, calls, client, recovered, rings_in};
 use common::*;
 use hypercall_core::Client;
 use hypercall_trace::clock::{ClockFn, ClockInfo, ClockPoint};
@@ -32,6 +32,7 @@ use hypercall_trace::write::{Compression, Options, Writer};
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use storages::{Bytes, calls, client, recovered, rings_in};
 
 /// Records by the core that needs neither std nor an allocator.
 fn without_std(rounds: u32) -> Vec<u8> {

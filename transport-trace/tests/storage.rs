@@ -10,9 +10,9 @@
 extern crate hypercall_core as hypercall;
 
 mod common;
+mod storages;
 
 use common::folder::Folder;
-use common::storage::{Bytes, Told, calls, client, recovered, rings_in, willing};
 use common::{Device, INTERFACES, Plotter as _};
 use hypercall::arg::Arg;
 use hypercall::call::CallInfo;
@@ -29,6 +29,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
+use storages::{Bytes, Told, calls, client, recovered, rings_in, willing};
 
 /// Makes a call that tells when it is in flight, and returns when it is told.
 struct Slow(Sender<()>, Receiver<()>);

@@ -3,7 +3,6 @@
 
 pub mod folder;
 pub mod in_memory;
-pub mod storage;
 
 use hypercall::arg::{Arg, Linked, Target};
 use hypercall::call::{CallInfo, CodeInfo};

@@ -1,6 +1,7 @@
 //! Recordings into storages that do what a test tells them, and what can be recovered of them.
+#![allow(dead_code, reason = "not every test uses all of it")]
 
-use super::Device;
+use crate::common::Device;
 use hypercall::Client;
 use hypercall_trace::clock::Clock;
 use hypercall_trace::entry::{Call, Entry};
