@@ -64,39 +64,40 @@ fn all(
     let mut skip = args.skip;
     let entry_skipped = skip != 0 && file_order && view.filter.is_empty();
     // Few blocks are looked at where a page of a large trace is asked for.
-    let entries: Box<dyn Iterator<Item = (u32, Entry)> + '_> = if file_order {
+    let mut entries: Box<dyn OfRecordings + '_> = if file_order {
         let from = if view.filter.is_empty() {
             std::mem::take(&mut skip)
         } else {
             0
         };
-        Box::new(trace.entries_from(from).with_recordings())
+        Box::new(trace.entries_from(from))
     } else if let [lane] = lanes.as_slice() {
         let from = since.get(lane).copied().unwrap_or(0);
-        Box::new(trace.lane_entries_from(*lane, from).with_recordings())
+        Box::new(trace.lane_entries_from(*lane, from))
     } else if since.is_empty() && view.filter.lanes().is_none() {
-        Box::new(merged().with_recordings())
+        Box::new(merged())
     } else {
         match ByTime::new(trace, &lanes, &since) {
-            Some(entries) => Box::new(entries.with_recordings()),
-            None => Box::new(merged().with_recordings()),
+            Some(entries) => Box::new(entries),
+            None => Box::new(merged()),
         }
     };
     if entry_skipped || !since.is_empty() {
         view.begins_late();
     }
     let mut shown = 0_u64;
-    for (position, (recording, entry)) in (0..).zip(entries) {
+    let mut position = 0_u64;
+    while let Some(entry) = entries.next() {
+        view.recording(entries.recording());
         progress.at(position);
-        view.recording(recording);
         if progress.is_shown() && position.is_multiple_of(PROMPT) {
             out.flush()?;
         }
+        position = position.saturating_add(1);
         if shown >= limit || by_time && view.filter.is_past(&entry) {
             return Ok(false);
         }
         losses.note(&entry);
-        view.recording(recording);
         if skip != 0 {
             if view.passes(&entry) {
                 skip = skip.saturating_sub(1);
