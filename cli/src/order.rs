@@ -27,17 +27,6 @@ pub(crate) struct ByTime<'t> {
 pub(crate) trait OfRecordings: Iterator<Item = Entry> {
     /// That of the entry that came last.
     fn recording(&self) -> u32;
-
-    /// The entries, each with its recording.
-    fn with_recordings(mut self) -> impl Iterator<Item = (u32, Entry)>
-    where
-        Self: Sized,
-    {
-        std::iter::from_fn(move || {
-            let entry = self.next()?;
-            Some((self.recording(), entry))
-        })
-    }
 }
 
 impl OfRecordings for Entries<'_> {

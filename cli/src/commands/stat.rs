@@ -15,7 +15,6 @@ use crate::failure::Failure;
 use crate::filter::{Filter, succeeded};
 use crate::format::{Context, duration, plain};
 use crate::input::{self, Losses};
-use crate::order::OfRecordings;
 use crate::output::{Output, Progress};
 use crate::status::Status;
 
@@ -108,9 +107,12 @@ impl Counts {
             crate::format::Values::default(),
         );
         let mut text = String::new();
-        let entries = trace.entries().with_recordings();
-        for (position, (recording, entry)) in (0..).zip(entries) {
+        let mut entries = trace.entries();
+        let mut position = 0_u64;
+        while let Some(entry) = entries.next() {
+            let recording = entries.recording();
             progress.at(position);
+            position = position.saturating_add(1);
             filter.recording(recording);
             lines.recording(recording);
             losses.note_all(&entry);

@@ -68,26 +68,23 @@ impl Checker {
 
     /// Takes the next entry.
     pub fn take(&mut self, position: u64, lane: &str, entry: &Entry) {
+        let place = |index| At {
+            position,
+            lane: lane.to_owned(),
+            index,
+        };
         if matches!(entry, Entry::Call(_)) && self.losses.end(position, lane) {
             self.machine.forget();
         }
         match entry {
             Entry::Call(call) => {
-                let at = At {
-                    position,
-                    lane: lane.to_owned(),
-                    index: call.index,
-                };
+                let at = place(call.index);
                 self.call(&at, call);
             }
             Entry::Pages(change) => {
                 let taken = self.shadows.take(lane, change);
                 if !taken.answered.is_empty() {
-                    let at = At {
-                        position,
-                        lane: lane.to_owned(),
-                        index: change.index,
-                    };
+                    let at = place(change.index);
                     let page = Memory::Page {
                         lane: lane.to_owned(),
                         number: change.page,
@@ -96,11 +93,7 @@ impl Checker {
                     rules::answered(&at, &page, answered, &self.machine, &mut self.findings);
                 }
                 if !taken.followed && !std::mem::replace(&mut self.pages_left_out, true) {
-                    let at = At {
-                        position,
-                        lane: lane.to_owned(),
-                        index: change.index,
-                    };
+                    let at = place(change.index);
                     let why = format!(
                         "page {} is not followed, and others are not: {MAX_PAGES} watched pages are",
                         change.page
@@ -112,11 +105,7 @@ impl Checker {
                 if lost.may_lack_pages() {
                     self.shadows.lose(Some(lane));
                 }
-                let at = At {
-                    position,
-                    lane: lane.to_owned(),
-                    index: lost.index,
-                };
+                let at = place(lost.index);
                 let why = format!("{} missing ({})", calls_are(lost.how_many()), lost.cause);
                 self.findings.push(Rule::CallsMissing.found(&at, None, why));
             }
@@ -124,11 +113,7 @@ impl Checker {
             Entry::Damaged(damaged) if damaged.took_nothing() => return,
             Entry::Damaged(damaged) => {
                 self.shadows.lose(damaged.lane.map(|_| lane));
-                let at = At {
-                    position,
-                    lane: lane.to_owned(),
-                    index: damaged.index.unwrap_or(0),
-                };
+                let at = place(damaged.index.unwrap_or(0));
                 let what = if damaged.is_unknown() {
                     ", with an unknown number of calls"
                 } else {
@@ -141,11 +126,7 @@ impl Checker {
                 self.findings.push(Rule::CallsMissing.found(&at, None, why));
             }
             Entry::Unknown(unknown) if unknown.is_call() => {
-                let at = At {
-                    position,
-                    lane: lane.to_owned(),
-                    index: unknown.index,
-                };
+                let at = place(unknown.index);
                 let why = format!(
                     "a call is in a record of kind {}, which this version does not know",
                     unknown.kind
