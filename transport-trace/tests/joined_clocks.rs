@@ -5,13 +5,15 @@
     reason = "offsets of files in memory"
 )]
 
-use std::io;
 use std::sync::{Arc, Mutex};
 
+mod growing;
+
+use growing::Growing;
 use hypercall_trace::clock::{ClockInfo, ClockPoint};
 use hypercall_trace::entry::{Entry, LossCause, Lost};
+use hypercall_trace::read::Trace;
 use hypercall_trace::read::recover::recover;
-use hypercall_trace::read::{Source, Trace};
 use hypercall_trace::schema::Schema;
 use hypercall_trace::write::{Options, Writer};
 
@@ -32,24 +34,6 @@ const SECOND: ClockInfo = ClockInfo {
     last: point(3_000_000_000, 700, 1_000_000_500),
 };
 const UNKNOWN: ClockInfo = ClockInfo::with_frequency(0);
-
-/// A file that is being written.
-#[derive(Clone, Default)]
-struct Growing(Arc<Mutex<Vec<u8>>>);
-
-impl Source for Growing {
-    fn length(&self) -> io::Result<u64> {
-        Ok(self.0.lock().unwrap().len() as u64)
-    }
-
-    fn read_at(&self, offset: u64, bytes: &mut [u8]) -> io::Result<usize> {
-        let all = self.0.lock().unwrap();
-        let rest = all.get(offset as usize..).unwrap_or_default();
-        let length = rest.len().min(bytes.len());
-        bytes[..length].copy_from_slice(&rest[..length]);
-        Ok(length)
-    }
-}
 
 fn loss(index: u64, ticks: u64) -> Entry {
     Entry::Lost(Lost {

@@ -14,18 +14,19 @@ extern crate hypercall_core as hypercall;
 
 mod common;
 mod file;
+mod growing;
 
 use common::INTERFACES;
 use file::*;
+use growing::Growing;
 use hypercall_core::schema::Role;
 use hypercall_trace::clock::ClockInfo;
 use hypercall_trace::entry::{Argument, Call, Defect, Entry, Failure, LossCause, Outcome};
-use hypercall_trace::read::{Source, Trace};
+use hypercall_trace::read::Trace;
 use hypercall_trace::replay::Recorded;
 use hypercall_trace::schema::{Register, Schema};
 use hypercall_trace::write::{Compression, Options, Writer};
 use std::io;
-use std::sync::{Arc, Mutex};
 
 /// Written again by the writer, as `pack` does.
 fn rewritten(trace: &Trace) -> Trace {
@@ -461,23 +462,6 @@ fn a_slice_says_where_it_starts() {
         by_lane(&rewritten(&trace).entries().collect::<Vec<_>>()),
         by_lane(&slice)
     );
-}
-
-/// A file that grows.
-#[derive(Clone, Default)]
-struct Growing(Arc<Mutex<Vec<u8>>>);
-
-impl Source for Growing {
-    fn length(&self) -> io::Result<u64> {
-        Ok(self.0.lock().unwrap().len() as u64)
-    }
-    fn read_at(&self, offset: u64, bytes: &mut [u8]) -> io::Result<usize> {
-        let all = self.0.lock().unwrap();
-        let rest = all.get(offset as usize..).unwrap_or_default();
-        let count = rest.len().min(bytes.len());
-        bytes[..count].copy_from_slice(&rest[..count]);
-        Ok(count)
-    }
 }
 
 #[test]
