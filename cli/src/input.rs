@@ -311,6 +311,12 @@ impl Losses {
         losses
     }
 
+    /// Notes how a trace ends that was read as long as it grew.
+    pub(crate) fn end(&mut self, trace: &Trace) {
+        self.unfinished = trace.ends_early();
+        self.end_damaged = trace.end_is_damaged();
+    }
+
     /// Says of which of several traces it is.
     pub(crate) fn named(mut self, path: &Path) -> Self {
         self.whose = Some(crate::format::plain(&path.display().to_string()));

@@ -123,8 +123,9 @@ fn follow_shows_an_announced_call_before_it_returns() {
     assert!(child.wait().unwrap().success());
 }
 
-/// Where the process that is killed records.
+/// Where the process that is killed records, and whether its rings are there too.
 const CHILD: &str = "HCALL_TEST_RECORDING";
+const RINGS: &str = "HCALL_TEST_RINGS";
 
 /// What the process that is killed does. Not a test of its own: without the folder it does nothing.
 #[test]
@@ -134,10 +135,11 @@ fn child() {
         return;
     };
     let folder = std::path::Path::new(&folder);
-    let recording = recording()
-        .rings(folder.join("rings"))
-        .create(folder.join("dead.hct"))
-        .unwrap();
+    let mut options = recording();
+    if std::env::var_os(RINGS).is_some() {
+        options = options.rings(folder.join("rings"));
+    }
+    let recording = options.create(folder.join("dead.hct")).unwrap();
     let machine = FakeAcrn::new();
     let transport = loopback(&machine);
     let acrn = Client::new(Recorder::new(transport, recording.lane("main").unwrap()));
@@ -148,21 +150,126 @@ fn child() {
     }
 }
 
+/// A process that records until it is killed.
+fn recording_process(folder: &Folder, rings_too: bool) -> std::process::Child {
+    let mut command = std::process::Command::new(std::env::current_exe().unwrap());
+    if rings_too {
+        command.env(RINGS, "1");
+    }
+    command
+        .args(["--exact", "child"])
+        .env(CHILD, folder.path(""))
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+/// How many of its calls have returned.
+fn returned(folder: &Folder) -> u64 {
+    std::fs::metadata(folder.path("returned")).map_or(0, |data| data.len())
+}
+
+/// The number of a recording stands at the start of the file.
+fn wait_for_number(file: &str) {
+    while Trace::open(file).is_err() {
+        std::thread::yield_now();
+    }
+}
+
+fn wait_for_calls(folder: &Folder, recorder: &mut std::process::Child, least: u64) {
+    while returned(folder) < least {
+        assert!(recorder.try_wait().unwrap().is_none());
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn follow_ends_when_the_process_that_recorded_is_killed() {
+    let folder = Folder::new();
+    let mut recorder = recording_process(&folder, true);
+    let file = folder.text("dead.hct");
+    while !std::path::Path::new(&file).exists() {
+        assert!(recorder.try_wait().unwrap().is_none());
+        std::thread::yield_now();
+    }
+    let mut child = std::process::Command::new(assert_cmd::cargo::cargo_bin!("hcall"))
+        .args(["show", &file, "--follow", "--json"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut shown = BufReader::new(child.stdout.take().unwrap()).lines();
+    for _ in 0..100 {
+        shown.next().unwrap().unwrap();
+    }
+    recorder.kill().unwrap();
+    recorder.wait().unwrap();
+    let more = shown.map(Result::unwrap).count();
+    let mut said = String::new();
+    let mut stderr = child.stderr.take().unwrap();
+    std::io::Read::read_to_string(&mut stderr, &mut said).unwrap();
+    // What the kill cut off is told, as by every view.
+    let status = child.wait().unwrap().code();
+    assert!(
+        said.contains("nobody goes on with the recording: its process was killed"),
+        "{said}"
+    );
+    assert!(said.contains("the recording was not finished"), "{said}");
+    let plain = hcall().args(["show", &file, "--json"]).output().unwrap();
+    assert_eq!(status, plain.status.code(), "{said}");
+    let all = String::from_utf8(plain.stdout).unwrap().lines().count();
+    assert_eq!(more + 100, all, "{said}");
+    // Somebody who comes later does not wait either.
+    let late = hcall()
+        .args(["show", &file, "--follow", "--json"])
+        .output()
+        .unwrap();
+    assert_eq!(late.status.code(), status);
+}
+
+#[test]
+fn what_goes_on_is_said_to_go_on() {
+    let folder = Folder::new();
+    let (file, copy) = (folder.text("live.hct"), folder.text("copy.hct"));
+    let recording = recording()
+        .rings(folder.path("rings"))
+        .create(&file)
+        .unwrap();
+    let machine = FakeAcrn::new();
+    let transport = loopback(&machine);
+    let acrn = Client::new(Recorder::new(transport, recording.lane("main").unwrap()));
+    acrn.get_api_version().unwrap();
+    wait_for_number(&file);
+    let run = |arguments: &[&str]| {
+        let output = hcall().args(arguments).output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (text(output.stdout), text(output.stderr))
+    };
+    let goes_on = || {
+        let report: serde_json::Value =
+            serde_json::from_str(&run(&["verify", &file, "--json"]).0).unwrap();
+        report["goes_on"].clone()
+    };
+    assert_eq!(goes_on(), true);
+    let (said, _) = run(&["verify", &file]);
+    assert!(
+        said.contains("the recording goes on; its rings are in "),
+        "{said}"
+    );
+    let (out, err) = run(&["recover", &file, "-o", &copy]);
+    assert!(err.contains("hcall: the recording goes on: "), "{err}");
+    assert!(!out.contains("delete"), "{out}");
+    drop(acrn);
+    recording.finish();
+    assert_eq!(goes_on(), false);
+}
+
 #[test]
 fn what_a_killed_process_recorded_is_recovered() {
     for least in [1, 500] {
         let folder = Folder::new();
-        let mut child = std::process::Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "child"])
-            .env(CHILD, folder.path(""))
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        let returned = || std::fs::metadata(folder.path("returned")).map_or(0, |data| data.len());
-        while returned() < least {
-            assert!(child.try_wait().unwrap().is_none());
-            std::thread::yield_now();
-        }
+        let mut child = recording_process(&folder, true);
+        wait_for_calls(&folder, &mut child, least);
         child.kill().unwrap();
         child.wait().unwrap();
         let (file, rings, whole) = (
@@ -179,7 +286,7 @@ fn what_a_killed_process_recorded_is_recovered() {
             .filter(|line| !line.contains("\"unfinished\":true"))
             .count();
         // One may have returned, and the process died before it could say so.
-        let returned = usize::try_from(returned()).unwrap();
+        let returned = usize::try_from(returned(&folder)).unwrap();
         assert!(
             came_back == returned || came_back == returned + 1,
             "{came_back} of {returned}"
@@ -233,31 +340,15 @@ fn rings_in_a_folder_of_the_programs_are_found_as_well() {
 
 fn rings_are_found(elsewhere: bool) {
     let folder = Folder::new();
-    let (path, copy, whole) = (
-        folder.text("dead.hct"),
-        folder.text("copy.hct"),
-        folder.text("whole.hct"),
-    );
-    let options = recording().sync(hypercall_trace::record::SyncPolicy::EachCall);
-    let recording = if elsewhere {
-        options.rings(folder.path("elsewhere"))
-    } else {
-        options
-    }
-    .create(&path)
-    .unwrap();
-    let place = recording.rings().to_path_buf();
-    assert_eq!(place == folder.path("elsewhere"), elsewhere);
-    let machine = FakeAcrn::new();
-    let transport = loopback(&machine);
-    let acrn = Client::new(Recorder::new(transport, recording.lane("main").unwrap()));
-    for _ in 0..10 {
-        acrn.get_api_version().unwrap();
-    }
-    std::fs::copy(&path, &copy).unwrap();
+    let mut recorder = recording_process(&folder, elsewhere);
+    wait_for_calls(&folder, &mut recorder, 10);
+    let (path, whole) = (folder.text("dead.hct"), folder.text("whole.hct"));
+    wait_for_number(&path);
+    recorder.kill().unwrap();
+    recorder.wait().unwrap();
     let run = || {
         let mut command = hcall();
-        command.args(["recover", &copy, "-o", &whole, "--force"]);
+        command.args(["recover", &path, "-o", &whole, "--force"]);
         let output = command.output().unwrap();
         (
             String::from_utf8(output.stdout).unwrap(),
@@ -270,22 +361,25 @@ fn rings_are_found(elsewhere: bool) {
         "{said}"
     );
     assert_eq!(said.contains("and the link that leads there"), elsewhere);
+    let verified: serde_json::Value = {
+        let json = hcall().args(["verify", "--json", &path]).output().unwrap();
+        serde_json::from_slice(&json.stdout).unwrap()
+    };
+    let place = std::path::PathBuf::from(verified["rings"][0].as_str().unwrap());
+    assert_eq!(place == folder.path("rings"), elsewhere);
+    assert_eq!(verified["goes_on"], false);
     assert!(
         noticed.contains(&format!("the recording's rings are in {}", place.display())),
         "{noticed}"
     );
-    assert_eq!(output(&["show", &whole, "--json"]).lines().count(), 10);
     hcall()
-        .args(["verify", &copy])
+        .args(["verify", &path])
         .assert()
         .stdout(predicates::str::contains("hcall recover TRACE -o WHOLE"))
         .stdout(predicates::str::contains(format!(
             "its rings in {}",
             place.display()
         )));
-    let verified: serde_json::Value =
-        serde_json::from_str(&output(&["verify", "--json", &copy])).unwrap();
-    assert_eq!(verified["rings"][0], *place.to_string_lossy());
     if elsewhere {
         // They were taken away, which is not to have none.
         let moved = folder.path("moved");
@@ -294,10 +388,16 @@ fn rings_are_found(elsewhere: bool) {
         assert!(said.contains("from 0 rings"), "{said}");
         assert!(noticed.contains("not there any more"), "{noticed}");
         std::fs::rename(&moved, &place).unwrap();
+        // The link that the killed process left.
+        let link = std::fs::read_dir("/dev/shm").unwrap().flatten();
+        let link = link
+            .map(|entry| entry.path())
+            .find(|path| path.read_link().is_ok_and(|to| to == place));
+        std::fs::remove_file(link.unwrap()).unwrap();
+    } else {
+        std::fs::remove_dir_all(&place).unwrap();
     }
-    drop(acrn);
-    recording.finish();
-    // They are gone now, and that is said.
+    // Nothing leads to them now, and that is said.
     let (said, noticed) = run();
     assert!(said.contains("from 0 rings"), "{said}");
     assert!(

@@ -7,6 +7,7 @@ mod demo;
 mod diff;
 mod explain;
 mod export;
+mod follow;
 mod gen_test;
 mod import;
 mod pack;

@@ -6,7 +6,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use hypercall_trace::read::recover::find;
+use hypercall_trace::read::recover::{find, is_recording};
 
 /// The users whose rings are believed.
 #[derive(Debug)]
@@ -95,6 +95,20 @@ impl Places {
         places.own.sort_by(|one, two| one.folder.cmp(&two.folder));
         places.own.dedup_by(|one, two| one.folder == two.folder);
         places
+    }
+
+    /// Whether the recording goes on. `None` where nobody can say, as where none of its places is here.
+    pub(crate) fn goes_on(&self) -> Option<bool> {
+        let mut goes_on = None;
+        for place in &self.own {
+            match is_recording(&place.folder) {
+                Ok(true) => return Some(true),
+                Ok(false) => goes_on = Some(false),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => goes_on = Some(false),
+                Err(_) => return None,
+            }
+        }
+        goes_on
     }
 
     /// Says of what somebody else put there that it was left out. How many there are.

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use hypercall_trace::read::recover::{
-    RecoverError, Recovered, Ring, RingError, find, lanes_without_ring, recover, recover_part,
+    RecoverError, Recovered, Ring, RingError, find, is_recording, lanes_without_ring, recover,
+    recover_part,
 };
 use hypercall_trace::read::{OpenError, Trace};
 use hypercall_trace::write::Options;
@@ -47,6 +48,7 @@ pub(crate) fn run(args: &Recover, out: &mut Output) -> Result<Status, Failure> {
     {
         (folders, unreadable) = search(trace, &owners);
     }
+    let goes_on = goes_on(&folders);
     let (rings, no_rings) = rings(&folders)?;
     let mut left_out = without_ring(trace.as_ref(), &rings);
     if trace.as_ref().is_none_or(Trace::ends_early) {
@@ -107,7 +109,11 @@ pub(crate) fn run(args: &Recover, out: &mut Output) -> Result<Status, Failure> {
         super::count(rings.len(), "ring"),
         path.display()
     ))?;
-    if !rings.is_empty() {
+    if goes_on {
+        crate::output::tell!(
+            "hcall: the recording goes on: what it did meanwhile is not in what was written, or noted as lost. Recover it again when its process has ended"
+        );
+    } else if !rings.is_empty() {
         let first = rings.first();
         let folder = first.and_then(|ring| ring.path.parent());
         let link = Places::of(first.map_or(0, |ring| ring.id), &owners)
@@ -201,18 +207,35 @@ fn search(trace: &Trace, owners: &Owners) -> (Vec<PathBuf>, usize) {
     (files, unreadable)
 }
 
+/// Whether the recording goes on whose rings these are. Where nobody can say it was killed, as nearly all were that are recovered.
+fn goes_on(rings: &[PathBuf]) -> bool {
+    let folder = |path: &PathBuf| {
+        if path.is_dir() {
+            path.clone()
+        } else {
+            folder_of(path)
+        }
+    };
+    let folders: BTreeSet<_> = rings.iter().map(folder).collect();
+    let live = |folder: &PathBuf| is_recording(folder).unwrap_or(false);
+    folders.iter().any(live)
+}
+
+/// The folder that a file is in.
+fn folder_of(file: &Path) -> PathBuf {
+    match file.parent() {
+        Some(folder) if folder != Path::new("") => folder.to_path_buf(),
+        // A name alone is in the folder that this runs in.
+        _ => PathBuf::from("."),
+    }
+}
+
 /// Says which rings lie beside those that were named, and were not. How many there are.
 fn not_named(named: &[PathBuf]) -> usize {
     let mut beside = BTreeSet::new();
     let files = named.iter().filter(|path| !path.is_dir());
-    for folder in files.filter_map(|path| path.parent()) {
-        // A name alone is in the folder that this runs in.
-        let folder = if folder == Path::new("") {
-            Path::new(".")
-        } else {
-            folder
-        };
-        beside.extend(find(folder).unwrap_or_default());
+    for folder in files.map(|path| folder_of(path)) {
+        beside.extend(find(&folder).unwrap_or_default());
     }
     let same = |path: &Path| path.canonicalize().ok();
     let have: Vec<_> = named.iter().filter_map(|path| same(path)).collect();

@@ -1,12 +1,11 @@
 //! `hcall show`: calls, one a line.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
-use hypercall_trace::clock::ClockInfo;
 use hypercall_trace::entry::Entry;
-use hypercall_trace::read::{OpenError, Reached, Trace};
+use hypercall_trace::read::Trace;
 
+use super::follow::follow;
 use crate::args::Show;
 use crate::failure::Failure;
 use crate::filter::Filter;
@@ -18,10 +17,6 @@ use crate::status::Status;
 
 /// Entries after which what was found is on the terminal, where a bar is.
 const PROMPT: u64 = 1 << 14;
-/// How often a growing file is looked at.
-const PAUSE: Duration = Duration::from_millis(100);
-/// Looks after which a clock without a frequency is not waited for any more.
-const CLOCK_PAUSES: u32 = 20;
 
 pub(crate) fn run(args: &Show, out: &mut Output) -> Result<Status, Failure> {
     if args.follow {
@@ -124,145 +119,18 @@ fn all_lanes(trace: &Trace) -> Vec<u32> {
         .collect()
 }
 
-/// Opens a trace that may just have been begun.
-fn open_growing(args: &Show) -> Result<Trace, Failure> {
-    input::regular(&args.trace)?;
-    loop {
-        match Trace::open(&args.trace) {
-            Err(OpenError::Empty | OpenError::CutHeader(_)) => std::thread::sleep(PAUSE),
-            _ => return input::open(&args.trace),
-        }
-    }
-}
-
-/// Shows what is there, then what comes, until the recording is finished.
-fn follow(args: &Show, out: &mut Output) -> Result<Status, Failure> {
-    let mut trace = open_growing(args)?;
-    wait_for_clock(args, &mut trace)?;
-    let filter = Filter::growing(&args.filter, &trace)?;
-    let mut view = View::new(args, &trace, filter, out.paint);
-    view.filter.can_tell_time(&trace)?;
-    // A column has one unit from the first line to the last.
-    let in_ticks = last_clock(&trace).frequency() == 0;
-    let mut losses = Losses::default();
-    let mut left = args.limit.unwrap_or(u64::MAX);
-    let mut reached = Reached::default();
-    let mut waiting = Announced::default();
-    let mut one = |entry: &Entry, view: &mut View, out: &mut Output| -> Result<bool, Failure> {
-        losses.note(entry);
-        if left != 0 && view.show(entry, out)? {
-            left = left.saturating_sub(1);
-        }
-        Ok(left != 0)
-    };
-    let mut more = args.limit != Some(0);
-    let mut recording = 0;
-    while more {
-        let mut entries = trace.entries_since(reached);
-        while let Some(entry) = entries.next() {
-            recording = entries.recording();
-            view.recording(recording);
-            more = more && one(&entry, &mut view, out)?;
-        }
-        reached = entries.reached();
-        for (of, entry) in waiting.look(&trace) {
-            view.recording(of);
-            more = more && one(&entry, &mut view, out)?;
-        }
-        out.flush()?;
-        if trace.is_finished() {
-            break;
-        }
-        std::thread::sleep(PAUSE);
-        if refresh(args, &mut trace)? {
-            view.filter = Filter::growing(&args.filter, &trace)?;
-            let mut context = if in_ticks {
-                Context::new(trace.schema(), ClockInfo::default(), trace.used_lanes())
-            } else {
-                Context::of(&trace)
-            };
-            context.recording(recording);
-            view.filter.recording(recording);
-            view.plain.context = context.clone();
-            view.lines.context = context;
-        }
-    }
-    losses.describe(&trace);
-    Ok(Status::Done.or_partly(losses.report(&view.lines.context)))
-}
-
-/// The clock of the recording that goes on.
-fn last_clock(trace: &Trace) -> &ClockInfo {
-    trace.clock_of(trace.recording_at(u64::MAX))
-}
-
-fn refresh(args: &Show, trace: &mut Trace) -> Result<bool, Failure> {
-    trace.refresh().map_err(|error| Failure::Read {
-        path: args.trace.clone(),
-        error,
-    })
-}
-
-/// How fast the clock is, a recording notes a second after its start. Lines that show times wait for it; not for ever, since
-/// the recording may have been killed before.
-fn wait_for_clock(args: &Show, trace: &mut Trace) -> Result<(), Failure> {
-    for _ in 0..CLOCK_PAUSES {
-        if last_clock(trace).frequency() != 0 || trace.is_finished() {
-            return Ok(());
-        }
-        std::thread::sleep(PAUSE);
-        refresh(args, trace)?;
-    }
-    crate::output::tell!(
-        "hcall: the recording does not say how fast its clock is: times are in ticks"
-    );
-    Ok(())
-}
-
-/// The recording of a call, its lane and its index.
-type CallKey = (u32, u32, u64);
-
-/// The announced calls of which nothing more came so far.
-#[derive(Debug, Default)]
-struct Announced {
-    /// Those that were there at the look before.
-    seen: BTreeSet<CallKey>,
-    shown: BTreeSet<CallKey>,
-}
-
-impl Announced {
-    /// What is to be shown now. A call that is announced at two looks hangs, or takes long: it is shown, and again when it has
-    /// returned. At the end all are.
-    fn look(&mut self, trace: &Trace) -> Vec<(u32, Entry)> {
-        let mut calls = trace.announced();
-        let key = |(recording, entry): &(u32, Entry)| match entry {
-            Entry::Call(call) => Some((*recording, call.lane, call.index)),
-            _ => None,
-        };
-        let now: BTreeSet<_> = calls.iter().filter_map(key).collect();
-        let seen = std::mem::replace(&mut self.seen, now.clone());
-        let shown = std::mem::take(&mut self.shown);
-        self.shown = shown.intersection(&now).copied().collect();
-        calls.retain(|entry| match key(entry) {
-            Some(key) => (trace.is_finished() || seen.contains(&key)) && self.shown.insert(key),
-            None => trace.is_finished(),
-        });
-        calls
-    }
-}
-
 /// What is shown of an entry, and how.
-struct View {
-    filter: Filter,
-    lines: Lines,
-    plain: Lines,
+pub(super) struct View {
+    pub(super) filter: Filter,
+    pub(super) lines: Lines,
+    pub(super) plain: Lines,
     json: bool,
     raw: bool,
     text: String,
 }
 
 impl View {
-    fn new(args: &Show, trace: &Trace, filter: Filter, paint: Paint) -> Self {
+    pub(super) fn new(args: &Show, trace: &Trace, filter: Filter, paint: Paint) -> Self {
         let columns = Columns {
             times: args.time.into(),
             lane: trace.used_lanes().len() > 1 || args.follow,
@@ -286,7 +154,7 @@ impl View {
     }
 
     /// What comes next is of this recording of a file that was joined from several.
-    fn recording(&mut self, number: u32) {
+    pub(super) fn recording(&mut self, number: u32) {
         self.filter.recording(number);
         self.lines.recording(number);
         self.plain.recording(number);
@@ -312,7 +180,7 @@ impl View {
     }
 
     /// Shows an entry if it passes. Whether it did.
-    fn show(&mut self, entry: &Entry, out: &mut Output) -> Result<bool, Failure> {
+    pub(super) fn show(&mut self, entry: &Entry, out: &mut Output) -> Result<bool, Failure> {
         if !self.passes(entry) {
             self.lines.pass(entry);
             return Ok(false);

@@ -96,9 +96,13 @@ fn as_text(report: &Report, trace: &Trace, path: &Path, out: &mut Output) -> Res
         } else {
             "no index at the end: the recording goes on, was killed, was cut, or its storage failed"
         };
-        out.line(&format!(
-            "{why}; if it was killed or its storage failed, `hcall recover TRACE -o WHOLE` also has what is left in its rings{places}",
-        ))?;
+        out.line(&if goes_on(trace, path) == Some(true) {
+            format!("the recording goes on; its rings are{places}")
+        } else {
+            format!(
+                "{why}; if it was killed or its storage failed, `hcall recover TRACE -o WHOLE` also has what is left in its rings{places}"
+            )
+        })?;
     }
     let without_end = trace.recordings_without_end();
     for recording in without_end.iter().take(LISTED) {
@@ -211,6 +215,15 @@ fn rings(trace: &Trace, path: &Path) -> Vec<String> {
         .collect()
 }
 
+/// Whether the recording goes on. `None` where nobody can say.
+fn goes_on(trace: &Trace, path: &Path) -> Option<bool> {
+    if trace.ends_early() {
+        Places::of(trace.header().id, &Owners::of(path)).goes_on()
+    } else {
+        Some(false)
+    }
+}
+
 fn as_json(report: &Report, trace: &Trace, path: &Path) -> serde_json::Value {
     let hole = |hole: &Damaged| {
         json!({
@@ -230,6 +243,7 @@ fn as_json(report: &Report, trace: &Trace, path: &Path) -> serde_json::Value {
         "clean": report.is_clean(),
         "finished": report.finished,
         "without_end": trace.recordings_without_end(),
+        "goes_on": goes_on(trace, path),
         "rings": if trace.ends_early() { rings(trace, path) } else { Vec::new() },
         "bytes": report.bytes,
         "blocks": report.blocks,

@@ -417,6 +417,12 @@ impl Trace {
         calls
     }
 
+    /// The file's end, where it is a block that is there in part: the rest may come where the trace grows.
+    #[must_use]
+    pub fn open_end(&self) -> Option<&Damaged> {
+        self.found.damage.last().filter(|_| self.found.open_end)
+    }
+
     /// Damaged stretches between blocks of which nothing more can come.
     pub(crate) fn settled_gaps(&self) -> &[Damaged] {
         let open = usize::from(self.found.open_end);

@@ -14,7 +14,7 @@ use super::drain::Drain;
 use super::patient::Patient;
 use super::recording::Recording;
 use super::redact::Redaction;
-use super::rings::{default_base, default_name, private_folder, signpost};
+use super::rings::{default_base, default_name, hold, private_folder, signpost};
 use super::shared::Shared;
 use super::storage::{Finished, Storage, SyncPolicy};
 use super::waiting::Beside;
@@ -201,6 +201,7 @@ impl<C: Clock + Clone + Send + Sync + 'static> RecordingOptions<C> {
                 (directory, true)
             }
         };
+        let held = hold(&directory);
         let clock = self.clock;
         let frequency = self.frequency;
         let pace = Pace::new(clock.clone(), frequency);
@@ -250,6 +251,7 @@ impl<C: Clock + Clone + Send + Sync + 'static> RecordingOptions<C> {
             signpost,
             rings: Mutex::default(),
             names: Mutex::default(),
+            _held: held,
             lanes: AtomicU32::new(0),
             id,
         })

@@ -45,6 +45,8 @@ pub struct Recording<C: Clock + Clone = DefaultClock> {
     pub(super) signpost: Option<PathBuf>,
     pub(super) rings: Mutex<Vec<PathBuf>>,
     pub(super) names: Mutex<BTreeSet<String>>,
+    /// The folder of the rings, held as long as this goes on.
+    pub(super) _held: Option<fs::File>,
     pub(super) lanes: AtomicU32,
     pub(super) id: u64,
 }

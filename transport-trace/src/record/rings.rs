@@ -12,6 +12,14 @@ pub(super) fn private_folder(path: &Path, may_exist: bool) -> io::Result<()> {
     builder.recursive(may_exist).create(path)
 }
 
+/// Holds a folder of rings, so that others see that the recording [goes on](crate::read::recover::is_recording). Where there is
+/// nothing to hold it by, nobody knows.
+pub(super) fn hold(folder: &Path) -> Option<File> {
+    let folder = File::open(folder).ok()?;
+    folder.try_lock_shared().ok()?;
+    Some(folder)
+}
+
 /// Where folders of rings are, and links to them.
 pub(super) fn default_base() -> PathBuf {
     let shm = Path::new("/dev/shm");

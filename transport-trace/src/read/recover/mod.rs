@@ -23,6 +23,8 @@ use crate::schema::Schema;
 use crate::write::Writer;
 
 use reached::Reached;
+#[cfg(unix)]
+pub use ring::is_recording;
 pub use ring::{Ring, RingError, find};
 
 /// What came of a recovery.

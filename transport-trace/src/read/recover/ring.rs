@@ -99,6 +99,21 @@ pub fn find(folder: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(rings)
 }
 
+/// Whether a recording goes on whose rings are in this folder. It holds the folder until its process ends, or until it is
+/// [finished](crate::record::Recording::finish) and dropped: by a lock for which it does not matter what the process does, or in which
+/// namespace it is.
+///
+/// # Errors
+/// As the operating system says; the folder is not there, or its file system has no locks.
+#[cfg(unix)]
+pub fn is_recording(folder: &Path) -> io::Result<bool> {
+    match fs::File::open(folder)?.try_lock() {
+        Ok(()) => Ok(false),
+        Err(fs::TryLockError::WouldBlock) => Ok(true),
+        Err(fs::TryLockError::Error(error)) => Err(error),
+    }
+}
+
 /// What a block's control line says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Line {
