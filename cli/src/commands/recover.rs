@@ -44,14 +44,17 @@ pub(crate) fn run(args: &Recover, out: &mut Output) -> Result<Status, Failure> {
     let mut folders = args.rings.clone();
     let mut unreadable = 0;
     if folders.is_empty()
-        && let Some(trace) = trace.as_ref().filter(|trace| trace.ends_early())
+        && let Some(trace) = trace.as_ref().filter(|trace| may_have_rings(trace))
     {
         (folders, unreadable) = search(trace, &owners);
+    }
+    if let Some(trace) = &trace {
+        tell_others(trace);
     }
     let goes_on = goes_on(&folders);
     let (rings, no_rings) = rings(&folders)?;
     let mut left_out = without_ring(trace.as_ref(), &rings);
-    if trace.as_ref().is_none_or(Trace::ends_early) {
+    if trace.as_ref().is_none_or(may_have_rings) {
         left_out = left_out.saturating_add(not_named(&args.rings));
     }
     let unreadable = no_rings.saturating_add(unreadable).saturating_add(left_out);
@@ -205,6 +208,20 @@ fn search(trace: &Trace, owners: &Owners) -> (Vec<PathBuf>, usize) {
         );
     }
     (files, unreadable)
+}
+
+/// Says of which recordings of a joined file nobody can find the rings.
+fn tell_others(trace: &Trace) {
+    let mut without_end = trace.recordings_without_end();
+    if trace.ends_early() {
+        without_end.insert(trace.recording_at(u64::MAX));
+    }
+    without_end.remove(&0);
+    for recording in without_end.iter().take(TOLD) {
+        crate::output::tell!(
+            "hcall: recording {recording} of the file was not finished, and only the first one can be recovered here: the file does not have its number. Recover it before it is joined"
+        );
+    }
 }
 
 /// Whether the recording goes on whose rings these are. Where nobody can say it was killed, as nearly all were that are recovered.

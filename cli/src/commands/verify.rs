@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use hypercall_trace::entry::{Damaged, Lost};
+use hypercall_trace::read::recover::may_have_rings;
 use hypercall_trace::read::{Report, Trace};
 use serde_json::json;
 
@@ -85,12 +86,14 @@ fn as_text(report: &Report, trace: &Trace, path: &Path, out: &mut Output) -> Res
             "{UNKNOWN_NUMBER} lost in {places}; `hcall show` says where, and why"
         ))?;
     }
+    let places = rings(trace, path);
     if trace.ends_early() {
-        let places: Vec<String> = rings(trace, path)
-            .into_iter()
+        let places: String = places
+            .iter()
+            .filter(|_| !input::is_joined(trace))
             .map(|folder| format!(" in {folder}"))
-            .collect();
-        let places = places.join(" and");
+            .collect::<Vec<_>>()
+            .join(" and");
         let why = if trace.end_is_damaged() {
             input::END_DAMAGED
         } else {
@@ -106,7 +109,13 @@ fn as_text(report: &Report, trace: &Trace, path: &Path, out: &mut Output) -> Res
     }
     let without_end = trace.recordings_without_end();
     for recording in without_end.iter().take(LISTED) {
-        out.line(&input::without_end(*recording))?;
+        let rings = places.iter().filter(|_| *recording == 0);
+        let rings: String = rings
+            .map(|folder| {
+                format!("; `hcall recover` also has what is left in its rings in {folder}")
+            })
+            .collect();
+        out.line(&format!("{}{rings}", input::without_end(*recording)))?;
     }
     for hole in damaged.iter().take(LISTED) {
         let what = input::what_is_damaged(trace, hole)
@@ -206,6 +215,9 @@ fn lacks(report: &Report, without_end: usize) -> Vec<String> {
 
 /// Where the rings of an unfinished recording are. What somebody else put there is told on the error output.
 fn rings(trace: &Trace, path: &Path) -> Vec<String> {
+    if !may_have_rings(trace) {
+        return Vec::new();
+    }
     let places = Places::of(trace.header().id, &Owners::of(path));
     places.tell_foreign();
     let folders = places.own.iter().map(|place| &place.folder);
@@ -217,10 +229,13 @@ fn rings(trace: &Trace, path: &Path) -> Vec<String> {
 
 /// Whether the recording goes on. `None` where nobody can say.
 fn goes_on(trace: &Trace, path: &Path) -> Option<bool> {
-    if trace.ends_early() {
-        Places::of(trace.header().id, &Owners::of(path)).goes_on()
-    } else {
+    if !trace.ends_early() {
         Some(false)
+    } else if input::is_joined(trace) {
+        // The file does not have the number of the last one.
+        None
+    } else {
+        Places::of(trace.header().id, &Owners::of(path)).goes_on()
     }
 }
 
@@ -244,7 +259,7 @@ fn as_json(report: &Report, trace: &Trace, path: &Path) -> serde_json::Value {
         "finished": report.finished,
         "without_end": trace.recordings_without_end(),
         "goes_on": goes_on(trace, path),
-        "rings": if trace.ends_early() { rings(trace, path) } else { Vec::new() },
+        "rings": rings(trace, path),
         "bytes": report.bytes,
         "blocks": report.blocks,
         "records": report.entries,

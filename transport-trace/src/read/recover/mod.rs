@@ -7,22 +7,20 @@
 //! What is in neither is noted as lost: *overwritten* where the file is whole up to there, *damaged* where it may have stood in a
 //! part of the file that cannot be read.
 
+mod join;
 mod reached;
 mod ring;
 mod waiting;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use super::describe::LostDescriptions;
 use super::trace::{Lane, Trace};
-use crate::entry::{Damaged, Defect, Entry, When};
+use crate::entry::{Entry, When};
 use crate::format::BlockKind;
-use crate::schema::Schema;
-use crate::write::Writer;
 
-use reached::Reached;
+use join::join;
 #[cfg(unix)]
 pub use ring::is_recording;
 pub use ring::{Ring, RingError, find};
@@ -90,19 +88,37 @@ fn key(entry: &Entry) -> Option<Key> {
     })
 }
 
-/// The lanes of a trace's last recording that none of these rings is of, where [more of it may have come](Trace::ends_early): what their
-/// rings held is not here. The rings of a recording stay until it is finished, so somebody took them away.
+/// Whether there may be rings with more of a trace: it was not finished as far as anybody knows. Of a file that was joined from several
+/// recordings it is the first one that counts. It alone can be recovered, since the file's header has its number; for what the others
+/// lack, recover them before they are joined.
+#[must_use]
+pub fn may_have_rings(trace: &Trace) -> bool {
+    if is_joined(trace) {
+        trace.recordings_without_end().contains(&RECORDING)
+    } else {
+        trace.ends_early()
+    }
+}
+
+/// The recording that the rings are of, in a file that was joined from several.
+const RECORDING: u32 = 0;
+
+fn is_joined(trace: &Trace) -> bool {
+    trace.recording_at(u64::MAX) != RECORDING
+}
+
+/// The lanes of a trace that none of these rings is of, where it [may have some](may_have_rings): what their rings held is not here. The
+/// rings of a recording stay until it is finished, so somebody took them away.
 #[must_use]
 pub fn lanes_without_ring(trace: &Trace, rings: &[Ring]) -> Vec<Lane> {
-    if !trace.ends_early() {
+    if !may_have_rings(trace) {
         return Vec::new();
     }
-    let last = trace.recording_at(u64::MAX);
     let kinds = [BlockKind::Lane, BlockKind::Data, BlockKind::Announce];
     let lanes: BTreeSet<u32> = trace
         .blocks()
         .iter()
-        .filter(|block| block.section == last && block.misplaced.is_none())
+        .filter(|block| block.section == RECORDING && block.misplaced.is_none())
         .filter(|block| kinds.contains(&block.header.kind))
         .map(|block| block.header.lane)
         .collect();
@@ -143,228 +159,4 @@ pub fn recover_part<W: Write>(
     options: crate::write::Options,
 ) -> Result<(W, Recovered), RecoverError> {
     join(trace, rings, false, sink, options)
-}
-
-/// `all`: these are all rings that there are.
-fn join<W: Write>(
-    trace: Option<&Trace>,
-    rings: &[Ring],
-    all: bool,
-    sink: W,
-    options: crate::write::Options,
-) -> Result<(W, Recovered), RecoverError> {
-    let lacks = |trace: &Trace| {
-        (rings.is_empty() && trace.ends_early()) || !lanes_without_ring(trace, rings).is_empty()
-    };
-    let ends = all && !trace.is_some_and(lacks);
-    let model = trace
-        .or(rings.first().map(|ring| &ring.preamble))
-        .ok_or(RecoverError::Nothing)?;
-    let id = model.header().id;
-    if let Some(other) = rings.iter().find(|ring| ring.id != id) {
-        return Err(RecoverError::Mixed {
-            path: other.path.clone(),
-            found: other.id,
-            expected: id,
-        });
-    }
-    let no_schema = Schema::default();
-    let schema = trace
-        .into_iter()
-        .chain(rings.iter().map(|ring| &ring.preamble))
-        .map(|trace| &**trace.schema())
-        .find(|schema| !schema.interfaces.is_empty())
-        .unwrap_or(&no_schema);
-    let options = crate::write::Options { id, ..options };
-    let mut clock = *model.clock();
-    if clock.last.frequency == 0 {
-        // The file may have ended before its clock was measured. The rings are those of the recording that its header names.
-        let measured = rings
-            .iter()
-            .map(|ring| ring.preamble.clock().last.frequency);
-        clock.last.frequency = measured.max().unwrap_or(0);
-    }
-    let mut names: BTreeMap<u32, String> = BTreeMap::new();
-    if let Some(trace) = trace {
-        names.extend(
-            trace
-                .lanes()
-                .iter()
-                .map(|lane| (lane.id, lane.name.clone())),
-        );
-    }
-    let lost_lanes = trace.map(|trace| trace.lost_descriptions().lanes);
-    let lost_lanes = lost_lanes.unwrap_or_default();
-    // A ring names its lane where the file does not any more.
-    let named = rings.iter().flat_map(|ring| ring.preamble.lanes());
-    for lane in named.filter(|lane| lost_lanes.contains(&lane.id)) {
-        names.entry(lane.id).or_insert_with(|| lane.name.clone());
-    }
-    let lost_lanes: Vec<u32> = lost_lanes
-        .into_iter()
-        .filter(|lane| !names.contains_key(lane))
-        .collect();
-    if let Some(trace) = trace {
-        let used = trace.data().map(|block| block.header.lane);
-        for lane in used.chain(lost_lanes.iter().copied()) {
-            names.entry(lane).or_insert_with(|| trace.lane_name(lane));
-        }
-    }
-    for ring in rings {
-        names
-            .entry(ring.lane)
-            .or_insert_with(|| ring.preamble.lane_name(ring.lane));
-    }
-    let lost = LostDescriptions {
-        schema: trace
-            .into_iter()
-            .chain(rings.iter().map(|ring| &ring.preamble))
-            .any(|trace| trace.lost_descriptions().schema),
-        clocks: model.lost_descriptions().clocks,
-        // By the numbers that they get below.
-        lanes: (0_u32..)
-            .zip(names.keys())
-            .filter(|(_, lane)| lost_lanes.contains(lane))
-            .map(|(number, _)| number)
-            .collect(),
-        // What the rings have is of the last one.
-        ends: trace.map(Trace::recordings_without_end).unwrap_or_default(),
-    };
-    let mut writer = Writer::lacking(sink, schema, clock, options, &lost)?;
-    let mut done = Recovered::default();
-
-    // The numbers may have holes; the writer's do not.
-    let mut numbers = HashMap::new();
-    for (lane, name) in &names {
-        let start = trace.map_or(0, |trace| trace.lane_start(*lane));
-        numbers.insert(*lane, writer.lane_from(name, start)?);
-    }
-
-    // A write that the file's end cuts short is in the rings still: a lane whose ring is whole lacks nothing by it.
-    let damage = trace.into_iter().flat_map(Trace::damage);
-    let mut unknown = damage.filter(|damaged| damaged.is_unknown());
-    let length = trace.and_then(|trace| trace.source().length().ok());
-    let length = length.unwrap_or(u64::MAX);
-    let cut_short = match (unknown.next(), unknown.next()) {
-        (Some(last), None) => last.offset.saturating_add(last.length) >= length,
-        _ => false,
-    };
-    let undamaged = rings.iter().filter(|ring| ring.damaged == 0);
-    let undamaged: Vec<u32> = undamaged
-        .filter_map(|ring| numbers.get(&ring.lane).copied())
-        .collect();
-
-    let mut recording = 0;
-    let mut push = |entry: &Entry, of: Option<u32>, done: &mut Recovered| -> io::Result<()> {
-        // What the rings have follows the last of those in the file.
-        recording = of.unwrap_or(recording);
-        let clock = trace.map(|trace| *trace.clock_of(recording));
-        writer.recording(recording, &clock.unwrap_or_default())?;
-        let mut entry = entry.clone();
-        let lane = match &mut entry {
-            Entry::Call(call) => &mut call.lane,
-            Entry::Lost(lost) => &mut lost.lane,
-            Entry::Pages(change) => &mut change.lane,
-            Entry::Unknown(unknown) => &mut unknown.lane,
-            Entry::Damaged(damaged) => {
-                done.damaged = done.damaged.saturating_add(1);
-                // The writer notes what is known to be missing there.
-                damaged.lane = damaged.lane.and_then(|lane| numbers.get(&lane).copied());
-                let (lane, at_end) = (
-                    damaged.lane,
-                    damaged.offset.saturating_add(damaged.length) >= length,
-                );
-                writer.push(&entry)?;
-                let whole = |of: &&u32| match lane {
-                    Some(lane) => at_end && **of == lane,
-                    None => cut_short,
-                };
-                let whole = undamaged.iter().filter(whole);
-                whole.for_each(|lane| writer.goes_on(*lane));
-                return Ok(());
-            }
-        };
-        *lane = numbers.get(lane).copied().unwrap_or(0);
-        match &entry {
-            Entry::Call(call) if call.duration.is_none() => {
-                done.unfinished = done.unfinished.saturating_add(1);
-            }
-            Entry::Lost(lost) => {
-                done.lost = done.lost.saturating_add(lost.count);
-                done.lost_unknown |= lost.how_many().is_none();
-            }
-            _ => {}
-        }
-        writer.push(&entry)
-    };
-
-    let mut reached = Reached::default();
-    // What a ring has of a lane stands for all that the file has from there on, and what left it comes before it.
-    let mut rings: Vec<&Ring> = rings.iter().collect();
-    rings.sort_by_key(|ring| (ring.lane, ring.first.unwrap_or(u64::MAX)));
-    let mut starts: HashMap<u32, Key> = HashMap::new();
-    for ring in &rings {
-        if let Some(key) = ring.entries.iter().find_map(key) {
-            let start = starts.entry(ring.lane).or_insert(key);
-            *start = key.min(*start);
-        }
-    }
-    if let Some(trace) = trace {
-        let of_descriptions =
-            |damaged: &&Damaged| damaged.defect == Defect::Description || damaged.offset == 0;
-        let damaged = trace.damage().filter(of_descriptions).count();
-        done.damaged = u64::try_from(damaged).unwrap_or(u64::MAX);
-        let mut entries = trace.entries();
-        while let Some(entry) = entries.next() {
-            let behind = match (&entry, entry.lane().and_then(|lane| starts.get(&lane))) {
-                (_, None) => false,
-                // An announcement, or a record of a call in flight, says less than the ring.
-                (entry, Some(start)) => key(entry).is_some_and(|key| key >= *start),
-            };
-            if !behind {
-                reached.note(&entry);
-                push(&entry, Some(entries.recording()), &mut done)?;
-                let is_record = !matches!(entry, Entry::Damaged(_));
-                done.from_file = done.from_file.saturating_add(u64::from(is_record));
-            }
-        }
-    }
-    // What a later ring of the same lane stands for.
-    let mut put_off: Vec<&Entry> = Vec::new();
-    for (place, ring) in rings.iter().enumerate() {
-        done.damaged = done.damaged.saturating_add(ring.damaged);
-        let lane_start = trace.map_or(0, |trace| trace.lane_start(ring.lane));
-        if let Some(lost) = reached.missing_before(ring, lane_start) {
-            let lost = Entry::Lost(lost);
-            reached.note(&lost);
-            push(&lost, None, &mut done)?;
-        }
-        let later = rings.get(place.saturating_add(1));
-        let later = later.filter(|later| later.lane == ring.lane);
-        let limit = later.and_then(|later| later.entries.iter().find_map(key));
-        for entry in &ring.entries {
-            if limit.is_some_and(|limit| key(entry).is_some_and(|key| key >= limit)) {
-                put_off.push(entry);
-                continue;
-            }
-            reached.note(entry);
-            push(entry, None, &mut done)?;
-            done.from_rings = done.from_rings.saturating_add(1);
-        }
-        if later.is_none() {
-            for entry in put_off.drain(..) {
-                // What is noted when a recording ends stands behind what the ring has.
-                if key(entry).is_some_and(|key| key.0 >= reached.next(ring.lane)) {
-                    reached.note(entry);
-                    push(entry, None, &mut done)?;
-                    done.from_rings = done.from_rings.saturating_add(1);
-                }
-            }
-        }
-    }
-    // Else where it goes on is not here.
-    let (sink, noted) = writer.finish_noted(ends)?;
-    done.lost = done.lost.saturating_add(noted.calls);
-    done.lost_unknown |= noted.unknown;
-    Ok((sink, done))
 }
