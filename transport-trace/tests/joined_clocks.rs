@@ -12,8 +12,9 @@ mod growing;
 use growing::Growing;
 use hypercall_trace::clock::{ClockInfo, ClockPoint};
 use hypercall_trace::entry::{Entry, LossCause, Lost};
-use hypercall_trace::read::Trace;
+use hypercall_trace::format::BlockKind;
 use hypercall_trace::read::recover::recover;
+use hypercall_trace::read::{BlockEntry, Trace};
 use hypercall_trace::schema::Schema;
 use hypercall_trace::write::{Options, Writer};
 
@@ -113,7 +114,7 @@ fn a_recording_without_a_point_takes_no_clock_of_another() {
     let blocks = trace.blocks();
     let ends = blocks.iter().skip(1).map(|block| block.offset as usize);
     for (block, end) in blocks.iter().zip(ends) {
-        if block.header.kind != hypercall_trace::format::BlockKind::Clock {
+        if block.header.kind != BlockKind::Clock {
             bytes.extend_from_slice(&second[block.offset as usize..end]);
         }
     }
@@ -121,6 +122,34 @@ fn a_recording_without_a_point_takes_no_clock_of_another() {
     assert_eq!(clocks(&trace), [FIRST, UNKNOWN]);
     assert_eq!(trace.clock_of(1).nanoseconds(600), None);
     assert_eq!(trace.clock_of(1).unix_nanoseconds(600), None);
+}
+
+/// Where the first point is gone, the first records are the beginning: times go up from there, and are not all 0.
+#[test]
+fn a_recording_without_its_first_point_begins_with_its_records() {
+    let second = recording(SECOND);
+    let trace = Trace::from_bytes(second.clone()).unwrap();
+    let is_clock = |block: &&BlockEntry| block.header.kind == BlockKind::Clock;
+    let point = trace.blocks().iter().find(is_clock).unwrap();
+    let (start, end) = (
+        point.offset as usize,
+        (point.offset + point.header.span()) as usize,
+    );
+    for joined in [false, true] {
+        let mut bytes = if joined {
+            recording(FIRST)
+        } else {
+            second[..32].to_vec()
+        };
+        bytes.extend_from_slice(&second[32..start]);
+        bytes.extend_from_slice(&second[end..]);
+        let trace = Trace::from_bytes(bytes).unwrap();
+        let clock = trace.clock_of(u32::from(joined));
+        assert_eq!((clock.first.ticks, clock.last), (101, SECOND.last));
+        // 599 ticks before the last point, at 3 GHz.
+        assert_eq!(clock.unix_nanoseconds(101), Some(1_000_000_500 - 199));
+        assert!(!joined || trace.clock() == &FIRST);
+    }
 }
 
 #[test]
@@ -151,4 +180,39 @@ fn what_is_written_has_the_clock_that_was_said_and_no_other() {
         clocks(&Trace::from_bytes(recovered).unwrap()),
         [FIRST, SECOND]
     );
+}
+
+/// A lane has a call of each index in each of them.
+#[test]
+fn an_index_is_of_one_recording() {
+    let mut both = writer(FIRST);
+    for recording in [0, 1] {
+        both.recording(recording, &SECOND).unwrap();
+        for index in 0..4 {
+            both.push(&loss(index, u64::from(recording) * 1000 + index))
+                .unwrap();
+        }
+    }
+    let trace = Trace::from_bytes(both.finish().unwrap()).unwrap();
+    let from = |recording, index| {
+        let mut entries = trace.lane_entries_of(recording, 0, index);
+        let mut found = Vec::new();
+        while let Some(entry) = entries.next() {
+            found.push((entries.recording(), entry.ticks() % 1000));
+        }
+        found
+    };
+    let all: Vec<_> = [0, 1]
+        .into_iter()
+        .flat_map(|of| (0..4).map(move |index| (of, index)))
+        .collect();
+    for recording in 0..2 {
+        for index in 0..4 {
+            let start = recording as usize * 4 + index as usize;
+            assert_eq!(from(recording, index), all[start..], "{recording} {index}");
+        }
+        assert_eq!(from(recording, 9), all[(recording as usize + 1) * 4..]);
+    }
+    let entries: Vec<_> = trace.lane_entries_from(0, 2).collect();
+    assert_eq!(entries.len(), 6);
 }

@@ -146,14 +146,12 @@ fn slice(args: &GenTest, trace: &Trace, losses: &mut Losses) -> Result<Recorded,
         if !args.lane.is_empty() && !args.lane.contains(&lane.name) {
             continue;
         }
-        // In a joined file the index is there more than once.
-        let mut entries = if input::is_joined(trace) {
-            trace.lane_entries(lane.id)
-        } else {
-            trace.lane_entries_from(lane.id, args.from)
-        };
+        let mut entries = trace.lane_entries_of(recording, lane.id, args.from);
         while let Some(entry) = entries.next() {
-            if entries.recording() != recording || is_before(&entry, args.from) {
+            if entries.recording() > recording {
+                break;
+            }
+            if entries.recording() < recording || is_before(&entry, args.from) {
                 continue;
             }
             let behind = match &entry {

@@ -130,7 +130,41 @@ impl Trace {
             let clock = clocks.entry(self.recording_at(*offset)).or_insert(both);
             clock.last = *point;
         }
+        self.begin_with_records(&mut clocks);
         clocks
+    }
+
+    /// A recording starts with a point of the clock. Where that is lost, the earliest records are when it began as far as anybody knows:
+    /// else what was before the first point that is left would have been at no time.
+    fn begin_with_records(&self, clocks: &mut BTreeMap<u32, ClockInfo>) {
+        let mut first_points = BTreeMap::new();
+        for offset in self.points.keys() {
+            let of = self.recording_at(*offset);
+            first_points.entry(of).or_insert(*offset);
+        }
+        let mut begins: BTreeMap<u32, u64> = BTreeMap::new();
+        let before_points = self.data().filter(|block| {
+            let point = first_points.get(&block.section);
+            // Where nothing but losses is known of, there may be no time.
+            block.misplaced.is_none()
+                && block.header.first_ticks != 0
+                && point.is_some_and(|point| block.offset < *point)
+        });
+        for block in before_points {
+            let begin = begins.entry(block.section).or_insert(u64::MAX);
+            *begin = block.header.first_ticks.min(*begin);
+        }
+        for (recording, ticks) in begins {
+            if let Some(clock) = clocks.get_mut(&recording)
+                && ticks < clock.first.ticks
+            {
+                clock.first = ClockPoint {
+                    ticks,
+                    unix_nanoseconds: clock.unix_nanoseconds(ticks).unwrap_or(0),
+                    frequency: clock.first.frequency,
+                };
+            }
+        }
     }
 
     /// Which descriptions are lost to damage. What another block says too is not: of a file that was joined from several

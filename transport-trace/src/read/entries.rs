@@ -31,8 +31,8 @@ pub struct Entries<'t> {
     order: Order,
     /// Records to pass over.
     skip: u64,
-    /// Calls before this index are passed over.
-    from_index: Option<u64>,
+    /// What is before this recording and index is passed over.
+    from: Option<(u32, u64)>,
     /// Whether the trace may grow: what is not settled yet is left out.
     growing: bool,
     recording: u32,
@@ -102,7 +102,7 @@ impl<'t> Entries<'t> {
             unloaded: false,
             order: Order::from_the_start(),
             skip: 0,
-            from_index: None,
+            from: None,
             growing: false,
             recording: 0,
             told: None,
@@ -273,20 +273,21 @@ impl<'t> Entries<'t> {
         }
     }
 
-    pub(crate) fn of_lane_from(trace: &'t Trace, lane: u32, index: u64) -> Self {
+    pub(crate) fn of_lane_from(trace: &'t Trace, lane: u32, recording: u32, index: u64) -> Self {
         let entries = Self::of_lane(trace, lane);
         let blocks = trace.blocks();
         // A block that starts with the call may have left what belongs in front of it to the one before.
         let start = entries.places.iter().rposition(|place| {
-            blocks
-                .get(*place)
-                .is_some_and(|block| block.misplaced.is_none() && block.header.first_index < index)
+            blocks.get(*place).is_some_and(|block| {
+                block.misplaced.is_none()
+                    && (block.section, block.header.first_index) < (recording, index)
+            })
         });
         let mut entries = match start {
             Some(start) => entries.starting_at(start),
             None => entries,
         };
-        entries.from_index = Some(index);
+        entries.from = Some((recording, index));
         entries
     }
 
@@ -434,9 +435,12 @@ impl<'t> Entries<'t> {
     }
 
     fn passes(&self, entry: &Entry) -> bool {
-        let Some(from) = self.from_index else {
+        let Some((recording, from)) = self.from else {
             return true;
         };
+        if self.recording != recording {
+            return self.recording > recording || matches!(entry, Entry::Damaged(_));
+        }
         match entry {
             Entry::Call(call) => call.index >= from,
             Entry::Lost(lost) => lost.index.saturating_add(lost.count.max(1)) > from,

@@ -456,17 +456,32 @@ impl Trace {
     }
 
     /// The entries of a lane from the call with this index on. What stands before the call and belongs to it, such as a
-    /// change of a page at its entry, comes first.
+    /// change of a page at its entry, comes first. Of a file that was joined from several recordings it is the call of the first one;
+    /// [`lane_entries_of`](Self::lane_entries_of) has those of others.
     #[must_use]
     pub fn lane_entries_from(&self, lane: u32, index: u64) -> Entries<'_> {
-        Entries::of_lane_from(self, lane, index)
+        self.lane_entries_of(0, lane, index)
     }
 
-    /// A call by lane and index.
+    /// The same from the call of this [recording](Entries::recording) on. Those that follow it come behind it, whole.
+    #[must_use]
+    pub fn lane_entries_of(&self, recording: u32, lane: u32, index: u64) -> Entries<'_> {
+        Entries::of_lane_from(self, lane, recording, index)
+    }
+
+    /// A call by lane and index; of a file that was joined from several recordings, that of the first one.
     #[must_use]
     pub fn call(&self, lane: u32, index: u64) -> Option<Call> {
-        for entry in self.lane_entries_from(lane, index) {
+        self.call_of(0, lane, index)
+    }
+
+    /// A call by [recording](Entries::recording), lane and index.
+    #[must_use]
+    pub fn call_of(&self, recording: u32, lane: u32, index: u64) -> Option<Call> {
+        let mut entries = self.lane_entries_of(recording, lane, index);
+        while let Some(entry) = entries.next() {
             match entry {
+                _ if entries.recording() > recording => return None,
                 Entry::Call(call) if call.index == index => return Some(call),
                 Entry::Call(call) if call.index > index => return None,
                 _ => {}
