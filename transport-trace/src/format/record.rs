@@ -26,6 +26,7 @@
 //!     u64  only where a block may be written: bit 0 to 3: the block of RDI, RDI nested, RSI, RSI nested changed
 //!     …    the changed blocks' bytes, in this order, each padded to 8
 //!     …    the texts of a failure, padded to 8
+//! …    zeros, less than 32 bytes
 //! ```
 
 /// Kinds of record.

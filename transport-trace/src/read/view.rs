@@ -146,6 +146,9 @@ pub struct PagesView<'r> {
     bytes: &'r [u8],
 }
 
+/// Fewer zeros than these may follow the last part of a call.
+const FILLING: usize = 32;
+
 /// Parts of a record, taken from its front.
 struct Parts<'r>(&'r [u8]);
 
@@ -250,6 +253,11 @@ impl<'r> PagesView<'r> {
     }
 }
 
+/// Whether so much may follow the last part of a call.
+fn is_filling(rest: &[u8]) -> bool {
+    rest.len() < FILLING && rest.iter().all(|byte| *byte == 0)
+}
+
 impl<'r> CallView<'r> {
     fn parse(record: &'r [u8], kind: u8) -> Option<Self> {
         let head = record.first_chunk::<CALL_HEAD>()?;
@@ -294,7 +302,7 @@ impl<'r> CallView<'r> {
             let both = exit.bytes(texts.iter().sum())?;
             (*first, *second) = both.split_at_checked(texts[0])?;
         }
-        Some(view)
+        (enter.0.is_empty() && is_filling(exit.0)).then_some(view)
     }
 }
 

@@ -99,6 +99,38 @@ impl<'m> Base<'m> {
         }
     }
 
+    /// Puts two words at `at`, in one store where that is known how.
+    ///
+    /// # Safety
+    /// As above, of both words.
+    #[inline(always)]
+    pub(super) unsafe fn put_pair(self, at: usize, [first, second]: [u64; 2]) {
+        debug_assert!(at.is_multiple_of(8) && at.saturating_add(16) <= self.bytes);
+        #[cfg(all(
+            feature = "std",
+            target_arch = "x86_64",
+            target_feature = "sse2",
+            not(miri)
+        ))]
+        // SAFETY: in bounds, as above; no access is concurrent by the caller's promise. The store needs no alignment.
+        unsafe {
+            use core::arch::x86_64::{_mm_set_epi64x, _mm_storeu_si128};
+            let both = _mm_set_epi64x(second.cast_signed(), first.cast_signed());
+            _mm_storeu_si128(self.start.add(at).cast(), both);
+        }
+        #[cfg(not(all(
+            feature = "std",
+            target_arch = "x86_64",
+            target_feature = "sse2",
+            not(miri)
+        )))]
+        // SAFETY: as the caller promises.
+        unsafe {
+            self.put_word(at, first);
+            self.put_word(at.wrapping_add(8), second);
+        }
+    }
+
     /// Asks for the line at `at`, which will be written soon. Behind the ring it asks for whatever is there, which does nothing.
     #[inline(always)]
     pub(super) fn expect(self, at: usize) {
@@ -176,6 +208,10 @@ impl<'m> Base<'m> {
     pub(super) unsafe fn put_word(self, at: usize, word: u64) {
         // SAFETY: as the caller promises.
         unsafe { self.put(at, &word.to_le_bytes()) };
+    }
+    pub(super) unsafe fn put_pair(self, at: usize, words: [u64; 2]) {
+        // SAFETY: as the caller promises.
+        unsafe { self.put(at, words.map(u64::to_le_bytes).as_flattened()) };
     }
     pub(super) unsafe fn bytes(self, at: usize, length: usize) -> Bytes<'m> {
         let mut bytes = Vec::new();

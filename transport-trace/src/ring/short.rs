@@ -29,8 +29,15 @@ const LINES_AT: usize = CALL_HEAD + SUM;
 #[cfg(not(feature = "std"))]
 const LINES_AT: usize = CALL_HEAD;
 
+/// Zeros at the end of a record with lines, which makes it a multiple of 32 bytes where its memory is one. Where such records follow each
+/// other, no half of a line lies in two lines of the cache then, which would take twice as long to store.
+#[cfg(feature = "std")]
+const ZEROS: usize = 16;
+#[cfg(not(feature = "std"))]
+const ZEROS: usize = 0;
+
 /// What a call takes at most besides its memory.
-pub(super) const ROOM: usize = LINES_AT + EXIT_ROOM;
+pub(super) const ROOM: usize = LINES_AT + ZEROS + EXIT_ROOM;
 
 /// How far ahead the lines of later records are asked for. The processor itself looks ahead to the end of a page of 4 KiB only: the
 /// call that meets the next page would wait for its translation and for its first lines.
@@ -39,13 +46,13 @@ const AHEAD: usize = 1024;
 /// A call that was entered on the short way.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Short {
-    /// Where its record starts in the block, and where its enter part ends.
+    /// Where its record starts in the block.
     at: usize,
+    /// Where its enter part ends; one more where its memory has lines with a sum of their own. A field for that would be stored and
+    /// loaded in each call.
     end: usize,
     /// The checksum's register behind its enter part.
     register: u64,
-    /// Whether its memory has lines with a sum of their own.
-    lines: bool,
 }
 
 impl Short {
@@ -58,7 +65,22 @@ impl Short {
     /// Where in its record the bytes of its memory start.
     #[inline(always)]
     pub(crate) const fn memory(self) -> usize {
-        if self.lines { LINES_AT } else { CALL_HEAD }
+        if self.has_lines() {
+            LINES_AT
+        } else {
+            CALL_HEAD
+        }
+    }
+
+    #[inline(always)]
+    const fn has_lines(self) -> bool {
+        self.end & 1 != 0
+    }
+
+    /// Where its enter part ends.
+    #[inline(always)]
+    const fn end(self) -> usize {
+        self.end & !1
     }
 
     /// The checksum of the enter part.
@@ -245,12 +267,7 @@ impl Producer<'_> {
         let end = at.wrapping_add(enter);
         self.publish_short(start, word, end);
         self.count_call();
-        let short = Short {
-            at,
-            end,
-            register,
-            lines: false,
-        };
+        let short = Short { at, end, register };
         Some((short, time))
     }
 
@@ -293,9 +310,8 @@ impl Producer<'_> {
         self.count_call();
         let short = Short {
             at,
-            end,
+            end: end | 1,
             register,
-            lines: true,
         };
         Some((short, time))
     }
@@ -304,28 +320,27 @@ impl Producer<'_> {
     /// that never returned: a record is never one of something else.
     #[inline(always)]
     pub(crate) fn exit_short(&mut self, entered: Short, duration: u64, rax: u64) {
-        let Short {
-            at,
-            end,
-            mut register,
-            ..
-        } = entered;
+        let (at, end) = (entered.at, entered.end());
         if self.used != end {
             return;
         }
-        let mut to = self.start.wrapping_add(end);
-        for word in [duration, rax] {
-            // SAFETY: a call was entered on this way, so that the processor has the instruction. P1, as then; in bounds,
-            // since there was room for the longest exit part behind `end`, and all blocks are of one size.
-            unsafe {
-                register = crc::word(register, word);
-                self.area.base.put_word(to, word);
+        let base = self.area.base;
+        let to = self.start.wrapping_add(end);
+        // SAFETY: a call was entered on this way, so that the processor has the instruction. P1, as then; in bounds, since there was
+        // room for the longest exit part behind `end`, and all blocks are of one size. `wide` says what the processor has.
+        let (end, word) = unsafe {
+            let mut register = crc::word(crc::word(entered.register, duration), rax);
+            let mut end = end.wrapping_add(EXIT_HEAD);
+            if entered.has_lines() {
+                #[cfg(feature = "std")]
+                lines::put_exit(base, to, [duration, rax], self.wide);
+                register = crc::word(crc::word(register, 0), 0);
+                end = end.wrapping_add(ZEROS);
+            } else {
+                base.put_pair(to, [duration, rax]);
             }
-            to = to.wrapping_add(8);
-        }
-        let end = end.wrapping_add(EXIT_HEAD);
-        // SAFETY: as above.
-        let word = unsafe { first(register, end.wrapping_sub(at), kind::RETURNED) };
+            (end, first(register, end.wrapping_sub(at), kind::RETURNED))
+        };
         self.publish_short(self.start.wrapping_add(at), word, end);
     }
 
@@ -341,7 +356,7 @@ impl Producer<'_> {
         bit: u64,
         read: bool,
     ) {
-        let Short { at, end, .. } = entered;
+        let (at, end) = (entered.at, entered.end());
         // There was room for so many.
         let room = self.limit.wrapping_sub(end);
         if self.used != end || padded(bytes.len()).saturating_add(EXIT_HEAD + 8) > room {
