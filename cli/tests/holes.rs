@@ -632,10 +632,12 @@ fn in_a_joined_file_each_recording_has_an_end_of_its_own_or_none() {
             ("recover", "joined.hct", "recovered.hct"),
         ] {
             let (from, to) = (folder.text(from), folder.text(to));
+            // What the rings of an unfinished one had is not there.
+            let lacks = command == "recover" && !(without_end.is_empty() && last_ends);
             hcall()
                 .args([command, &from, "-o", &to, "--force"])
                 .assert()
-                .success();
+                .code(if lacks { 4 } else { 0 });
             if command != "export" {
                 made.push((command, to));
             }

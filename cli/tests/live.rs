@@ -219,12 +219,44 @@ fn follow_ends_when_the_process_that_recorded_is_killed() {
     assert_eq!(status, plain.status.code(), "{said}");
     let all = String::from_utf8(plain.stdout).unwrap().lines().count();
     assert_eq!(more + 100, all, "{said}");
-    // Somebody who comes later does not wait either.
-    let late = hcall()
-        .args(["show", &file, "--follow", "--json"])
-        .output()
-        .unwrap();
-    assert_eq!(late.status.code(), status);
+    // Somebody who comes later does not wait either, and is shown what there is of a block that will never be whole.
+    let bytes = std::fs::read(&file).unwrap();
+    for cut in [0, 40] {
+        std::fs::write(&file, &bytes[..bytes.len() - cut]).unwrap();
+        let [late, plain] = [&["--follow"][..], &[]].map(|follow| {
+            let mut command = hcall();
+            command.args(["show", &file, "--json"]).args(follow);
+            let output = command.output().unwrap();
+            (
+                output.status.code(),
+                String::from_utf8(output.stdout).unwrap(),
+            )
+        });
+        assert_eq!(late, plain);
+        assert!(cut == 0 || late.0 == Some(4), "{late:?}");
+    }
+}
+
+/// A link to where only the recording sees its rings, as one in a container leaves it in a place that it shares.
+#[test]
+#[cfg(unix)]
+fn of_rings_that_are_elsewhere_nobody_knows_whether_somebody_fills_them() {
+    let folder = Folder::new();
+    let file = folder.text("live.hct");
+    let options = recording().rings(folder.path("rings"));
+    let recording = options.create(&file).unwrap();
+    wait_for_number(&file);
+    std::fs::rename(folder.path("rings"), folder.path("moved")).unwrap();
+    let goes_on = || {
+        let output = hcall().args(["verify", &file, "--json"]).output().unwrap();
+        let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        report["goes_on"].clone()
+    };
+    assert_eq!(goes_on(), serde_json::Value::Null);
+    std::fs::rename(folder.path("moved"), folder.path("rings")).unwrap();
+    assert_eq!(goes_on(), true);
+    recording.finish();
+    assert_eq!(goes_on(), false);
 }
 
 #[test]
@@ -404,6 +436,11 @@ fn rings_are_found(elsewhere: bool) {
         noticed.contains("name the folder with --rings"),
         "{noticed}"
     );
+    // What they had is missing.
+    hcall()
+        .args(["recover", &path, "-o", &whole, "--force"])
+        .assert()
+        .code(4);
 }
 
 /// The rings hold what was replaced in the file.
@@ -437,7 +474,11 @@ fn no_rings_belong_to_what_was_redacted() {
     let verified: serde_json::Value =
         serde_json::from_str(&output(&["verify", "--json", &red])).unwrap();
     assert_eq!(verified["rings"].as_array().unwrap().len(), 0);
-    output(&["recover", &red, "-o", &whole]);
+    // It has none, as it says.
+    hcall()
+        .args(["recover", &red, "-o", &whole])
+        .assert()
+        .code(4);
     let recovered = output(&["show", &whole, "--full"]);
     assert_eq!(recovered, shown);
     // Whoever names them is told.

@@ -109,6 +109,37 @@ fn rings_go_into_the_recording_that_they_are_of() {
     assert_eq!(first_values(&recovered(Some(&whole), &[]).0), expected);
 }
 
+/// A ring stands for nothing in the second one, whose lane has another number there and here.
+#[test]
+fn lanes_of_the_second_recording_alone_lack_nothing() {
+    let folder = Folder::new("joined-lanes");
+    let (first, rings) = killed(&folder);
+    let second = {
+        let folder = Folder::new("joined-lanes-second");
+        let bytes = Bytes::default();
+        let recording = Recording::options(INTERFACES)
+            .rings(&folder.0)
+            .start(willing(&bytes))
+            .unwrap();
+        let lanes = ["main", "other"].map(|name| client(recording.lane(name).unwrap()));
+        for round in 0..CALLS {
+            lanes[1].add(2000 + round, 1).unwrap();
+        }
+        drop(lanes);
+        assert!(recording.finish().complete);
+        bytes.all()
+    };
+    let joined = [&first[..], &second[FILE_HEADER..]].concat();
+    let joined = Trace::from_bytes(joined).unwrap();
+    assert!(lanes_without_ring(&joined, &rings).is_empty());
+    let (whole, done) = recovered(Some(&joined), &rings);
+    assert_eq!(first_values(&whole).len(), 2 * CALLS as usize);
+    assert_eq!((done.lost, done.damaged), (0, 0));
+    assert!(whole.verify().unwrap().is_clean());
+    let other = whole.lane("other").unwrap();
+    assert_eq!(whole.lane_entries(other).count(), CALLS as usize);
+}
+
 /// The second one is not finished either: its rings are not those of the first one.
 #[test]
 fn the_last_recording_stays_without_an_end() {

@@ -93,13 +93,16 @@ pub(super) fn follow(args: &Show, out: &mut Output) -> Result<Status, Failure> {
     }
     losses.describe(&trace);
     if gone && more {
-        if let Some(cut) = trace.open_end() {
+        // A block that is there only in part was waited for.
+        let whole = input::open(&args.trace)?;
+        if let Some(cut) = whole.open_end() {
             let entry = Entry::Damaged(cut.clone());
+            losses.describe(&whole);
             losses.note(&entry);
             view.show(&entry, out)?;
             out.flush()?;
         }
-        losses.end(&trace);
+        losses.end(&whole);
         crate::output::tell!(
             "hcall: nobody goes on with the recording: its process was killed, or its storage failed; `hcall recover` also has what is left in its rings"
         );
@@ -165,7 +168,7 @@ impl Recorder {
         match goes_on {
             Some(goes_on) => !goes_on,
             // They were taken away.
-            None => self.seen && places.own.is_empty(),
+            None => self.seen && !places.own.iter().any(|place| place.folder.exists()),
         }
     }
 }

@@ -97,18 +97,18 @@ impl Places {
         places
     }
 
-    /// Whether the recording goes on. `None` where nobody can say, as where none of its places is here.
+    /// Whether the recording goes on. `None` where nobody can say: none of its places is here, or a link leads to a folder that is not
+    /// there, or is where only the recording sees it, as in a container.
     pub(crate) fn goes_on(&self) -> Option<bool> {
-        let mut goes_on = None;
-        for place in &self.own {
-            match is_recording(&place.folder) {
-                Ok(true) => return Some(true),
-                Ok(false) => goes_on = Some(false),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => goes_on = Some(false),
-                Err(_) => return None,
-            }
-        }
-        goes_on
+        let asked = self
+            .own
+            .iter()
+            .map(|place| is_recording(&place.folder).ok());
+        asked.reduce(|one, two| match (one, two) {
+            (Some(true), _) | (_, Some(true)) => Some(true),
+            (None, _) | (_, None) => None,
+            (Some(false), Some(false)) => Some(false),
+        })?
     }
 
     /// Says of what somebody else put there that it was left out. How many there are.

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use hypercall_trace::read::recover::{
-    RecoverError, Recovered, Ring, RingError, find, is_recording, lanes_without_ring, recover,
-    recover_part,
+    RecoverError, Recovered, Ring, RingError, find, is_recording, lanes_without_ring,
+    may_have_rings, recover, recover_part,
 };
 use hypercall_trace::read::{OpenError, Trace};
 use hypercall_trace::write::Options;
@@ -48,16 +48,19 @@ pub(crate) fn run(args: &Recover, out: &mut Output) -> Result<Status, Failure> {
     {
         (folders, unreadable) = search(trace, &owners);
     }
-    if let Some(trace) = &trace {
-        tell_others(trace);
-    }
+    let others = trace.as_ref().is_some_and(tell_others);
     let goes_on = goes_on(&folders);
     let (rings, no_rings) = rings(&folders)?;
     let mut left_out = without_ring(trace.as_ref(), &rings);
     if trace.as_ref().is_none_or(may_have_rings) {
-        left_out = left_out.saturating_add(not_named(&args.rings));
+        left_out = left_out.saturating_add(not_named(&args.rings, &rings));
     }
-    let unreadable = no_rings.saturating_add(unreadable).saturating_add(left_out);
+    let may_have = trace.as_ref().is_some_and(may_have_rings);
+    let without = usize::from(may_have && rings.is_empty());
+    let unreadable = no_rings
+        .saturating_add(unreadable)
+        .saturating_add(left_out)
+        .saturating_add(without);
     if trace.is_none() && rings.is_empty() {
         // Nothing was looked at where none was named.
         let why = if args.rings.is_empty() {
@@ -163,7 +166,7 @@ pub(crate) fn run(args: &Recover, out: &mut Output) -> Result<Status, Failure> {
         losses.describe(trace);
         losses.report(&Context::of(trace))
     });
-    let damaged = damaged != 0 || unreadable != 0 || described == Some(true);
+    let damaged = damaged != 0 || unreadable != 0 || others || described == Some(true);
     Ok(Status::Done.or_partly(damaged))
 }
 
@@ -210,18 +213,20 @@ fn search(trace: &Trace, owners: &Owners) -> (Vec<PathBuf>, usize) {
     (files, unreadable)
 }
 
-/// Says of which recordings of a joined file nobody can find the rings.
-fn tell_others(trace: &Trace) {
+/// Says of which recordings of a joined file nobody can find the rings. Whether there are any.
+fn tell_others(trace: &Trace) -> bool {
     let mut without_end = trace.recordings_without_end();
     if trace.ends_early() {
         without_end.insert(trace.recording_at(u64::MAX));
     }
+    // The rings of this one are looked for.
     without_end.remove(&0);
     for recording in without_end.iter().take(TOLD) {
         crate::output::tell!(
             "hcall: recording {recording} of the file was not finished, and only the first one can be recovered here: the file does not have its number. Recover it before it is joined"
         );
     }
+    !without_end.is_empty()
 }
 
 /// Whether the recording goes on whose rings these are. Where nobody can say it was killed, as nearly all were that are recovered.
@@ -248,7 +253,7 @@ fn folder_of(file: &Path) -> PathBuf {
 }
 
 /// Says which rings lie beside those that were named, and were not. How many there are.
-fn not_named(named: &[PathBuf]) -> usize {
+fn not_named(named: &[PathBuf], rings: &[Ring]) -> usize {
     let mut beside = BTreeSet::new();
     let files = named.iter().filter(|path| !path.is_dir());
     for folder in files.map(|path| folder_of(path)) {
@@ -259,7 +264,12 @@ fn not_named(named: &[PathBuf]) -> usize {
     let is_in = |path: &PathBuf| {
         same(path).is_some_and(|path| have.iter().any(|have| path.starts_with(have)))
     };
-    beside.retain(|path| !is_in(path));
+    // Several recordings may have had their rings in one folder, one after the other.
+    let ours = |path: &PathBuf| {
+        let of_another = |ring: Ring| rings.iter().all(|named| named.id != ring.id);
+        rings.is_empty() || !Ring::open(path).is_ok_and(of_another)
+    };
+    beside.retain(|path| !is_in(path) && ours(path));
     for path in &beside {
         crate::output::tell!(
             "hcall: {} was not named: what it holds is not in what was written",

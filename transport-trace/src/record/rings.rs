@@ -3,6 +3,11 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How often it is tried to hold a folder that somebody holds, and after how long again. Who asks lets it go at once.
+const HOLDS: u32 = 20;
+const HOLD_AGAIN: Duration = Duration::from_millis(1);
 
 /// Makes a folder that only this user can enter.
 pub(super) fn private_folder(path: &Path, may_exist: bool) -> io::Result<()> {
@@ -16,8 +21,15 @@ pub(super) fn private_folder(path: &Path, may_exist: bool) -> io::Result<()> {
 /// nothing to hold it by, nobody knows.
 pub(super) fn hold(folder: &Path) -> Option<File> {
     let folder = File::open(folder).ok()?;
-    folder.try_lock_shared().ok()?;
-    Some(folder)
+    for _ in 0..HOLDS {
+        match folder.try_lock() {
+            Ok(()) => return Some(folder),
+            // Somebody asks, or another recording is in the folder.
+            Err(fs::TryLockError::WouldBlock) => std::thread::sleep(HOLD_AGAIN),
+            Err(fs::TryLockError::Error(_)) => return None,
+        }
+    }
+    None
 }
 
 /// Where folders of rings are, and links to them.
@@ -144,6 +156,27 @@ fn fill_and_map(mut file: &File, bytes: usize) -> io::Result<memmap2::MmapRaw> {
 mod tests {
     use super::*;
     use std::os::unix::fs::symlink;
+
+    /// Whoever asks is in nobody's way, however many there are.
+    #[test]
+    fn a_folder_is_held_by_one_and_asked_about_by_many() {
+        use crate::read::recover::is_recording;
+        let folder = std::env::temp_dir().join(format!("hct-held-{}", std::process::id()));
+        fs::create_dir(&folder).unwrap();
+        assert!(!is_recording(&folder).unwrap());
+        let asks = File::open(&folder).unwrap();
+        asks.try_lock_shared().unwrap();
+        assert!(!is_recording(&folder).unwrap());
+        assert!(hold(&folder).is_none());
+        drop(asks);
+        let held = hold(&folder).unwrap();
+        assert!(is_recording(&folder).unwrap() && is_recording(&folder).unwrap());
+        assert!(hold(&folder).is_none());
+        drop(held);
+        assert!(!is_recording(&folder).unwrap());
+        fs::remove_dir(&folder).unwrap();
+        assert!(is_recording(&folder).is_err());
+    }
 
     #[test]
     fn only_links_of_these_namespaces_to_what_is_gone_are_removed() {

@@ -99,15 +99,16 @@ pub fn find(folder: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(rings)
 }
 
-/// Whether a recording goes on whose rings are in this folder. It holds the folder until its process ends, or until it is
-/// [finished](crate::record::Recording::finish) and dropped: by a lock for which it does not matter what the process does, or in which
-/// namespace it is.
+/// Whether a recording goes on whose rings are in this folder. It holds the folder by a lock, which the system takes back when the process
+/// ends, in whichever way and whichever namespace, or when the recording is [finished](crate::record::Recording::finish). Processes that
+/// were forked from it without running another program hold it too.
 ///
 /// # Errors
 /// As the operating system says; the folder is not there, or its file system has no locks.
 #[cfg(unix)]
 pub fn is_recording(folder: &Path) -> io::Result<bool> {
-    match fs::File::open(folder)?.try_lock() {
+    // Not in the way of others who ask.
+    match fs::File::open(folder)?.try_lock_shared() {
         Ok(()) => Ok(false),
         Err(fs::TryLockError::WouldBlock) => Ok(true),
         Err(fs::TryLockError::Error(error)) => Err(error),
