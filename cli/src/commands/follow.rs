@@ -91,13 +91,12 @@ pub(super) fn follow(args: &Show, out: &mut Output) -> Result<Status, Failure> {
             view.lines.context = context;
         }
     }
-    losses.describe(&trace);
     if gone && more {
         // A block that is there only in part was waited for.
         let whole = input::open(&args.trace)?;
+        losses.describe(&whole);
         if let Some(cut) = whole.open_end() {
             let entry = Entry::Damaged(cut.clone());
-            losses.describe(&whole);
             losses.note(&entry);
             view.show(&entry, out)?;
             out.flush()?;
@@ -106,6 +105,8 @@ pub(super) fn follow(args: &Show, out: &mut Output) -> Result<Status, Failure> {
         crate::output::tell!(
             "hcall: nobody goes on with the recording: its process was killed, or its storage failed; `hcall recover` also has what is left in its rings"
         );
+    } else {
+        losses.describe(&trace);
     }
     Ok(Status::Done.or_partly(losses.report(&view.lines.context)))
 }
