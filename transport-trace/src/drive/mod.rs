@@ -189,7 +189,7 @@ impl<T: Transport + ?Sized> Run<'_, T> {
     /// Begins another recording.
     fn begin(&mut self) {
         self.count_untied();
-        self.bindings = Bindings::of(&self.compiled);
+        self.bindings = self.bindings.anew();
         // The hypervisor still has the pages of the one before.
         let pool = std::mem::take(&mut self.build.pool);
         self.build = Build::new(&self.driver.pages, pool);

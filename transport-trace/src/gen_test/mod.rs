@@ -123,7 +123,10 @@ impl fmt::Display for GenError {
             }
             Self::NoRecording { asked, recordings } => {
                 let there = count(u64::from(*recordings), "recording");
-                write!(f, "the trace has no recording {asked}: it has {there}, counted from 0")
+                write!(
+                    f,
+                    "the trace has no recording {asked}: it has {there}, counted from 0"
+                )
             }
             Self::Write(error) => write!(f, "the slice cannot be written: {error}"),
         }
@@ -282,12 +285,7 @@ impl GenTest {
 
     /// The part of a lane that is in the slice. The error is an index at which something is missing: what is missing before the
     /// first entry, or behind the last call that was asked for, does not matter.
-    fn lane(
-        &self,
-        new: u32,
-        lane: LaneEntries<'_>,
-        slice: &mut Vec<Entry>,
-    ) -> Result<(), u64> {
+    fn lane(&self, new: u32, lane: LaneEntries<'_>, slice: &mut Vec<Entry>) -> Result<(), u64> {
         // The index of the next call, once there is an entry; and whether damage took something before it.
         let (mut due, mut damaged) = (None, false);
         for entry in lane.entries {

@@ -277,7 +277,14 @@ impl<'t> Entries<'t> {
         let entries = Self::of_lane(trace, lane);
         let blocks = trace.blocks();
         // A block that starts with the call may have left what belongs in front of it to the one before.
-        let start = entries.places.iter().rposition(|place| {
+        // Those of the recordings that follow are not looked through.
+        let end = entries.places.partition_point(|place| {
+            blocks
+                .get(*place)
+                .is_some_and(|block| block.section <= recording)
+        });
+        let before = entries.places.get(..end).unwrap_or_default();
+        let start = before.iter().rposition(|place| {
             blocks.get(*place).is_some_and(|block| {
                 block.misplaced.is_none()
                     && (block.section, block.header.first_index) < (recording, index)

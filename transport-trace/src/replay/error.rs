@@ -81,7 +81,10 @@ impl fmt::Display for ReplayError {
             }
             Self::NoRecording { asked, recordings } => {
                 let there = count(u64::from(*recordings), "recording");
-                write!(f, "the trace has no recording {asked}: it has {there}, counted from 0")
+                write!(
+                    f,
+                    "the trace has no recording {asked}: it has {there}, counted from 0"
+                )
             }
             Self::OtherInterface {
                 interface,

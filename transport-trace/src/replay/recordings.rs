@@ -48,7 +48,10 @@ impl Recorded {
             let of: BTreeSet<_> = of.filter_map(|lane| places.get(&lane).copied()).collect();
             let part = Self {
                 schema: Arc::clone(&schema),
-                lanes: of.into_iter().filter_map(|place| lanes.get(place).cloned()).collect(),
+                lanes: of
+                    .into_iter()
+                    .filter_map(|place| lanes.get(place).cloned())
+                    .collect(),
                 entries,
                 joined: Vec::new(),
             };
