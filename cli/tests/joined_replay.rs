@@ -2,8 +2,11 @@
 
 mod common;
 
-use common::{Folder, Sample, hcall, output};
-use hypercall_trace::entry::{Entry, Outcome};
+use common::{Folder, Sample, Tape, hcall, loopback, output};
+use hypercall_core::Client;
+use hypercall_core::acrn::{Hypervisor as _, PcpuSet, VmCreation};
+use hypercall_mock::fake::FakeAcrn;
+use hypercall_trace::entry::{Entry, Failure, Outcome};
 use serde_json::Value;
 
 /// A VM's life without its end: the next recording's machine has no such VM yet.
@@ -13,6 +16,25 @@ fn life() -> Sample {
         .entries
         .retain(|entry| !matches!(entry, Entry::Call(call) if call.name() == "destroy_vm"));
     sample
+}
+
+/// A VM on a machine that has as many others.
+fn one_vm(others: usize) -> Sample {
+    let creation =
+        |name: &str| VmCreation::new(name.try_into().unwrap()).with_cpu_affinity(PcpuSet(1));
+    let machine = FakeAcrn::new();
+    for other in 0..others {
+        let mut other = creation(&format!("other{other}"));
+        machine.create_vm(&mut other).unwrap();
+    }
+    let tape = Tape::new(loopback(&machine), 0);
+    let acrn = Client::new(&tape);
+    let vm = acrn.create_vm(&mut creation("one")).unwrap();
+    acrn.pause_vm(vm).unwrap();
+    Sample {
+        entries: tape.entries.take(),
+        ..Sample::life()
+    }
 }
 
 fn nothing() -> Sample {
@@ -122,14 +144,10 @@ fn what_many_recordings_lack_is_told_of_the_first_ones() {
     let Some(Entry::Call(call)) = one.entries.last_mut() else {
         panic!()
     };
-    (call.outcome, call.duration) = (Outcome::Unfinished, None);
-    call.enter += 1;
-    let mut file = Vec::new();
-    let bytes = folder.path("one.hct");
+    call.outcome = Outcome::Failed(Failure::Lost("the line went dead".into()));
     let all: Vec<_> = std::iter::repeat_n(&one, 15).collect();
-    let path = joined(&folder, "joined.hct", &all);
-    file.push((path, bytes));
-    let (status, _, told) = run(&["replay", &file[0].0]);
+    let file = joined(&folder, "joined.hct", &all);
+    let (status, _, told) = run(&["replay", &file]);
     assert_eq!(status, Some(4), "{told}");
     let lines: Vec<_> = told
         .lines()
@@ -143,17 +161,15 @@ fn what_many_recordings_lack_is_told_of_the_first_ones() {
 #[test]
 fn recordings_are_compared_with_names_of_their_own() {
     let folder = Folder::new();
-    let (one, nothing) = (life(), nothing());
     // The same on a machine whose ids are other ones.
-    let mut other = one.clone();
-    rename(&mut other);
+    let (one, other, nothing) = (one_vm(0), one_vm(1), nothing());
     let left = joined(&folder, "left.hct", &[&one, &nothing, &one]);
     let right = joined(&folder, "right.hct", &[&one, &nothing, &other]);
     let told = output(&["diff", &left, &right]);
     assert!(told.ends_with("0 differences\n"), "{told}");
 
     let mut changed = one.clone();
-    let Some(Entry::Call(call)) = changed.entries.first_mut() else {
+    let Some(Entry::Call(call)) = changed.entries.last_mut() else {
         panic!()
     };
     call.outcome = Outcome::Returned(-1);
@@ -161,7 +177,7 @@ fn recordings_are_compared_with_names_of_their_own() {
     let (status, told, _) = run(&["diff", &left, &right]);
     assert_eq!(status, Some(1));
     assert!(
-        told.starts_with("~ main#0 of recording 2  get_api_version("),
+        told.starts_with("~ main#1 of recording 2  pause_vm("),
         "{told}"
     );
     let (_, told, _) = run(&["diff", "--json", &left, &right]);
