@@ -292,10 +292,23 @@ impl<'t> Entries<'t> {
         });
         let mut entries = match start {
             Some(start) => entries.starting_at(start),
-            None => entries,
+            None => entries.behind_earlier_damage(recording),
         };
         entries.from = Some((recording, index));
         entries
+    }
+
+    /// Passes the lane's damaged stretches in the recordings before this one.
+    fn behind_earlier_damage(mut self, recording: u32) -> Self {
+        let blocks = self.trace.blocks();
+        let first = blocks.partition_point(|block| block.section < recording);
+        let offset = match blocks.get(first) {
+            Some(block) if first != 0 => block.offset,
+            _ => 0,
+        };
+        self.next_gap = self.behind(self.trace.gap_places(self.lane), offset);
+        self.next_shared = self.behind(self.trace.gap_places(None), offset);
+        self
     }
 
     /// Goes on to the next block or damaged stretch: what there is to say of it. `Err` at the end.
