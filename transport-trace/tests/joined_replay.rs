@@ -13,7 +13,7 @@ use hypercall_trace::check::check;
 use hypercall_trace::clock::ClockInfo;
 use hypercall_trace::diff::{Diff, Difference, Options as DiffOptions, diff, diff_traces};
 use hypercall_trace::drive::Driver;
-use hypercall_trace::entry::Entry;
+use hypercall_trace::entry::{Call, Entry};
 use hypercall_trace::gen_test::{GenError, GenTest};
 use hypercall_trace::read::{Lane, Trace};
 use hypercall_trace::replay::{Recorded, ReplayError, Replayer};
@@ -346,6 +346,39 @@ fn recordings_that_only_one_trace_has_are_a_difference() {
         lines(&told),
         ["- recordings 1 to 2 are in the first trace only"]
     );
+}
+
+/// What is read lane by lane and recording by recording is what is read at once, also of a damaged file.
+#[test]
+fn a_damaged_joined_file_is_compared_in_memory_as_in_the_file() {
+    let one = one_vm(0, "one", &[0x41]);
+    let nothing = empty(&one);
+    let mut more = one.clone();
+    more.lanes.push(Lane {
+        id: 1,
+        name: "vcpu0".to_owned(),
+    });
+    more.entries
+        .extend(one.entries.iter().cloned().map(|entry| match entry {
+            Entry::Call(call) => Entry::Call(Call { lane: 1, ..call }),
+            other => other,
+        }));
+    let all = [&one, &more, &nothing, &more];
+    let (whole, file) = (read(&all), joined(&all));
+    let opened = trace(&all);
+    for at in (32..file.len()).step_by(37) {
+        let mut damaged = file.clone();
+        damaged[at] ^= 0x10;
+        // Some say nothing any more.
+        let Ok(damaged) = Trace::from_bytes(damaged) else {
+            continue;
+        };
+        let options = DiffOptions::default();
+        let in_memory = diff(&Recorded::read(&damaged).unwrap(), &whole, options);
+        let in_files = diff_traces(&damaged, &opened, options);
+        assert_eq!(lines(&in_memory), lines(&in_files), "at {at}");
+        assert_eq!(in_memory.same, in_files.same, "at {at}");
+    }
 }
 
 #[test]
