@@ -249,7 +249,12 @@ fn pages_behind_the_last_call_are_compared() {
     };
     assert!(compare(&noted(1), &noted(1)).is_empty());
     let told = compare(&noted(1), &noted(2));
-    let [Difference::PagesBehind { lane, differences }] = told.differences.as_slice() else {
+    let [
+        Difference::PagesBehind {
+            lane, differences, ..
+        },
+    ] = told.differences.as_slice()
+    else {
         panic!("{told}")
     };
     assert_eq!(lane, "main");

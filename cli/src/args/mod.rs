@@ -148,9 +148,13 @@ pub(crate) struct Diff {
 pub(crate) struct Replay {
     /// The trace.
     pub(crate) trace: PathBuf,
-    /// Goes on behind an answer that differs, up to the end or to a call that brings the machine down.
+    /// Goes on behind an answer that differs, up to the end or to a call that brings the machine down. Of a file that was joined from several
+    /// recordings the next one is made in any case, on another machine.
     #[arg(long)]
     pub(crate) all: bool,
+    /// Of a file that was joined from several recordings, only this one: 0 is the first.
+    #[arg(long, value_name = "N")]
+    pub(crate) recording: Option<u32>,
     /// As JSON.
     #[arg(long)]
     pub(crate) json: bool,

@@ -103,8 +103,12 @@ impl Told {
             return out.value(difference);
         }
         let part = match difference {
-            Difference::OnlyLeft { .. } | Difference::LaneOnlyLeft { .. } => Part::Bad,
-            Difference::OnlyRight { .. } | Difference::LaneOnlyRight { .. } => Part::Good,
+            Difference::OnlyLeft { .. }
+            | Difference::LaneOnlyLeft { .. }
+            | Difference::RecordingsOnlyLeft { .. } => Part::Bad,
+            Difference::OnlyRight { .. }
+            | Difference::LaneOnlyRight { .. }
+            | Difference::RecordingsOnlyRight { .. } => Part::Good,
             _ => Part::Notice,
         };
         let text = plain_lines(&difference.to_string());

@@ -4,6 +4,8 @@
 //! Times are 0. Lanes stand in the order of their names. Names that the hypervisor gave out, addresses and numbers of
 //! watched pages are named by their first appearance; 0 and all ones stay. Counters and clocks (volatile) and reserved
 //! fields of answers are 0. Everything else stays as it is: recording a replay gives the same trace in this form.
+//!
+//! A trace that was joined from several recordings stays joined, and each has names of its own.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,21 +24,37 @@ use crate::schema;
 pub fn canonical(recorded: &Recorded) -> Recorded {
     let mut lanes = recorded.by_lane(false);
     lanes.sort_by(|one, other| (&one.name, one.id).cmp(&(&other.name, other.id)));
-    let mut names = Names::default();
     let mut out = Recorded {
         schema: Arc::clone(&recorded.schema),
         ..Recorded::default()
     };
+    let mut all = Vec::with_capacity(recorded.entries.len());
     for (lane, new) in lanes.into_iter().zip(0..) {
         let name = lane.name;
         out.lanes.push(Lane { id: new, name });
-        names.pages.clear();
-        for entry in lane.entries {
-            let mut entry = entry.clone();
-            names.entry(&mut entry, new);
-            out.entries.push(entry);
-        }
+        let entries = lane.entries.into_iter().zip(lane.places);
+        all.extend(entries.map(|(entry, place)| (recorded.recording_of(place), new, entry)));
     }
+    // Within a recording, lane by lane.
+    all.sort_by_key(|(recording, ..)| *recording);
+    let mut names = Names::default();
+    let mut last = (0, 0);
+    for (recording, lane, entry) in all {
+        if last.0 != recording {
+            names = Names::default();
+            // Those without entries are recordings too.
+            let begun = u32::try_from(out.joined.len()).unwrap_or(u32::MAX);
+            let at = out.entries.len();
+            out.joined.extend((begun..recording).map(|_| at));
+        }
+        if std::mem::replace(&mut last, (recording, lane)) != (recording, lane) {
+            names.pages.clear();
+        }
+        let mut entry = entry.clone();
+        names.entry(&mut entry, lane);
+        out.entries.push(entry);
+    }
+    out.joined.resize(recorded.joined.len(), out.entries.len());
     out
 }
 

@@ -10,6 +10,9 @@
 //! be longer than memory, and time grows with their length. A call that was moved is one that only the first trace has,
 //! and one that only the second has.
 //!
+//! Traces that were joined from several recordings are compared recording by recording, the first with the first: names that the hypervisor
+//! gave out in one mean nothing in the next. Where one trace has more of them, that is a difference.
+//!
 //! ```
 //! use hypercall_core::{Client, Gpa, acrn::{Hypervisor, HypervisorCalls, Vector, server::AcrnServer}};
 //! use hypercall_mock::{fake::FakeAcrn, loopback::Loopback};
@@ -38,22 +41,27 @@
 //! ```
 
 mod align;
+mod difference;
 mod key;
 mod pair;
+mod side;
 mod units;
 mod work;
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::Serialize;
 
-use crate::entry::{Damaged, Entry};
-use crate::plural::{are, calls_are, count, were};
+use crate::entry::Entry;
+use crate::plural::{are, count, were};
 use crate::read::Trace;
-use crate::replay::{FieldDifference, Line, Recorded};
+use crate::replay::Recorded;
 use crate::schema::Schema;
+pub use difference::Difference;
 pub(crate) use pair::{differences, outcome};
+use side::Side;
 use units::Units;
 use work::Work;
 
@@ -64,85 +72,12 @@ pub struct Options {
     pub without_pages: bool,
 }
 
-/// One thing in which two traces differ.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Difference {
-    /// A call is in both, with other values.
-    Changed {
-        /// The lane.
-        lane: String,
-        /// The call in the first trace.
-        left: Line,
-        /// The call in the second trace.
-        right: Line,
-        /// The values: expected are the first trace's, found the second's.
-        differences: Vec<FieldDifference>,
-    },
-    /// Other changes of shared pages are behind a lane's last call.
-    PagesBehind {
-        /// The lane.
-        lane: String,
-        /// The words: expected are the first trace's, found the second's.
-        differences: Vec<FieldDifference>,
-    },
-    /// A call is in the first trace only.
-    OnlyLeft {
-        /// The lane.
-        lane: String,
-        /// The call.
-        call: Line,
-    },
-    /// A call is in the second trace only.
-    OnlyRight {
-        /// The lane.
-        lane: String,
-        /// The call.
-        call: Line,
-    },
-    /// Calls are missing from a trace: what was made of them is not known.
-    Missing {
-        /// The lane.
-        lane: String,
-        /// Whether they are missing from the first trace.
-        left: bool,
-        /// The index of the first of them, where it is known.
-        index: u64,
-        /// How many; `None` where nobody knows.
-        count: Option<u64>,
-        /// Why.
-        why: String,
-    },
-    /// Calls are missing from a trace, of whichever lanes: what stood there says nothing any more.
-    MissingAnywhere {
-        /// Whether they are missing from the first trace.
-        left: bool,
-        /// Where in the file, in bytes.
-        offset: u64,
-        /// How many; `None` where nobody knows.
-        count: Option<u64>,
-        /// Why.
-        why: String,
-    },
-    /// A lane is in the first trace only.
-    LaneOnlyLeft {
-        /// The lane.
-        lane: String,
-    },
-    /// A lane is in the second trace only.
-    LaneOnlyRight {
-        /// The lane.
-        lane: String,
-    },
-}
-
 /// The result of a comparison.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Diff {
     /// How many calls are the same.
     pub same: u64,
-    /// In what the traces differ, lane by lane, in the order of the calls.
+    /// In what the traces differ, recording by recording, lane by lane, in the order of the calls.
     pub differences: Vec<Difference>,
     /// Pairs of names and addresses that were not tied to each other, since 1,048,576 are: where they differ is not found.
     pub untied: u64,
@@ -161,23 +96,55 @@ impl Diff {
 pub fn diff(left: &Recorded, right: &Recorded, options: Options) -> Diff {
     let schema = &left.schema;
     let sides = (Side::in_memory(left), Side::in_memory(right));
-    let (left, right) = (by_id(left), by_id(right));
-    let entries = |lanes: &BTreeMap<u32, Vec<&Entry>>, id| -> Vec<Entry> {
-        let of_lane = lanes.get(&id).into_iter().flatten();
-        of_lane.copied().cloned().collect()
-    };
+    let (left, right) = (by_recording(left), by_recording(right));
     compare(
         &sides.0,
         &sides.1,
-        |id| entries(&left, id).into_iter(),
-        |id| entries(&right, id).into_iter(),
+        |of, id| in_memory(&left, (of, id)),
+        |of, id| in_memory(&right, (of, id)),
         (options, schema),
     )
 }
 
-fn by_id(recorded: &Recorded) -> BTreeMap<u32, Vec<&Entry>> {
-    let lanes = recorded.by_lane(false).into_iter();
-    lanes.map(|lane| (lane.id, lane.entries)).collect()
+/// The entries of each recording, lane by lane.
+type ByRecording<'r> = BTreeMap<(u32, u32), Vec<&'r Entry>>;
+
+fn by_recording(recorded: &Recorded) -> ByRecording<'_> {
+    let mut all = ByRecording::new();
+    for lane in recorded.by_lane(false) {
+        for (entry, place) in lane.entries.into_iter().zip(lane.places) {
+            let of = (recorded.recording_of(place), lane.id);
+            all.entry(of).or_default().push(entry);
+        }
+    }
+    all
+}
+
+fn in_memory(all: &ByRecording<'_>, of: (u32, u32)) -> impl Iterator<Item = Entry> + use<> {
+    let entries: Vec<_> = all
+        .get(&of)
+        .into_iter()
+        .flatten()
+        .copied()
+        .cloned()
+        .collect();
+    entries.into_iter()
+}
+
+/// The entries of a lane of one recording of a file.
+fn in_file(trace: &Trace, recording: u32, lane: u32) -> impl Iterator<Item = Entry> {
+    let entries = trace.lane_entries_of(recording, lane, 0);
+    let mut entries = entries.without_shared_damage();
+    std::iter::from_fn(move || {
+        loop {
+            let entry = entries.next()?;
+            match entries.recording().cmp(&recording) {
+                Ordering::Less => {}
+                Ordering::Equal => return Some(entry),
+                Ordering::Greater => return None,
+            }
+        }
+    })
 }
 
 /// Compares two opened traces, a window of calls at a time.
@@ -186,8 +153,8 @@ pub fn diff_traces(left: &Trace, right: &Trace, options: Options) -> Diff {
     compare(
         &Side::opened(left),
         &Side::opened(right),
-        |id| left.lane_entries(id).without_shared_damage(),
-        |id| right.lane_entries(id).without_shared_damage(),
+        |of, id| in_file(left, of, id),
+        |of, id| in_file(right, of, id),
         (options, left.schema()),
     )
 }
@@ -204,59 +171,18 @@ pub fn diff_traces_to(
     compare_to(
         &Side::opened(left),
         &Side::opened(right),
-        |id| left.lane_entries(id).without_shared_damage(),
-        |id| right.lane_entries(id).without_shared_damage(),
+        |of, id| in_file(left, of, id),
+        |of, id| in_file(right, of, id),
         (options, left.schema()),
         found,
     )
 }
 
-/// What is there of a trace beside its entries.
-struct Side<'t> {
-    /// The lanes, those included that have calls and no name.
-    lanes: Vec<(u32, String)>,
-    /// What may have held calls of any lane.
-    damage: Vec<&'t Damaged>,
-}
-
-impl<'t> Side<'t> {
-    fn in_memory(recorded: &'t Recorded) -> Self {
-        let name = recorded.names();
-        let damage = recorded.entries.iter().filter_map(|entry| match entry {
-            Entry::Damaged(damaged) => Some(damaged),
-            _ => None,
-        });
-        Self {
-            lanes: recorded
-                .lane_ids()
-                .into_iter()
-                .map(|id| (id, name(id)))
-                .collect(),
-            damage: of_no_lane(damage),
-        }
-    }
-
-    fn opened(trace: &'t Trace) -> Self {
-        let lanes = trace.used_lanes().into_iter();
-        Self {
-            lanes: lanes.map(|lane| (lane.id, lane.name)).collect(),
-            damage: of_no_lane(trace.gaps().iter()),
-        }
-    }
-}
-
-/// The file's own header held no calls.
-fn of_no_lane<'t>(damage: impl Iterator<Item = &'t Damaged>) -> Vec<&'t Damaged> {
-    damage
-        .filter(|damaged| damaged.lane.is_none() && damaged.offset != 0)
-        .collect()
-}
-
 fn compare<L: Iterator<Item = Entry>, R: Iterator<Item = Entry>>(
     left: &Side<'_>,
     right: &Side<'_>,
-    entries_left: impl Fn(u32) -> L,
-    entries_right: impl Fn(u32) -> R,
+    entries_left: impl Fn(u32, u32) -> L,
+    entries_right: impl Fn(u32, u32) -> R,
     how: (Options, &Schema),
 ) -> Diff {
     let mut differences = Vec::new();
@@ -280,123 +206,82 @@ fn compare<L: Iterator<Item = Entry>, R: Iterator<Item = Entry>>(
 fn compare_to<L: Iterator<Item = Entry>, R: Iterator<Item = Entry>>(
     left: &Side<'_>,
     right: &Side<'_>,
-    entries_left: impl Fn(u32) -> L,
-    entries_right: impl Fn(u32) -> R,
+    entries_left: impl Fn(u32, u32) -> L,
+    entries_right: impl Fn(u32, u32) -> R,
     how: (Options, &Schema),
     found: &mut dyn FnMut(Vec<Difference>, u64) -> bool,
 ) -> Diff {
     let mut work = Work::new(how.0, how.1, found);
-    for (side, is_left) in [(left, true), (right, false)] {
-        for damaged in &side.damage {
-            work.out.differences.push(Difference::MissingAnywhere {
-                left: is_left,
-                offset: damaged.offset,
-                count: damaged.calls.map(u64::from),
-                why: damaged.defect.to_string(),
-            });
-            if !work.hand_out() {
-                return work.finish();
-            }
-        }
+    let most = left.recordings.max(right.recordings);
+    let both = left.recordings.min(right.recordings);
+    let mut ours: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    for (place, (_, name)) in left.lanes.iter().enumerate() {
+        ours.entry(name).or_default().push(place);
     }
-    let (left, right) = (&left.lanes, &right.lanes);
-    let ours: BTreeSet<&str> = left.iter().map(|(_, name)| &**name).collect();
     // The first of a name, where there are more.
-    let theirs: BTreeMap<&str, u32> = right
-        .iter()
-        .rev()
-        .map(|(id, name)| (&**name, *id))
-        .collect();
-    for (id, name) in left {
-        match theirs.get(&**name) {
-            Some(other) => {
-                let (ours, theirs) = (entries_left(*id), entries_right(*other));
-                if !work.lanes(name, Units::new(ours), Units::new(theirs)) {
+    let theirs = right.lanes.iter().rev();
+    let theirs: BTreeMap<&str, u32> = theirs.map(|(id, name)| (&**name, *id)).collect();
+    for recording in 0..both {
+        let told = (most != 1).then_some(recording);
+        work.begin(told);
+        for (side, is_left) in [(left, true), (right, false)] {
+            for damaged in side.damage_of(recording) {
+                work.out.differences.push(Difference::MissingAnywhere {
+                    recording: told,
+                    left: is_left,
+                    offset: damaged.offset,
+                    count: damaged.calls.map(u64::from),
+                    why: damaged.defect.to_string(),
+                });
+                if !work.hand_out() {
                     return work.finish();
                 }
             }
-            None => work
-                .out
-                .differences
-                .push(Difference::LaneOnlyLeft { lane: name.clone() }),
+        }
+        let mut only_right = Vec::new();
+        let mut places: BTreeSet<usize> = left.lanes_of(recording).map(|(at, ..)| at).collect();
+        for (_, id, name) in right.lanes_of(recording) {
+            match ours.get(name) {
+                Some(at) if theirs.get(name) == Some(&id) => places.extend(at),
+                Some(_) => {}
+                None => only_right.push(Difference::LaneOnlyRight {
+                    recording: told,
+                    lane: name.to_owned(),
+                }),
+            }
+        }
+        for (id, name) in places.iter().filter_map(|place| left.lanes.get(*place)) {
+            let Some(other) = theirs.get(&**name) else {
+                work.out.differences.push(Difference::LaneOnlyLeft {
+                    recording: told,
+                    lane: name.clone(),
+                });
+                continue;
+            };
+            let (ours, theirs) = (
+                entries_left(recording, *id),
+                entries_right(recording, *other),
+            );
+            if !work.lanes(name, Units::new(ours), Units::new(theirs)) {
+                return work.finish();
+            }
+        }
+        work.out.differences.extend(only_right);
+        if !work.hand_out() {
+            return work.finish();
         }
     }
-    for (_, name) in right {
-        if !ours.contains(&**name) {
-            work.out
-                .differences
-                .push(Difference::LaneOnlyRight { lane: name.clone() });
-        }
+    let (first, last) = (both, most.saturating_sub(1));
+    if left.recordings > both {
+        let only = Difference::RecordingsOnlyLeft { first, last };
+        work.out.differences.push(only);
+    }
+    if right.recordings > both {
+        let only = Difference::RecordingsOnlyRight { first, last };
+        work.out.differences.push(only);
     }
     work.hand_out();
     work.finish()
-}
-
-impl fmt::Display for Difference {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Changed {
-                lane,
-                left,
-                right,
-                differences,
-            } => {
-                write!(f, "~ {lane}#{}", left.index)?;
-                if left.index != right.index {
-                    write!(f, "/#{}", right.index)?;
-                }
-                write!(f, "  {}", left.text)?;
-                for difference in differences {
-                    write!(f, "\n      {difference}")?;
-                }
-                Ok(())
-            }
-            Self::PagesBehind { lane, differences } => {
-                write!(f, "~ {lane}  shared pages behind the last call")?;
-                for difference in differences {
-                    write!(f, "\n      {difference}")?;
-                }
-                Ok(())
-            }
-            Self::OnlyLeft { lane, call } => write!(f, "- {lane}#{}  {}", call.index, call.text),
-            Self::OnlyRight { lane, call } => write!(f, "+ {lane}#{}  {}", call.index, call.text),
-            Self::Missing {
-                lane,
-                left,
-                index,
-                count,
-                why,
-            } => {
-                let side = if *left { "first" } else { "second" };
-                if *count == Some(0) {
-                    return write!(
-                        f,
-                        "? {lane}#{index}  not compared in the {side} trace: {why}"
-                    );
-                }
-                let missing = calls_are(*count);
-                write!(
-                    f,
-                    "? {lane}#{index}  {missing} missing from the {side} trace ({why})"
-                )
-            }
-            Self::MissingAnywhere {
-                left,
-                offset,
-                count,
-                why,
-            } => {
-                let side = if *left { "first" } else { "second" };
-                let missing = calls_are(*count);
-                write!(
-                    f,
-                    "? {missing} missing from the {side} trace, of whichever lanes, at byte {offset} ({why})"
-                )
-            }
-            Self::LaneOnlyLeft { lane } => write!(f, "- lane {lane} is in the first trace only"),
-            Self::LaneOnlyRight { lane } => write!(f, "+ lane {lane} is in the second trace only"),
-        }
-    }
 }
 
 impl fmt::Display for Diff {

@@ -25,6 +25,8 @@ pub(super) struct Work<'s> {
     seen: u64,
     bindings: Bindings,
     keys: (Keys, Keys),
+    /// Of traces that were joined from several recordings, which one.
+    recording: Option<u32>,
     lane: String,
     pub(super) out: Diff,
 }
@@ -98,9 +100,19 @@ impl<'s> Work<'s> {
             seen: 0,
             bindings: Bindings::of(schema),
             keys: (Keys::default(), Keys::default()),
+            recording: None,
             lane: String::new(),
             out: Diff::default(),
         }
+    }
+
+    /// Begins a recording: what is called how in those before says nothing of it.
+    pub(super) fn begin(&mut self, recording: Option<u32>) {
+        self.recording = recording;
+        let next = self.bindings.anew();
+        let last = std::mem::replace(&mut self.bindings, next);
+        self.out.untied = self.out.untied.saturating_add(last.untied());
+        self.keys = Default::default();
     }
 
     /// Hands out what was found. Whether to go on.
@@ -111,7 +123,7 @@ impl<'s> Work<'s> {
     /// What came of it.
     pub(super) fn finish(self) -> Diff {
         Diff {
-            untied: self.bindings.untied(),
+            untied: self.out.untied.saturating_add(self.bindings.untied()),
             ..self.out
         }
     }
@@ -175,6 +187,7 @@ impl<'s> Work<'s> {
         let differences = pair::changes("behind the last call", &left.behind(), &right.behind());
         if !differences.is_empty() {
             self.out.differences.push(Difference::PagesBehind {
+                recording: self.recording,
                 lane: self.lane.clone(),
                 differences,
             });
@@ -260,7 +273,7 @@ impl<'s> Work<'s> {
     }
 
     fn only(&mut self, unit: &Unit, left: bool) {
-        let lane = self.lane.clone();
+        let (recording, lane) = (self.recording, self.lane.clone());
         self.out.differences.push(match unit {
             Unit::Call(around) => {
                 let call = Line {
@@ -268,12 +281,21 @@ impl<'s> Work<'s> {
                     text: text::call(&around.call),
                 };
                 if left {
-                    Difference::OnlyLeft { lane, call }
+                    Difference::OnlyLeft {
+                        recording,
+                        lane,
+                        call,
+                    }
                 } else {
-                    Difference::OnlyRight { lane, call }
+                    Difference::OnlyRight {
+                        recording,
+                        lane,
+                        call,
+                    }
                 }
             }
             Unit::Missing { index, count, why } => Difference::Missing {
+                recording,
                 lane,
                 left,
                 index: *index,
@@ -302,6 +324,7 @@ impl<'s> Work<'s> {
             text: text::call(call),
         };
         self.out.differences.push(Difference::Changed {
+            recording: self.recording,
             lane: self.lane.clone(),
             left: line(&ours.call),
             right: line(&theirs.call),

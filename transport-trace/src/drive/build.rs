@@ -8,6 +8,7 @@ use hypercall_core::call::{CallInfo, Direction};
 use hypercall_core::schema::Role;
 use hypercall_core::{Gpa, SharedPage, SharedRef, Transport};
 
+use super::pool::Pool;
 use super::report::WhyNotMade;
 use crate::entry::{After, Argument, Block, Call, Link, Outcome, Target, capture};
 use crate::replay::bind::{Bindings, Space};
@@ -19,12 +20,9 @@ type Map<'m> = &'m dyn Fn(u64) -> u64;
 /// The live pages that stand for recorded ones.
 pub(super) struct Build {
     pages: BTreeMap<(String, u32), Stands>,
-    /// Pages that were allocated. They are never freed.
-    allocated: usize,
+    /// Pages that were allocated.
+    pub(super) pool: Pool,
 }
-
-/// Pages that are allocated at most, 256 MiB: the hypervisor keeps them, nobody says for how long.
-const MAX_PAGES: usize = 1 << 16;
 
 /// Pages that one call hands over at most, as many as a buffer of ACRN's may have.
 const MAX_HANDED: usize = 1024;
@@ -103,7 +101,8 @@ impl Live {
 }
 
 impl Build {
-    pub(super) fn new(pages: &BTreeMap<(String, u32), &'static SharedPage>) -> Self {
+    /// With these pages, and what was allocated before.
+    pub(super) fn new(pages: &BTreeMap<(String, u32), &'static SharedPage>, pool: Pool) -> Self {
         let given = |page: &&'static SharedPage| Stands {
             pages: core::slice::from_ref(*page),
             stays: true,
@@ -113,7 +112,7 @@ impl Build {
                 .iter()
                 .map(|(key, page)| (key.clone(), given(page)))
                 .collect(),
-            allocated: 0,
+            pool,
         }
     }
 
@@ -176,12 +175,7 @@ impl Build {
     /// Pages that follow each other, for a hypervisor to keep.
     fn several(&mut self, count: u32) -> Option<&'static [SharedPage]> {
         let count = usize::try_from(count).unwrap_or(MAX_HANDED).min(MAX_HANDED);
-        let all = self.allocated.saturating_add(count);
-        if all > MAX_PAGES {
-            return None;
-        }
-        self.allocated = all;
-        Some(Box::leak((0..count).map(|_| SharedPage::new()).collect()))
+        self.pool.take(count)
     }
 
     /// Makes a call as it was recorded, with live names and addresses. Returns it with its live answer, or says why the pages that

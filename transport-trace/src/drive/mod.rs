@@ -22,11 +22,16 @@
 //! Calls that brought the machine down or never returned are not made, unless that is [asked for](Driver::with_hazards).
 //! Never made are calls that hold a secret, of which only a hash is left, and those that did not reach the hypervisor. A call
 //! whose answer was lost is made, for the hypervisor may have acted on it, and has nothing to be compared with.
+//!
+//! Of a trace that was joined from several recordings, the machine of one may not be that of the next: drive each into a hypervisor of its
+//! own ([`Recorded::into_recordings`]).
 
 mod build;
+mod pool;
 mod report;
 
 use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 
 use hypercall_core::call::InterfaceInfo;
 use hypercall_core::{SharedPage, Transport};
@@ -38,6 +43,7 @@ use crate::replay::interface::difference;
 use crate::replay::{Line, OfLane, Recorded, text};
 use crate::schema::Schema;
 use build::Build;
+use pool::Pool;
 use report::MAX_LISTED;
 pub use report::{Driven, NotMade, OtherAnswer, WhyNotMade};
 
@@ -51,6 +57,8 @@ pub struct Driver {
     all: bool,
     map: Option<Map>,
     pages: BTreeMap<(String, u32), &'static SharedPage>,
+    /// Pages that earlier drives allocated, where they are used again.
+    spare: Option<Mutex<Pool>>,
 }
 
 impl std::fmt::Debug for Driver {
@@ -71,6 +79,7 @@ impl Driver {
             all: false,
             map: None,
             pages: BTreeMap::new(),
+            spare: None,
         }
     }
 
@@ -106,58 +115,64 @@ impl Driver {
         self
     }
 
-    /// Makes the calls.
+    /// Uses the pages that it allocated again in its next drive: for hypervisors that are gone by then, as a fake is. Without it each
+    /// drive allocates its own.
+    #[must_use]
+    pub fn reuse_pages(mut self) -> Self {
+        self.spare = Some(Mutex::default());
+        self
+    }
+
+    /// Makes the calls. Of several recordings they go into this one hypervisor, one recording after the other: names and pages of one are
+    /// not taken for those of the next.
     pub fn drive(&self, recorded: &Recorded, transport: &(impl Transport + ?Sized)) -> Driven {
-        self.drive_entries(recorded.in_time(), recorded.names(), transport)
+        let name = recorded.names();
+        let mut run = self.run(transport);
+        let mut recording = 0;
+        for (of, entry) in recorded.in_time_by_recording() {
+            if std::mem::replace(&mut recording, of) != of {
+                run.begin();
+            }
+            if !run.entry(entry, &name) {
+                break;
+            }
+        }
+        run.finish()
     }
 
     /// Makes the calls among entries that come one by one, in the order of time: of a trace larger than memory, as
-    /// [`Trace::merged`](crate::read::Trace::merged) has them where that is [in order](crate::read::Merged::in_order).
+    /// [`Trace::merged`](crate::read::Trace::merged) has them where that is [in order](crate::read::Merged::in_order). They are of one
+    /// recording.
     pub fn drive_entries(
         &self,
         entries: impl IntoIterator<Item = impl std::borrow::Borrow<Entry>>,
         lane_name: impl Fn(u32) -> String,
         transport: &(impl Transport + ?Sized),
     ) -> Driven {
-        let mut run = Run {
-            driver: self,
-            transport,
-            compiled: Schema::from_interfaces(&[self.interface]),
-            bindings: Bindings::of(&Schema::from_interfaces(&[self.interface])),
-            build: Build::new(&self.pages),
-            out: Driven::default(),
-        };
+        let mut run = self.run(transport);
         for entry in entries {
-            let entry = entry.borrow();
-            let lane = entry.lane().map(&lane_name).unwrap_or_default();
-            let go_on = match entry {
-                Entry::Call(call) => run.call(&lane, call),
-                Entry::Pages(change) => {
-                    run.pages(&lane, change);
-                    true
-                }
-                Entry::Lost(lost) => {
-                    run.out.miss(lost.how_many());
-                    true
-                }
-                Entry::Damaged(damaged) => {
-                    run.out.miss(damaged.how_many());
-                    true
-                }
-                Entry::Unknown(unknown) => {
-                    // A call that nobody can make.
-                    if unknown.is_call() {
-                        run.out.miss(Some(1));
-                    }
-                    true
-                }
-            };
-            if !go_on {
+            if !run.entry(entry.borrow(), &lane_name) {
                 break;
             }
         }
-        run.out.untied = run.bindings.untied();
-        run.out
+        run.finish()
+    }
+
+    fn run<'d, T: Transport + ?Sized>(&'d self, transport: &'d T) -> Run<'d, T> {
+        let compiled = Schema::from_interfaces(&[self.interface]);
+        let spare = self.spare.as_ref().map(|spare| {
+            let mut spare = spare.lock().unwrap_or_else(PoisonError::into_inner);
+            std::mem::take(&mut *spare)
+        });
+        let spare = spare.unwrap_or_default();
+        Run {
+            driver: self,
+            transport,
+            bindings: Bindings::of(&compiled),
+            compiled,
+            build: Build::new(&self.pages, spare),
+            out: Driven::default(),
+        }
     }
 }
 
@@ -171,6 +186,44 @@ struct Run<'d, T: ?Sized> {
 }
 
 impl<T: Transport + ?Sized> Run<'_, T> {
+    /// Begins another recording.
+    fn begin(&mut self) {
+        self.count_untied();
+        self.bindings = self.bindings.anew();
+        // The hypervisor still has the pages of the one before.
+        let pool = std::mem::take(&mut self.build.pool);
+        self.build = Build::new(&self.driver.pages, pool);
+    }
+
+    fn count_untied(&mut self) {
+        self.out.untied = self.out.untied.saturating_add(self.bindings.untied());
+    }
+
+    fn finish(mut self) -> Driven {
+        self.count_untied();
+        if let Some(spare) = &self.driver.spare {
+            self.build.pool.take_back();
+            let mut spare = spare.lock().unwrap_or_else(PoisonError::into_inner);
+            spare.join(self.build.pool);
+        }
+        self.out
+    }
+
+    /// Whether to go on.
+    fn entry(&mut self, entry: &Entry, lane_name: impl Fn(u32) -> String) -> bool {
+        let lane = entry.lane().map(lane_name).unwrap_or_default();
+        match entry {
+            Entry::Call(call) => return self.call(&lane, call),
+            Entry::Pages(change) => self.pages(&lane, change),
+            Entry::Lost(lost) => self.out.miss(lost.how_many()),
+            Entry::Damaged(damaged) => self.out.miss(damaged.how_many()),
+            // A call that nobody can make.
+            Entry::Unknown(unknown) if unknown.is_call() => self.out.miss(Some(1)),
+            Entry::Unknown(_) => {}
+        }
+        true
+    }
+
     /// Whether to go on.
     fn call(&mut self, lane: &str, call: &Call) -> bool {
         let this = || OfLane {

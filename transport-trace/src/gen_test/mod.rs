@@ -28,7 +28,7 @@ use std::io;
 use crate::clock::ClockInfo;
 use crate::entry::{Entry, Outcome, When};
 use crate::plural::count;
-use crate::replay::{LaneEntries, Recorded};
+use crate::replay::{LaneEntries, NotOne, Recorded};
 use crate::write::{Options, Writer};
 use calls::Calls;
 
@@ -43,6 +43,7 @@ pub struct GenTest {
     lanes: Option<Vec<String>>,
     first: u64,
     last: u64,
+    recording: Option<u32>,
 }
 
 /// A test and its trace.
@@ -78,6 +79,18 @@ pub enum GenError {
         /// The index of the first of them.
         index: u64,
     },
+    /// The trace was joined from several recordings, and a test is of one: [`GenTest::recording`] chooses it.
+    Joined {
+        /// How many there are, those of which nothing was recorded included.
+        recordings: u32,
+    },
+    /// The recording that was chosen is not in the trace.
+    NoRecording {
+        /// Its number, from 0.
+        asked: u32,
+        /// How many there are.
+        recordings: u32,
+    },
     /// The slice cannot be written.
     Write(io::Error),
 }
@@ -100,7 +113,31 @@ impl fmt::Display for GenError {
                 f,
                 "calls or changes of shared pages are missing at {lane}#{index}: take a slice that ends before it, or starts behind"
             ),
+            Self::Joined { recordings } => {
+                let last = recordings.saturating_sub(1);
+                write!(
+                    f,
+                    "the trace was joined from {recordings} recordings, and a test is of one of them: choose it with \
+                     `GenTest::recording`, 0 to {last}"
+                )
+            }
+            Self::NoRecording { asked, recordings } => {
+                let there = count(u64::from(*recordings), "recording");
+                write!(
+                    f,
+                    "the trace has no recording {asked}: it has {there}, counted from 0"
+                )
+            }
             Self::Write(error) => write!(f, "the slice cannot be written: {error}"),
+        }
+    }
+}
+
+impl From<NotOne> for GenError {
+    fn from(error: NotOne) -> Self {
+        match error {
+            NotOne::Joined { recordings } => Self::Joined { recordings },
+            NotOne::NoRecording { asked, recordings } => Self::NoRecording { asked, recordings },
         }
     }
 }
@@ -128,6 +165,7 @@ impl GenTest {
             lanes: None,
             first: 0,
             last: u64::MAX,
+            recording: None,
         }
     }
 
@@ -162,12 +200,24 @@ impl GenTest {
         self
     }
 
+    /// Only calls of this one of the recordings that the trace was joined from, as a
+    /// [replay](crate::replay::Options::recording) is of one: 0 is the first.
+    #[must_use]
+    pub const fn recording(mut self, number: u32) -> Self {
+        self.recording = Some(number);
+        self
+    }
+
     /// Makes the test.
     ///
     /// # Errors
     /// [`GenError`].
     pub fn generate(&self, recorded: &Recorded) -> Result<Generated, GenError> {
-        let slice = self.slice(recorded)?;
+        let slice = if recorded.joined.is_empty() && self.recording.is_none() {
+            self.slice(recorded)?
+        } else {
+            self.slice(&recorded.clone().one(self.recording)?)?
+        };
         let mut calls = Calls::default();
         calls.lanes = names::lanes(
             slice.lanes.iter().map(|lane| lane.name.as_str()),
@@ -222,28 +272,23 @@ impl GenTest {
             }
             let new = u32::try_from(slice.lanes.len()).unwrap_or(u32::MAX);
             let before = taken.len();
-            if let Err(index) = self.lane(new, recorded, lane, &mut taken) {
+            if let Err(index) = self.lane(new, lane, &mut taken) {
                 return Err(GenError::Missing { lane: name, index });
             }
             if taken.len() != before {
                 slice.lanes.push(crate::read::Lane { id: new, name });
             }
         }
-        Ok(slice.with_entries(taken))
+        slice.entries = taken;
+        Ok(slice)
     }
 
     /// The part of a lane that is in the slice. The error is an index at which something is missing: what is missing before the
     /// first entry, or behind the last call that was asked for, does not matter.
-    fn lane(
-        &self,
-        new: u32,
-        recorded: &Recorded,
-        lane: LaneEntries<'_>,
-        slice: &mut Vec<(u32, Entry)>,
-    ) -> Result<(), u64> {
+    fn lane(&self, new: u32, lane: LaneEntries<'_>, slice: &mut Vec<Entry>) -> Result<(), u64> {
         // The index of the next call, once there is an entry; and whether damage took something before it.
         let (mut due, mut damaged) = (None, false);
-        for (entry, place) in lane.entries.into_iter().zip(lane.places) {
+        for entry in lane.entries {
             let index = match entry {
                 Entry::Call(call) => call.index,
                 Entry::Pages(change) => change.index,
@@ -290,7 +335,7 @@ impl GenTest {
                 _ if due.is_none() => continue,
                 _ => return Err(index),
             }
-            slice.push((recorded.recording_of(place), entry));
+            slice.push(entry);
         }
         match due {
             Some(due) if damaged && due <= self.last => Err(due),

@@ -277,7 +277,14 @@ impl<'t> Entries<'t> {
         let entries = Self::of_lane(trace, lane);
         let blocks = trace.blocks();
         // A block that starts with the call may have left what belongs in front of it to the one before.
-        let start = entries.places.iter().rposition(|place| {
+        // Those of the recordings that follow are not looked through.
+        let end = entries.places.partition_point(|place| {
+            blocks
+                .get(*place)
+                .is_some_and(|block| block.section <= recording)
+        });
+        let before = entries.places.get(..end).unwrap_or_default();
+        let start = before.iter().rposition(|place| {
             blocks.get(*place).is_some_and(|block| {
                 block.misplaced.is_none()
                     && (block.section, block.header.first_index) < (recording, index)
@@ -285,10 +292,23 @@ impl<'t> Entries<'t> {
         });
         let mut entries = match start {
             Some(start) => entries.starting_at(start),
-            None => entries,
+            None => entries.behind_earlier_damage(recording),
         };
         entries.from = Some((recording, index));
         entries
+    }
+
+    /// Passes the lane's damaged stretches in the recordings before this one.
+    fn behind_earlier_damage(mut self, recording: u32) -> Self {
+        let blocks = self.trace.blocks();
+        let first = blocks.partition_point(|block| block.section < recording);
+        let offset = match blocks.get(first) {
+            Some(block) if first != 0 => block.offset,
+            _ => 0,
+        };
+        self.next_gap = self.behind(self.trace.gap_places(self.lane), offset);
+        self.next_shared = self.behind(self.trace.gap_places(None), offset);
+        self
     }
 
     /// Goes on to the next block or damaged stretch: what there is to say of it. `Err` at the end.

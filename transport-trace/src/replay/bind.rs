@@ -122,7 +122,7 @@ pub(crate) enum Untied {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Bindings {
     /// The types of ids that are names: what comes back in RAX says nothing of its role.
-    handles: BTreeSet<String>,
+    handles: Arc<BTreeSet<String>>,
     forward: BTreeMap<Space, BTreeMap<u64, Tied>>,
     backward: BTreeMap<Space, BTreeMap<u64, Tied>>,
     /// The lanes in which pairs were tied: each name once, however many pairs there are.
@@ -140,7 +140,15 @@ impl Bindings {
     /// No pair yet, between runs of these interfaces.
     pub(crate) fn of(schema: &Schema) -> Self {
         Self {
-            handles: handles(schema),
+            handles: handles(schema).into(),
+            ..Self::default()
+        }
+    }
+
+    /// No pair yet, between other runs of the same interfaces.
+    pub(crate) fn anew(&self) -> Self {
+        Self {
+            handles: Arc::clone(&self.handles),
             ..Self::default()
         }
     }

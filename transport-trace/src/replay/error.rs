@@ -22,6 +22,19 @@ pub enum ReplayError {
     Damaged(Vec<Damaged>),
     /// The trace is larger than memory may be. [`Options::memory`](super::Options::memory) raises the limit.
     TooLarge(TooLarge),
+    /// The trace was joined from several recordings, and a replay is of one: [`Options::recording`](super::Options::recording)
+    /// chooses it.
+    Joined {
+        /// How many there are, those of which nothing was recorded included.
+        recordings: u32,
+    },
+    /// The recording that was chosen is not in the trace.
+    NoRecording {
+        /// Its number, from 0.
+        asked: u32,
+        /// How many there are.
+        recordings: u32,
+    },
     /// The trace was recorded with another version of the interface.
     OtherInterface {
         /// The interface's name.
@@ -57,6 +70,21 @@ impl fmt::Display for ReplayError {
                     f.write_str(", and an unknown number of calls with them")?;
                 }
                 f.write_str(". What is whole can be replayed with accept_damage")
+            }
+            Self::Joined { recordings } => {
+                let last = recordings.saturating_sub(1);
+                write!(
+                    f,
+                    "the trace was joined from {recordings} recordings, and a replay is of one of them: choose it with \
+                     `Options::recording`, 0 to {last}"
+                )
+            }
+            Self::NoRecording { asked, recordings } => {
+                let there = count(u64::from(*recordings), "recording");
+                write!(
+                    f,
+                    "the trace has no recording {asked}: it has {there}, counted from 0"
+                )
             }
             Self::OtherInterface {
                 interface,

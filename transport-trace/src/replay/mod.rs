@@ -33,6 +33,10 @@
 //! missing is such an end too, unless the [options](Options::cross_losses) say otherwise, and so is a call that never
 //! returned. Recorded failures are answers, not divergences: they fail as they did.
 //!
+//! # Several recordings in one file
+//! A file that was joined from several recordings has that many lanes of a name, pages of a number, machines. A replay is of one of them:
+//! [`Options::recording`] chooses it, and a file in which more than one has entries is refused without.
+//!
 //! # Example
 //! ```
 //! use hypercall_core::{Client, Error, Gpa, acrn::{Hypervisor, HypervisorCalls, PcpuSet, VmCreation, server::AcrnServer}};
@@ -90,6 +94,7 @@ mod output;
 mod pages;
 mod pool;
 mod recorded;
+mod recordings;
 mod replayer;
 mod report;
 mod run;
@@ -104,6 +109,7 @@ pub use error::ReplayError;
 pub use options::{FAULTS, Mode, Options};
 pub(crate) use recorded::LaneEntries;
 pub use recorded::{Recorded, TooLarge};
+pub(crate) use recordings::NotOne;
 pub use replayer::{ReplayLane, Replayer};
 pub use report::{Candidate, Cause, Divergence, Line, WhyNot};
 pub use run::{Gap, OfLane, Report};

@@ -9,7 +9,9 @@ use hypercall_core::layer::fault::Plan;
 use super::error::{ReplayError, damage};
 use super::interface::same_interface;
 use super::recorded::Recorded;
+use super::recordings::of_trace;
 use super::replayer::Replayer;
+use crate::entry::Damaged;
 use crate::read::Trace;
 
 /// How many faults a plan for replay may have.
@@ -45,6 +47,7 @@ pub struct Options {
     pub(crate) interface: Option<&'static InterfaceInfo>,
     pub(crate) faults: Option<Plan<FAULTS>>,
     pub(crate) memory: Option<u64>,
+    pub(crate) recording: Option<u32>,
 }
 
 /// Records whose order does not matter.
@@ -187,6 +190,15 @@ impl Options {
         self
     }
 
+    /// Replays this one of the recordings that the trace was joined from: 0 is the first. The numbers are those of
+    /// [`Entries::recording`](crate::read::Entries::recording) and [`Recorded::recording_of`]. Without it a trace in which more than one of
+    /// them has entries is [refused](ReplayError::Joined).
+    #[must_use]
+    pub const fn recording(mut self, number: u32) -> Self {
+        self.recording = Some(number);
+        self
+    }
+
     /// Opens a trace for replay.
     ///
     /// # Errors
@@ -206,15 +218,21 @@ impl Options {
     /// Replays an opened trace, which is read into memory.
     ///
     /// # Errors
-    /// [`ReplayError::Damaged`], [`ReplayError::TooLarge`], [`ReplayError::OtherInterface`].
+    /// [`ReplayError::Joined`], [`ReplayError::NoRecording`], [`ReplayError::Damaged`], [`ReplayError::TooLarge`],
+    /// [`ReplayError::OtherInterface`].
     pub fn replay(self, trace: &Trace) -> Result<Replayer, ReplayError> {
-        let known: Vec<_> = trace.damage().cloned().collect();
+        let recording = of_trace(trace, self.recording)?;
+        // What the file begins with is of all of them.
+        let of_it = |damaged: &&Damaged| {
+            damaged.offset == 0 || trace.recording_at(damaged.offset) == recording
+        };
+        let known: Vec<_> = trace.damage().filter(of_it).cloned().collect();
         if !self.accept_damage && !known.is_empty() {
             return Err(ReplayError::Damaged(known));
         }
         let limit = self.memory.unwrap_or(Recorded::LIMIT);
-        let recorded = Recorded::read_at_most(trace, limit)?;
-        self.recorded(recorded)
+        let recorded = Recorded::read_one(trace, recording, limit)?;
+        self.checked(recorded)
     }
 
     /// Replays entries that are in memory.
@@ -222,6 +240,12 @@ impl Options {
     /// # Errors
     /// As [`replay`](Self::replay).
     pub fn recorded(self, recorded: Recorded) -> Result<Replayer, ReplayError> {
+        let recorded = recorded.one(self.recording)?;
+        self.checked(recorded)
+    }
+
+    /// Replays one recording.
+    fn checked(self, recorded: Recorded) -> Result<Replayer, ReplayError> {
         let damaged = damage(&recorded);
         if !self.accept_damage && !damaged.is_empty() {
             return Err(ReplayError::Damaged(damaged));

@@ -20,8 +20,8 @@ pub struct Recorded {
     /// The entries: within a lane in the order of the calls.
     pub entries: Vec<Entry>,
     /// Where in `entries` recordings begin behind the first one, as in a file that was joined from several. Each may have a clock of
-    /// its own, so that times tell nothing of the order of calls of two of them. From the least to the greatest; empty: all entries are
-    /// of one recording.
+    /// its own, so that times tell nothing of the order of calls of two of them. From the least to the greatest, the same twice where one
+    /// has no entries; empty: all entries are of one recording.
     pub joined: Vec<usize>,
 }
 
@@ -98,12 +98,32 @@ impl Recorded {
     /// # Errors
     /// [`TooLarge`].
     pub fn read_at_most(trace: &Trace, limit: u64) -> Result<Self, TooLarge> {
+        Self::read_part(trace, None, limit)
+    }
+
+    /// The same of one recording of a joined file.
+    pub(super) fn read_one(trace: &Trace, recording: u32, limit: u64) -> Result<Self, TooLarge> {
+        Self::read_part(trace, Some(recording), limit)
+    }
+
+    fn read_part(trace: &Trace, only: Option<u32>, limit: u64) -> Result<Self, TooLarge> {
         let mut entries = Vec::new();
         let mut joined = Vec::new();
-        let mut recording = 0;
+        let mut begun: u32 = 0;
+        // Those without entries are recordings too, and have their numbers.
+        let mut begin = |recording: u32, at: usize| {
+            joined.extend((begun..recording).map(|_| at));
+            begun = begun.max(recording);
+        };
         let mut left = limit;
         let mut from = trace.entries();
         while let Some(entry) = from.next() {
+            match only {
+                Some(only) if from.recording() < only => continue,
+                Some(only) if from.recording() > only => break,
+                Some(_) => {}
+                None => begin(from.recording(), entries.len()),
+            }
             let Some(rest) = left.checked_sub(entry.memory()) else {
                 return Err(TooLarge {
                     limit,
@@ -112,10 +132,10 @@ impl Recorded {
                 });
             };
             left = rest;
-            if std::mem::replace(&mut recording, from.recording()) != from.recording() {
-                joined.push(entries.len());
-            }
             entries.push(entry);
+        }
+        if only.is_none() {
+            begin(trace.recording_at(u64::MAX), entries.len());
         }
         Ok(Self {
             schema: Arc::clone(trace.schema()),
