@@ -58,6 +58,14 @@ impl What {
     }
 
     fn takes(&self, call: &str, name: &str, kind: &Kind, role: Role) -> bool {
+        self.names(call, name)
+            || self.secrets && role == Role::Secret
+            || self.addresses && role == Role::Address
+            || self.text && matches!(kind, Kind::Text)
+    }
+
+    /// Whether the user named this field.
+    fn names(&self, call: &str, name: &str) -> bool {
         let named = |field: &String| {
             field == name
                 || field
@@ -65,9 +73,6 @@ impl What {
                     .is_some_and(|(own, field)| own == call && field == name)
         };
         self.fields.iter().any(named)
-            || self.secrets && role == Role::Secret
-            || self.addresses && role == Role::Address
-            || self.text && matches!(kind, Kind::Text)
     }
 }
 
@@ -202,11 +207,10 @@ impl Redaction {
                         Some(Register::Bytes { name, .. }) => name.as_str(),
                         _ => "",
                     };
-                    let named =
-                        !own.is_empty() && self.what.takes(name, own, &Kind::Unsigned, Role::Plain);
+                    let named = !own.is_empty() && self.what.names(name, own);
                     self.block(block, &mut |this, bytes| {
                         if named {
-                            this.hash(&Kind::Unsigned, Role::Plain, bytes);
+                            this.hash_any(&Kind::Unsigned, Role::Plain, bytes);
                         } else {
                             this.undescribed(bytes);
                         }
@@ -277,6 +281,9 @@ impl Redaction {
 
     /// Replaces a value, or what is to be replaced inside it.
     fn value(&mut self, call: &str, name: &str, kind: &Kind, role: Role, bytes: &mut [u8]) {
+        if self.what.names(call, name) {
+            return self.hash_any(kind, role, bytes);
+        }
         if self.what.takes(call, name, kind, role) {
             return self.hash(kind, role, bytes);
         }
@@ -298,13 +305,17 @@ impl Redaction {
         }
     }
 
-    /// Replaces bytes by their hash. Text stays text, an address stays one of a page; zeros and ones stay, because they say
-    /// that there is nothing.
+    /// Replaces bytes by their hash; zeros and ones stay, because they say that there is nothing. In a secret, and in what the user
+    /// named, that is as much of a secret.
     fn hash(&mut self, kind: &Kind, role: Role, bytes: &mut [u8]) {
         let nothing = bytes.iter().all(|byte| *byte == 0) || bytes.iter().all(|byte| *byte == 0xff);
-        if nothing && role != Role::Secret {
-            return;
+        if !nothing || role == Role::Secret {
+            self.hash_any(kind, role, bytes);
         }
+    }
+
+    /// The same of all bytes. Text stays text, and an address stays one of a page.
+    fn hash_any(&mut self, kind: &Kind, role: Role, bytes: &mut [u8]) {
         self.replaced = self.replaced.saturating_add(1);
         let whole = bytes.to_vec();
         for (number, part) in bytes.chunks_mut(16).enumerate() {

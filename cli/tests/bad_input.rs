@@ -541,7 +541,7 @@ fn damage_is_told_where_nothing_is_left() {
         .args(["recover", &path, "-o", &folder.text("out.hct")])
         .assert()
         .code(4)
-        .stdout(contains("0 records from the file").and(contains(lost)));
+        .stdout(contains("0 records that only the file has").and(contains(lost)));
 }
 
 /// Behind an index that is there in part there was nothing: the recording was finished.

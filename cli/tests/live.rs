@@ -407,7 +407,12 @@ fn rings_are_found(elsewhere: bool) {
     hcall()
         .args(["verify", &path])
         .assert()
-        .stdout(predicates::str::contains("hcall recover TRACE -o WHOLE"))
+        .stdout(predicates::str::contains(
+            "nobody goes on with the recording",
+        ))
+        .stdout(predicates::str::contains(format!(
+            "hcall recover {path} -o WHOLE"
+        )))
         .stdout(predicates::str::contains(format!(
             "its rings in {}",
             place.display()

@@ -97,6 +97,22 @@ fn redaction_hides_values_and_keeps_equality() {
     assert_eq!(values[0], values[1], "the same value has the same hash");
     let bytes = redact("b.hct", &["--bytes"]);
     assert!(!bytes.contains("<010203>"));
+    // That a named field was zero is as much of a secret.
+    let values = |file: &str| {
+        let lines = output(&["show", file, "--full", "--call", "create_vm"]);
+        let field = lines
+            .split("vm_flag=")
+            .nth(1)
+            .map(|rest| rest.split([',', ' ']).next().unwrap().to_owned());
+        field.unwrap()
+    };
+    let before = values(&trace);
+    assert!(
+        ["0", "0x0", "VmFlags(0)", "VmFlags(0x0)"].contains(&before.as_str()),
+        "{before}"
+    );
+    redact("z.hct", &["--field", "create_vm.vm_flag"]);
+    assert_ne!(values(&folder.text("z.hct")), before);
     let out = folder.text("x.hct");
     hcall()
         .args(["redact", &trace, "-o", &out, "--field", "nonsense"])

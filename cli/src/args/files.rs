@@ -37,7 +37,8 @@ pub(crate) struct Redact {
     pub(crate) trace: PathBuf,
     #[command(flatten)]
     pub(crate) target: Target,
-    /// Fields and arguments: a name such as cpu_affinity, or create_vm.name.
+    /// Fields and arguments: a name such as cpu_affinity, or create_vm.name. All of their values; of what the other options choose, zeros and
+    /// all ones stay, because they say that there is nothing.
     #[arg(long, value_delimiter = ',', value_name = "FIELD")]
     pub(crate) field: Vec<String>,
     /// All text, such as the VMs' names.

@@ -145,6 +145,8 @@ struct Recorder {
     owners: Owners,
     /// Whether the recording was seen to go on.
     seen: bool,
+    /// Whether it was said that nobody knows.
+    told: bool,
 }
 
 impl Recorder {
@@ -158,6 +160,7 @@ impl Recorder {
             },
             owners: Owners::of(&args.trace),
             seen: false,
+            told: false,
         }
     }
 
@@ -169,7 +172,15 @@ impl Recorder {
         match goes_on {
             Some(goes_on) => !goes_on,
             // They were taken away.
-            None => self.seen && !places.own.iter().any(|place| place.folder.exists()),
+            None if self.seen => !places.own.iter().any(|place| place.folder.exists()),
+            None => {
+                if !std::mem::replace(&mut self.told, true) {
+                    crate::output::tell!(
+                        "hcall: the rings of the recording are not here, so that nobody knows whether it goes on: waiting for more of it"
+                    );
+                }
+                false
+            }
         }
     }
 }

@@ -37,8 +37,18 @@ pub(crate) fn run(args: &GenTest, out: &mut Output) -> Result<Status, Failure> {
         .file_name()
         .and_then(|name| name.to_str())
         .ok_or_else(wrong_name)?;
-    if slice_path == *source || slice_path == args.trace {
+    if slice_path == *source {
         return Err(wrong_name());
+    }
+    if slice_path == args.trace {
+        return Err(Failure::usage(
+            format!(
+                "the slice that goes with {} would be {}, which is the trace itself",
+                source.display(),
+                slice_path.display()
+            ),
+            "give the test another name",
+        ));
     }
     let name = match &args.name {
         Some(name) => name.clone(),

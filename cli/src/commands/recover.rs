@@ -109,7 +109,7 @@ pub(crate) fn run(args: &Recover, out: &mut Output) -> Result<Status, Failure> {
     } = recovered;
     let paint = out.paint;
     out.line(&format!(
-        "{} from the file, {} from {}: {}",
+        "{} that only the file has, {} from {}: {}",
         super::count(from_file, "record"),
         super::count(from_rings, "record"),
         super::count(rings.len(), "ring"),

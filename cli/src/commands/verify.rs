@@ -99,12 +99,15 @@ fn as_text(report: &Report, trace: &Trace, path: &Path, out: &mut Output) -> Res
         } else {
             "no index at the end: the recording goes on, was killed, was cut, or its storage failed"
         };
-        out.line(&if goes_on(trace, path) == Some(true) {
-            format!("the recording goes on; its rings are{places}")
-        } else {
-            format!(
-                "{why}; if it was killed or its storage failed, `hcall recover TRACE -o WHOLE` also has what is left in its rings{places}"
-            )
+        let file = path.display();
+        out.line(&match goes_on(trace, path) {
+            Some(true) => format!("the recording goes on; its rings are{places}"),
+            Some(false) => format!(
+                "nobody goes on with the recording: it was killed, or its storage failed; `hcall recover {file} -o WHOLE` also has what is left in its rings{places}"
+            ),
+            None => format!(
+                "{why}; if it was killed or its storage failed, `hcall recover {file} -o WHOLE` also has what is left in its rings{places}"
+            ),
         })?;
     }
     let without_end = trace.recordings_without_end();
