@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use hypercall_trace::read::recover::{
-    RecoverError, Recovered, Ring, RingError, find, is_recording, lanes_without_ring, recover,
-    recover_part,
+    RecoverError, Recovered, Ring, RingError, find, is_recording, lanes_without_ring,
+    may_have_rings, recover, recover_part,
 };
 use hypercall_trace::read::{OpenError, Trace};
 use hypercall_trace::write::Options;
