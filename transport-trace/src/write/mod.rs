@@ -79,8 +79,6 @@ pub struct Writer<W: Write> {
     holes: Holes,
     /// The number of the recording that is written.
     recording: u32,
-    /// How many blocks stand in front of it.
-    begin: usize,
     noted: Noted,
 }
 
@@ -133,7 +131,6 @@ impl<W: Write> Writer<W> {
             starts: BTreeMap::new(),
             holes: Holes::default(),
             recording: 0,
-            begin: 0,
             noted: Noted::default(),
             block: options.block.clamp(1 << 10, MAX_BLOCK / 4),
         })

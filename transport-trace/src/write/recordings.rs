@@ -113,7 +113,7 @@ impl<W: Write> Writer<W> {
     /// Says that the recording which ends here was finished, where it was.
     pub(super) fn queue_end(&mut self) {
         if !self.lacking.ends.contains(&self.recording) {
-            self.out.queue_index_from(self.begin);
+            self.out.queue_recording_index();
         }
     }
 
@@ -123,7 +123,7 @@ impl<W: Write> Writer<W> {
         self.held = 0;
         self.started.clear();
         self.starts.clear();
-        self.begin = self.out.block_count();
+        self.out.begin_recording();
         queue_schema(&mut self.out, &self.schema, &self.lacking);
         queue_first_point(&mut self.out, &clock, lost);
         self.clock = clock;
@@ -150,5 +150,5 @@ pub(super) fn queue_schema<W: Write>(
     } else {
         crate::schema::encode(schema)
     };
-    out.queue_plain(BlockKind::Schema, 0, &encoded);
+    out.queue_schema(&encoded);
 }
