@@ -54,6 +54,7 @@
 //! ```
 
 mod block;
+mod clocks;
 mod describe;
 mod entries;
 mod merged;

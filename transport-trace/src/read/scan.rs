@@ -114,6 +114,12 @@ impl Found {
     /// Finds blocks in wrong places, hides announcements whose call stands in a later block, and numbers the entries.
     pub(crate) fn number(&mut self, header: &FileHeader) {
         self.starts = order::place(&mut self.blocks, header);
+        order::place_clocks(&mut self.blocks, &self.damage);
+        // The index of another recording says nothing of this one.
+        self.finished &= self
+            .blocks
+            .last()
+            .is_some_and(|block| block.misplaced.is_none());
         let mut later: HashSet<(u32, u32)> = HashSet::new();
         for block in self.blocks.iter_mut().rev() {
             let lane = (block.section, block.header.lane);
@@ -174,10 +180,24 @@ pub(crate) fn scan(source: &dyn Source, found: &mut Found, last: bool) -> io::Re
             found.end = length;
             break;
         }
-        match header_at(source, offset, length)? {
-            Some(header) if complete(offset, &header, length) => found.push(offset, header),
+        let header = header_at(source, offset, length)?;
+        let behind = match header {
+            // The rest of one that is not all there may come.
+            Some(header)
+                if header.kind == BlockKind::Index
+                    && (last || complete(offset, &header, length)) =>
+            {
+                schema_in_index(source, offset, &header, length, &mut summed)?
+            }
+            _ => None,
+        };
+        match header {
+            Some(header) if behind.is_none() && complete(offset, &header, length) => {
+                found.push(offset, header);
+            }
             cut => {
                 let next = match extent(source, offset, cut.as_ref(), length, &mut summed)? {
+                    _ if behind.is_some() => behind,
                     // What stands inside a block is that block's, whatever it looks like.
                     Some(end) if end < length => Some(end),
                     Some(_) => None,
@@ -294,34 +314,79 @@ fn resync(
     tag: u16,
     summed: &mut u64,
 ) -> io::Result<Option<u64>> {
-    let left = usize::try_from(length.saturating_sub(from)).unwrap_or(WINDOW);
-    let mut window = vec![0; left.min(WINDOW)];
+    find(source, from, length, |at| {
+        let Some(header) = header_at(source, at, length)? else {
+            return Ok(false);
+        };
+        if header.tag != tag || !complete(at, &header, length) || used_up(*summed, length) {
+            return Ok(false);
+        }
+        *summed = summed.saturating_add(header.span());
+        Ok(body_is_right(source, at, &header)?
+            && (tag != 0 || is_followed(source, at, &header, length)?))
+    })
+}
+
+/// Where a schema with all of its bytes stands inside an index, which is not all there then: its file lost its end before another one was
+/// joined to it. No index holds one, since what follows a header in it is no block's bytes.
+fn schema_in_index(
+    source: &dyn Source,
+    offset: u64,
+    index: &BlockHeader,
+    length: u64,
+    summed: &mut u64,
+) -> io::Result<Option<u64>> {
+    let until = offset.saturating_add(index.span()).min(length);
+    // One that is all there is read but once; of many, one inside the other, nobody reads all.
+    let whole = complete(offset, index, length);
+    if !fits(index) || used_up(*summed, length) {
+        return Ok(None);
+    }
+    *summed = summed.saturating_add(until.saturating_sub(offset));
+    if whole && body_is_right(source, offset, index)? {
+        return Ok(None);
+    }
+    let from = offset.saturating_add(BLOCK_HEADER as u64);
+    find(source, from, until, |at| {
+        let Some(header) = header_at(source, at, length)? else {
+            return Ok(false);
+        };
+        if header.kind != BlockKind::Schema
+            || header.stored == 0
+            || !complete(at, &header, length)
+            || used_up(*summed, length)
+        {
+            return Ok(false);
+        }
+        *summed = summed.saturating_add(header.span());
+        body_is_right(source, at, &header)
+    })
+}
+
+/// Looks for the first `HCTB` in a stretch that is a block's start.
+fn find(
+    source: &dyn Source,
+    from: u64,
+    until: u64,
+    mut is_start: impl FnMut(u64) -> io::Result<bool>,
+) -> io::Result<Option<u64>> {
+    let left = usize::try_from(until.saturating_sub(from)).unwrap_or(WINDOW);
+    // One that starts at the end of a window may go on behind it.
+    let more = BLOCK_MAGIC.len().saturating_sub(1);
+    let mut window = vec![0; left.min(WINDOW).saturating_add(more)];
     let mut base = from;
-    while base.saturating_add(BLOCK_HEADER as u64) <= length {
+    while base < until {
         let count = read_full(source, base, &mut window)?;
         let bytes = window.get(..count).unwrap_or_default();
-        for (step, start) in bytes.windows(BLOCK_MAGIC.len()).enumerate() {
-            if start == BLOCK_MAGIC {
-                let at = base.saturating_add(u64::try_from(step).unwrap_or(0));
-                if let Some(header) = header_at(source, at, length)?
-                    && complete(at, &header, length)
-                    && header.tag == tag
-                    && !used_up(*summed, length)
-                    && {
-                        *summed = summed.saturating_add(header.span());
-                        body_is_right(source, at, &header)?
-                    }
-                    && (tag != 0 || is_followed(source, at, &header, length)?)
-                {
-                    return Ok(Some(at));
-                }
+        for (at, start) in (base..until).zip(bytes.windows(BLOCK_MAGIC.len())) {
+            if start == BLOCK_MAGIC && is_start(at)? {
+                return Ok(Some(at));
             }
         }
-        if count < window.len() || count < BLOCK_HEADER {
+        let step = count.saturating_sub(more);
+        if count < window.len() || step == 0 {
             break;
         }
-        // A header may start in one window and end in the next.
-        let step = count.saturating_sub(BLOCK_MAGIC.len().saturating_sub(1));
         base = base.saturating_add(u64::try_from(step).unwrap_or(u64::MAX));
     }
     Ok(None)

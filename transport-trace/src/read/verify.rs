@@ -112,7 +112,7 @@ impl Trace {
                 if now < clock {
                     report.damaged.push(block.damaged(Defect::Order));
                 }
-                clock = now;
+                clock = now.max(clock);
             }
             if header.kind == BlockKind::Index
                 && !index_is_right(views.bytes(), found.blocks.get(..place).unwrap_or_default())

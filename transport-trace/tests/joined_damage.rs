@@ -1,0 +1,179 @@
+//! Damage where one recording of a joined file ends and the next one begins: each keeps its own clock, its end, and its calls.
+
+#![allow(
+    clippy::cast_possible_truncation,
+    reason = "offsets of files in memory"
+)]
+
+use hypercall_trace::clock::{ClockInfo, ClockPoint};
+use hypercall_trace::entry::{Argument, Call, Defect, Entry, Outcome};
+use hypercall_trace::format::BlockKind;
+use hypercall_trace::read::Trace;
+use hypercall_trace::schema::Schema;
+use hypercall_trace::write::{Options, Writer};
+
+const fn clock(began: u64, frequency: u64, ends: u64) -> ClockInfo {
+    ClockInfo {
+        first: ClockPoint {
+            frequency: 0,
+            ticks: began,
+            unix_nanoseconds: 0,
+        },
+        last: ClockPoint {
+            frequency,
+            ticks: ends,
+            unix_nanoseconds: 0,
+        },
+    }
+}
+
+const FIRST: ClockInfo = clock(1_000, 2_000_000_000, 9_000);
+
+/// A recording with this clock, of three calls.
+fn recording(id: u64, clock: ClockInfo, finished: bool) -> Vec<u8> {
+    let options = Options {
+        id,
+        ..Options::default()
+    };
+    let mut writer = Writer::new(Vec::new(), &Schema::default(), clock, options).unwrap();
+    writer.lane("main").unwrap();
+    for index in 0..3 {
+        let ticks = clock.first.ticks + 1 + index;
+        let call = Entry::Call(Call {
+            lane: 0,
+            index,
+            number: 0x8000_0000,
+            enter: ticks,
+            duration: Some(1),
+            args: [Argument::Unused, Argument::Unused],
+            outcome: Outcome::Returned(0),
+            schema: None,
+        });
+        writer.push(&call).unwrap();
+    }
+    if finished {
+        writer.finish().unwrap()
+    } else {
+        writer.finish_early().unwrap()
+    }
+}
+
+/// Where the first block of a kind begins, and where it ends.
+fn block(bytes: &[u8], kind: BlockKind) -> std::ops::Range<usize> {
+    let trace = Trace::from_bytes(bytes.to_vec()).unwrap();
+    let blocks = trace.blocks();
+    let place = blocks
+        .iter()
+        .position(|block| block.header.kind == kind)
+        .unwrap();
+    let start = blocks[place].offset as usize;
+    let end = blocks.get(place + 1).map(|block| block.offset as usize);
+    start..end.unwrap_or(bytes.len())
+}
+
+fn join(first: &[u8], second: &[u8]) -> Vec<u8> {
+    [first, &second[32..]].concat()
+}
+
+fn open(bytes: &[u8]) -> Trace {
+    Trace::from_bytes(bytes.to_vec()).unwrap()
+}
+
+/// The entries of each recording that could be read.
+fn entries(trace: &Trace) -> Vec<usize> {
+    let mut of = vec![0; trace.recording_at(u64::MAX) as usize + 1];
+    let mut entries = trace.entries();
+    while let Some(entry) = entries.next() {
+        of[entries.recording() as usize] += usize::from(!matches!(entry, Entry::Damaged(_)));
+    }
+    of
+}
+
+#[test]
+fn the_points_of_a_recording_whose_schema_is_lost_are_not_those_of_the_one_before() {
+    for second in [clock(10, 3_000_000_000, 800), clock(20_000, 3, 30_000)] {
+        let (a, b) = (recording(0, FIRST, true), recording(0, second, true));
+        let mut bytes = join(&a, &b);
+        // Two bits: one alone would be turned back.
+        bytes[a.len() + 4] ^= 0x18;
+        bytes[a.len() + 60] ^= 0x18;
+        let trace = open(&bytes);
+        assert_eq!(trace.recording_at(u64::MAX), 0);
+        assert_eq!(trace.clock(), &FIRST);
+        let lost: Vec<_> = trace.damaged_descriptions().collect();
+        assert!(
+            lost.iter()
+                .any(|(kind, damaged)| *kind == BlockKind::Clock
+                    && damaged.defect == Defect::Order),
+            "{lost:?}"
+        );
+        assert!(trace.lost_descriptions().clocks.contains(&0));
+    }
+}
+
+#[test]
+fn a_point_of_the_clock_that_stands_twice_takes_no_time_away() {
+    let bytes = recording(7, FIRST, false);
+    let point = block(&bytes, BlockKind::Clock);
+    let twice = [&bytes, &bytes[point]].concat();
+    let trace = open(&twice);
+    assert_eq!(trace.clock(), &FIRST);
+    let lost: Vec<_> = trace.damaged_descriptions().collect();
+    assert_eq!(lost.len(), 1, "{lost:?}");
+    assert_eq!(lost[0].1.defect, Defect::Order);
+}
+
+#[test]
+fn what_is_cut_off_an_index_does_not_take_the_next_recording() {
+    for (first, second) in [(0, 0), (7, 7), (7, 8), (7, 0)] {
+        let a = recording(first, FIRST, true);
+        let index = block(&a, BlockKind::Index);
+        let b = recording(second, FIRST, true);
+        for cut in [1, 8, 63, 64, 72, 100, index.len() - 64] {
+            let bytes = join(&a[..a.len() - cut], &b);
+            let trace = open(&bytes);
+            assert_eq!(entries(&trace), [3, 3], "{cut} bytes of {first}, {second}");
+            assert!(trace.recordings_without_end().is_empty());
+            assert!(trace.is_finished());
+            let report = trace.verify().unwrap();
+            let [damaged] = report.damaged.as_slice() else {
+                panic!("{:?}", report.damaged);
+            };
+            assert_eq!(damaged.defect, Defect::Cut);
+            assert_eq!(damaged.offset, index.start as u64);
+            assert_eq!(trace.kind_of(damaged), Some(BlockKind::Index));
+        }
+    }
+}
+
+#[test]
+fn an_index_of_another_recording_is_no_end() {
+    let whole = recording(8, FIRST, true);
+    let stray = &whole[block(&whole, BlockKind::Index)];
+    let early = recording(7, FIRST, false);
+    let last = open(&[&early, stray].concat());
+    assert!(!last.is_finished() && last.ends_early());
+    let next = recording(7, FIRST, true);
+    let bytes = join(&[&early, stray].concat(), &next);
+    assert!(open(&bytes).recordings_without_end().contains(&0));
+    // Behind its own, it takes no end away.
+    let ends = recording(7, FIRST, true);
+    let bytes = join(&[&ends, stray].concat(), &next);
+    assert!(open(&bytes).recordings_without_end().is_empty());
+    // Where nothing follows, whether it ended there is not known.
+    let last = open(&[&ends, stray].concat());
+    assert!(last.ends_early() && last.end_is_damaged());
+}
+
+#[test]
+fn behind_a_whole_index_a_few_bytes_leave_the_end_unknown() {
+    let bytes = recording(7, FIRST, true);
+    for count in 1..100 {
+        let trace = open(&[&bytes, vec![0x5a; count].as_slice()].concat());
+        assert!(trace.ends_early() && trace.end_is_damaged(), "{count}");
+    }
+    // Where there is none, more blocks may have come.
+    let early = recording(7, FIRST, false);
+    let trace = open(&[&early, b"HCTB".as_slice()].concat());
+    assert!(trace.ends_early() && !trace.end_is_damaged());
+}
