@@ -166,6 +166,23 @@ fn an_index_of_another_recording_is_no_end() {
 }
 
 #[test]
+fn where_the_header_of_an_index_is_damaged_nobody_knows_whether_there_is_an_end() {
+    let a = recording(7, FIRST, true);
+    let index = block(&a, BlockKind::Index).start;
+    for finished in [true, false] {
+        let mut bytes = join(&recording(7, FIRST, finished), &a);
+        if finished {
+            bytes[index + 9] ^= 4;
+        }
+        let trace = open(&bytes);
+        assert_eq!(entries(&trace), [3, 3]);
+        assert!(trace.recordings_without_end().contains(&0));
+        let unknown = trace.recordings_with_damaged_end();
+        assert_eq!(unknown.contains(&0), finished);
+    }
+}
+
+#[test]
 fn behind_a_whole_index_a_few_bytes_leave_the_end_unknown() {
     let bytes = recording(7, FIRST, true);
     for count in 1..100 {

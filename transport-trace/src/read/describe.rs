@@ -1,6 +1,6 @@
 //! What the blocks of a trace describe: the calls and the lanes. [`clocks`](super::clocks) has the clock.
 
-use std::collections::{BTreeSet, hash_map};
+use std::collections::{BTreeMap, BTreeSet, hash_map};
 use std::sync::Arc;
 
 use super::block::{BlockEntry, Buffer};
@@ -126,6 +126,26 @@ impl Trace {
             })
             .map(|(last, _)| last.section)
             .collect()
+    }
+
+    /// Those of them of which that is only a guess: what stands at their end cannot be read, and their index may have stood there. What
+    /// [`end_is_damaged`](Self::end_is_damaged) says of the last one.
+    #[must_use]
+    pub fn recordings_with_damaged_end(&self) -> BTreeSet<u32> {
+        let mut without_end = self.recordings_without_end();
+        let mut last_of: BTreeMap<u32, u64> = BTreeMap::new();
+        let placed = |block: &&BlockEntry| block.misplaced.is_none();
+        for block in self.blocks().iter().filter(placed) {
+            last_of.insert(block.section, block.offset);
+        }
+        let gaps = self.gaps().iter();
+        let behind = gaps.filter(|gap| gap.defect != Defect::Cut).filter(|gap| {
+            let last = last_of.get(&self.recording_at(gap.offset));
+            last.is_some_and(|last| gap.offset > *last)
+        });
+        let damaged: BTreeSet<u32> = behind.map(|gap| self.recording_at(gap.offset)).collect();
+        without_end.retain(|recording| damaged.contains(recording));
+        without_end
     }
 
     /// Whether the last that is damaged between two blocks is an index that is there in part. There was nothing behind it.
