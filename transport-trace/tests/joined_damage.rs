@@ -6,7 +6,7 @@
 )]
 
 use hypercall_trace::clock::{ClockInfo, ClockPoint};
-use hypercall_trace::entry::{Argument, Call, Defect, Entry, Outcome};
+use hypercall_trace::entry::{Argument, Call, Defect, Entry, Outcome, PageChange, Run, When};
 use hypercall_trace::format::BlockKind;
 use hypercall_trace::read::Trace;
 use hypercall_trace::schema::Schema;
@@ -29,6 +29,19 @@ const fn clock(began: u64, frequency: u64, ends: u64) -> ClockInfo {
 
 const FIRST: ClockInfo = clock(1_000, 2_000_000_000, 9_000);
 
+fn call(lane: u32, index: u64, enter: u64) -> Entry {
+    Entry::Call(Call {
+        lane,
+        index,
+        number: 0x8000_0000,
+        enter,
+        duration: Some(1),
+        args: [Argument::Unused, Argument::Unused],
+        outcome: Outcome::Returned(0),
+        schema: None,
+    })
+}
+
 /// A recording with this clock, of three calls.
 fn recording(id: u64, clock: ClockInfo, finished: bool) -> Vec<u8> {
     let options = Options {
@@ -39,17 +52,7 @@ fn recording(id: u64, clock: ClockInfo, finished: bool) -> Vec<u8> {
     writer.lane("main").unwrap();
     for index in 0..3 {
         let ticks = clock.first.ticks + 1 + index;
-        let call = Entry::Call(Call {
-            lane: 0,
-            index,
-            number: 0x8000_0000,
-            enter: ticks,
-            duration: Some(1),
-            args: [Argument::Unused, Argument::Unused],
-            outcome: Outcome::Returned(0),
-            schema: None,
-        });
-        writer.push(&call).unwrap();
+        writer.push(&call(0, index, ticks)).unwrap();
     }
     if finished {
         writer.finish().unwrap()
@@ -193,4 +196,87 @@ fn behind_a_whole_index_a_few_bytes_leave_the_end_unknown() {
     let early = recording(7, FIRST, false);
     let trace = open(&[&early, b"HCTB".as_slice()].concat());
     assert!(trace.ends_early() && !trace.end_is_damaged());
+}
+
+/// A change that no other record has room beside in a block.
+fn change(lane: u32, index: u64) -> Entry {
+    Entry::Pages(PageChange {
+        lane,
+        index,
+        when: When::Note,
+        page: 0,
+        ticks: 0,
+        look: 1,
+        late: false,
+        runs: vec![Run {
+            offset: 0,
+            before: vec![0; 1024],
+            after: vec![1; 1024],
+        }],
+    })
+}
+
+#[test]
+fn where_no_header_says_that_changes_of_pages_stood_there_they_are_missing_all_the_same() {
+    let options = Options {
+        id: 7,
+        block: 1 << 10,
+        ..Options::default()
+    };
+    let clock = ClockInfo::default();
+    let mut writer = Writer::new(Vec::new(), &Schema::default(), clock, options).unwrap();
+    for lane in ["before", "never", "behind"] {
+        writer.lane(lane).unwrap();
+    }
+    let entries = [
+        call(1, 0, 1),
+        call(2, 0, 2),
+        change(0, 0),
+        call(0, 0, 3),
+        change(0, 1),
+        call(0, 1, 4),
+        call(1, 1, 5),
+        change(2, 1),
+        call(2, 1, 6),
+        change(2, 2),
+        change(0, 2),
+    ];
+    entries.iter().for_each(|entry| writer.push(entry).unwrap());
+    let second = writer.finish_early().unwrap();
+    let first = recording(7, FIRST, true);
+    let mut bytes = join(&first, &second);
+    let joined = open(&bytes);
+    let of_pages = joined.blocks().iter().find(|block| {
+        let header = &block.header;
+        header.entries == 1 && header.calls == 0 && (header.lane, header.first_index) == (0, 1)
+    });
+    let header = of_pages.unwrap().offset as usize;
+    bytes[header + 4] ^= 0x18;
+    bytes[header + 60] ^= 0x18;
+    let damaged = open(&bytes);
+    let lost = damaged.lost_descriptions();
+    let (schema, clock) = (damaged.schema(), *damaged.clock());
+    let mut copy = Writer::lacking(Vec::new(), schema, clock, options, &lost).unwrap();
+    for lane in damaged.lanes() {
+        copy.lane(&lane.name).unwrap();
+    }
+    let mut all = damaged.entries();
+    while let Some(entry) = all.next() {
+        copy.recordings_of(&damaged, all.recording()).unwrap();
+        copy.push(&entry).unwrap();
+    }
+    let copy = open(&copy.finish_as(&damaged).unwrap());
+    let notes: Vec<_> = copy
+        .entries()
+        .filter_map(|entry| match entry {
+            Entry::Lost(lost) => Some((lost.lane, lost.index, lost.how_many())),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(notes.len(), 2, "{notes:?}");
+    // Before the next call of the lane that had changes, and before the first change of one that may have had some.
+    assert!(
+        notes.contains(&(0, 1, None)) && notes.contains(&(2, 1, None)),
+        "{notes:?}"
+    );
 }

@@ -241,6 +241,7 @@ impl<W: Write> Writer<W> {
             if self.open.get(&lane).is_some_and(again) {
                 self.next_recording()?;
             }
+            self.holes.watch(lane, matches!(entry, Entry::Pages(_)));
             if self.holes.may_be_in(lane) {
                 self.note_missing(lane, index)?;
             }

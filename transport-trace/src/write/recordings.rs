@@ -72,8 +72,7 @@ impl<W: Write> Writer<W> {
 
     /// A lane lacks nothing by what was passed so far: what else there is of it is known.
     pub(crate) fn goes_on(&mut self, lane: u32) {
-        self.holes.go_on(lane);
-        self.holes.lacks_others(lane);
+        self.holes.lacks_nothing(lane);
     }
 
     /// Writes what is open, what is missing behind it, and the clock's last point. `last`: no other recording follows.
