@@ -5,6 +5,7 @@ mod common;
 use common::{Folder, Sample, hcall, output};
 use hypercall_trace::clock::{ClockInfo, ClockPoint};
 use hypercall_trace::entry::Entry;
+use hypercall_trace::format::BlockKind;
 use hypercall_trace::read::Trace;
 use hypercall_trace::write::{Options, Writer};
 
@@ -101,6 +102,25 @@ fn what_is_made_of_a_joined_file_has_all_of_its_recordings() {
             assert_eq!(recordings(&made), whole, "{command} of {file:?}");
             assert_eq!(verdict(&made), verdict(&path), "{command} of {file:?}");
         }
+    }
+}
+
+#[test]
+fn the_schema_that_each_recording_has_takes_little_room() {
+    let folder = Folder::new();
+    let (path, made) = (folder.text("joined.hct"), folder.text("made.hct"));
+    std::fs::write(&path, joined(&[(true, true); 3])).unwrap();
+    let schema = Trace::open(&path).unwrap().schema().clone();
+    for command in ["pack", "redact"] {
+        output(&[command, &path, "-o", &made, "--force"]);
+        let trace = Trace::open(&made).unwrap();
+        assert_eq!(trace.schema(), &schema, "{command}");
+        let schemas = trace.blocks().iter().map(|block| block.header);
+        let mut schemas = schemas.filter(|header| header.kind == BlockKind::Schema);
+        assert!(
+            schemas.all(|header| header.stored < header.raw / 2),
+            "{command}"
+        );
     }
 }
 

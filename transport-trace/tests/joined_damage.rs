@@ -5,6 +5,11 @@
     reason = "offsets of files in memory"
 )]
 
+use std::sync::{Arc, Mutex};
+
+mod growing;
+
+use growing::Growing;
 use hypercall_trace::clock::{ClockInfo, ClockPoint};
 use hypercall_trace::entry::{Argument, Call, Defect, Entry, Outcome, PageChange, Run, When};
 use hypercall_trace::format::BlockKind;
@@ -112,6 +117,26 @@ fn the_points_of_a_recording_whose_schema_is_lost_are_not_those_of_the_one_befor
         );
         assert!(trace.lost_descriptions().clocks.contains(&0));
     }
+}
+
+#[test]
+fn while_a_file_grows_points_are_left_when_what_follows_says_whose_they_are() {
+    let second = recording(0, clock(20_000, 3, 30_000), false);
+    let a = recording(0, FIRST, true);
+    let mut bytes = join(&a, &second);
+    bytes[a.len() + 4] ^= 0x18;
+    bytes[a.len() + 60] ^= 0x18;
+    let whole = open(&bytes);
+    let last = whole.data().last().unwrap().offset as usize;
+    // Of the second recording the clock alone is there, then all of it.
+    let file = Growing(Arc::new(Mutex::new(bytes[..last].to_vec())));
+    let mut trace = Trace::from_source(Box::new(file.clone())).unwrap();
+    assert_ne!(trace.clock(), &FIRST);
+    *file.0.lock().unwrap() = bytes;
+    assert!(trace.refresh().unwrap());
+    assert_eq!(trace.clock(), &FIRST);
+    assert_eq!(trace.clock(), whole.clock());
+    assert!(trace.lost_descriptions().clocks.contains(&0));
 }
 
 #[test]

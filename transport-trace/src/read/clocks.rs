@@ -12,7 +12,7 @@ use crate::get::Get;
 impl Trace {
     /// Reads the points of the clock among the blocks from this one on.
     pub(super) fn describe_clocks(&mut self, from: usize, buffer: &mut Buffer) {
-        self.leave_strayed_points();
+        let from = if self.forget_strayed() { 0 } else { from };
         let is_clock = |block: &BlockEntry| block.header.kind == BlockKind::Clock;
         let blocks = (0..).zip(&self.found.blocks).skip(from);
         let places: Vec<(usize, u32)> = blocks
@@ -74,18 +74,23 @@ impl Trace {
         Ok(())
     }
 
-    /// Leaves the points of blocks that stand in a wrong place, as what a file that grows has behind them shows.
-    fn leave_strayed_points(&mut self) {
+    /// Whether a point that is known stands in a wrong place, as what a file that grows has behind it shows. What was read of the clocks is
+    /// forgotten then.
+    fn forget_strayed(&mut self) -> bool {
         let blocks = &self.found.blocks;
-        let descriptions = &mut self.descriptions;
-        self.points.retain(|offset, _| {
-            let place = blocks.binary_search_by_key(offset, |block| block.offset);
-            let block = place.ok().and_then(|place| blocks.get(place));
-            let strayed = block.and_then(|block| Some(block.damaged(block.misplaced?)));
-            let stays = strayed.is_none();
-            descriptions.extend(strayed);
-            stays
+        let block_at = |offset: u64| {
+            let place = blocks.binary_search_by_key(&offset, |block| block.offset);
+            place.ok().and_then(|place| blocks.get(place))
+        };
+        let mut known = self.points.keys();
+        if !known.any(|offset| block_at(*offset).is_some_and(|block| block.misplaced.is_some())) {
+            return false;
+        }
+        self.points.clear();
+        self.descriptions.retain(|damaged| {
+            block_at(damaged.offset).is_none_or(|block| block.header.kind != BlockKind::Clock)
         });
+        true
     }
 
     /// Makes clocks of the points that were read. Of all of them, since a file that grows may show only later that its first block
