@@ -100,7 +100,7 @@ fn entries(trace: &Trace) -> Vec<usize> {
 #[test]
 fn the_points_of_a_recording_whose_schema_is_lost_are_not_those_of_the_one_before() {
     for second in [clock(10, 3_000_000_000, 800), clock(20_000, 3, 30_000)] {
-        let (a, b) = (recording(0, FIRST, true), recording(0, second, true));
+        let (a, b) = (recording(0, FIRST, true), recording(0, second, false));
         let mut bytes = join(&a, &b);
         // Two bits: one alone would be turned back.
         bytes[a.len() + 4] ^= 0x18;
@@ -116,6 +116,36 @@ fn the_points_of_a_recording_whose_schema_is_lost_are_not_those_of_the_one_befor
             "{lost:?}"
         );
         assert!(trace.lost_descriptions().clocks.contains(&0));
+    }
+}
+
+#[test]
+fn the_index_of_each_recording_stands_for_the_headers_of_its_blocks() {
+    for id in [0, 7] {
+        let a = recording(id, FIRST, true);
+        let whole = join(&join(&a, &a), &a);
+        let first = open(&a);
+        let blocks: Vec<_> = open(&whole).blocks().to_vec();
+        let blocks = blocks
+            .iter()
+            .filter(|block| block.header.kind != BlockKind::Index);
+        for block in blocks {
+            let mut bytes = whole.clone();
+            let at = block.offset as usize;
+            bytes[at + 4] ^= 0x18;
+            bytes[at + 60] ^= 0x18;
+            let trace = open(&bytes);
+            assert_eq!(entries(&trace), [3, 3, 3], "{block:?}");
+            assert!(trace.lost_descriptions() == first.lost_descriptions());
+            assert!((0..3).all(|of| trace.clock_of(of) == &FIRST));
+            let damaged = trace.verify().unwrap().damaged;
+            let [damaged] = damaged.as_slice() else {
+                panic!("{damaged:?}");
+            };
+            assert_eq!((damaged.offset, damaged.length), (block.offset, 64));
+            assert_eq!(damaged.defect, Defect::Header);
+            assert!(damaged.took_nothing());
+        }
     }
 }
 

@@ -89,7 +89,11 @@ impl Trace {
             ends: self.recordings_without_end(),
             ..LostDescriptions::default()
         };
-        for (kind, damaged) in self.damaged_descriptions() {
+        // What an index stands for is not lost.
+        let lost_blocks = self
+            .damaged_descriptions()
+            .filter(|(_, damaged)| damaged.defect != Defect::Header);
+        for (kind, damaged) in lost_blocks {
             match kind {
                 BlockKind::Schema => lost.schema = true,
                 BlockKind::Clock => {

@@ -8,7 +8,7 @@ use super::order;
 use super::source::{Source, read_full};
 use crate::entry::{Damaged, Defect};
 use crate::format::{
-    BLOCK_HEADER, BLOCK_MAGIC, BlockHeader, BlockKind, FILE_HEADER, FileHeader, INDEX_MAGIC,
+    BLOCK_HEADER, BLOCK_MAGIC, BlockHeader, BlockKind, Codec, FILE_HEADER, FileHeader, INDEX_MAGIC,
     MAX_BLOCK, u32_at, u64_at,
 };
 
@@ -43,6 +43,8 @@ pub(crate) struct Found {
     pub(crate) starts: order::Starts,
     /// Whether the blocks are those of the file's index, which nobody compared with the blocks' own headers.
     pub(crate) indexed: bool,
+    /// Where blocks are that [an index told of](Self::adopt), because their own headers are damaged.
+    pub(crate) adopted: HashSet<u64>,
     /// Whether the last damaged stretch is the file's end, where the rest of a block may follow.
     pub(crate) open_end: bool,
     /// What the blocks of the recording at `end` carry; 0 where that is not known.
@@ -84,12 +86,14 @@ impl Found {
             let first = indexed.partition_point(|block| block.offset < gap.offset);
             let behind = indexed.partition_point(|block| block.offset < until);
             let part = indexed.get(first..behind).unwrap_or_default();
-            let ends = |block: &BlockEntry| block.offset.saturating_add(block.header.span());
-            if part.first().map(|block| block.offset) != Some(gap.offset)
-                || part.last().map(ends) != Some(until)
-            {
+            let end = part.iter().try_fold(gap.offset, |at, block| {
+                let follows = block.offset == at;
+                follows.then(|| at.saturating_add(block.header.span()))
+            });
+            if part.is_empty() || end != Some(until) {
                 return true;
             }
+            self.adopted.extend(part.iter().map(|block| block.offset));
             blocks.extend(part.iter().map(|block| BlockEntry {
                 first_position: 0,
                 superseded: false,
@@ -100,6 +104,50 @@ impl Found {
             false
         });
         blocks.sort_unstable_by_key(|block| block.offset);
+    }
+
+    /// Takes the blocks that the index of each recording tells of, where a damaged stretch is: that of a joined file counts from
+    /// where its own file began.
+    pub(crate) fn adopt_by_indexes(&mut self, source: &dyn Source, buffer: &mut Buffer) {
+        let gaps = &self.damage;
+        let gap_before = |offset: u64| {
+            let before = gaps.partition_point(|gap| gap.offset <= offset);
+            before.checked_sub(1).and_then(|place| gaps.get(place))
+        };
+        let mut told: Vec<BlockEntry> = Vec::new();
+        let indexes = self.blocks.iter();
+        for index in indexes.filter(|block| block.header.kind == BlockKind::Index) {
+            // Nobody writes a compressed one, which may be much larger than the file.
+            if index.header.codec != Codec::None || gap_before(index.offset).is_none() {
+                continue;
+            }
+            let body = buffer.load(source, index.offset, &index.header);
+            let footer = |body: &[u8]| Some(u64_at(body, body.len().checked_sub(16)?));
+            let Some((body, footer)) = body.ok().and_then(|body| Some((body, footer(body)?)))
+            else {
+                continue;
+            };
+            let Some(moved) = index.offset.checked_sub(footer) else {
+                continue;
+            };
+            for (offset, header) in decode_index(body).into_iter().flatten() {
+                let offset = offset.saturating_add(moved);
+                let missing = |gap: &Damaged| offset < gap.offset.saturating_add(gap.length);
+                if let Some(header) = header.filter(fits)
+                    && offset < index.offset
+                    && gap_before(offset).is_some_and(missing)
+                {
+                    told.push(BlockEntry {
+                        offset,
+                        header,
+                        ..*index
+                    });
+                }
+            }
+        }
+        told.sort_by_key(|block| block.offset);
+        told.dedup_by_key(|block| block.offset);
+        self.adopt(&told);
     }
 
     /// Finds the damaged stretches of each lane.

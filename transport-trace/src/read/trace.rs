@@ -94,6 +94,7 @@ impl Trace {
         } else {
             let mut found = Found::new(&header);
             scan(&*source, &mut found, true)?;
+            found.adopt_by_indexes(&*source, &mut buffer);
             found
         };
         found.number(&header);
@@ -340,7 +341,7 @@ impl Trace {
 
     /// The damage of a block's own header, where the index stands for it: none of the block's records are missing because of it.
     pub(crate) fn damaged_header(&self, block: &BlockEntry) -> Option<Damaged> {
-        if !self.found.indexed {
+        if !self.found.indexed && !self.found.adopted.contains(&block.offset) {
             return None;
         }
         let mut bytes = [0; BLOCK_HEADER];

@@ -69,6 +69,8 @@ impl Trace {
         // The index is not believed here.
         let mut found = Found::new(&self.header());
         scan(self.source(), &mut found, true)?;
+        let mut buffer = Buffer::default();
+        found.adopt_by_indexes(self.source(), &mut buffer);
         if self.found.indexed {
             // But where a block's own header is damaged, the index knows of the block; that the header is will be said.
             found.adopt(self.blocks());
@@ -81,7 +83,6 @@ impl Trace {
             .damaged
             .extend(self.damage().filter(at_start).cloned());
         let mut gaps = found.damage.iter().peekable();
-        let mut buffer = Buffer::default();
         let mut order = Order::from_the_start();
         let mut clock = (0_u32, 0_u64);
         for (place, block) in found.blocks.iter().enumerate() {
