@@ -9,10 +9,11 @@ use std::sync::Arc;
 
 use super::block::{BlockEntry, Buffer, Views};
 use super::entries::{Entries, Reached};
+use super::index::from_index;
 use super::merged::Merged;
 use super::open::{OpenError, read_header};
 use super::order::Starts;
-use super::scan::{Found, from_index, has_entries, scan};
+use super::scan::{Found, has_entries, scan};
 use super::source::{Source, read_full};
 use crate::clock::{ClockInfo, ClockPoint};
 use crate::entry::{Call, Damaged, Defect, Entry};

@@ -3,8 +3,9 @@
 use std::io;
 
 use super::block::{BlockEntry, Buffer, Views};
+use super::index::decode_index;
 use super::order::Order;
-use super::scan::{Found, decode_index, has_entries, scan};
+use super::scan::{Found, has_entries, scan};
 use super::source::read_full;
 use super::trace::Trace;
 use super::view::View;
