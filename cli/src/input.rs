@@ -84,6 +84,8 @@ pub(crate) struct Losses {
     unfinished: bool,
     /// Recordings of a joined file without an end that others follow.
     without_end: BTreeSet<u32>,
+    /// Those of them whose end is damaged.
+    with_damaged_end: BTreeSet<u32>,
     /// Whether its end is damaged, so that nobody knows.
     end_damaged: bool,
     /// Where cut descriptions stand, which are told.
@@ -236,6 +238,13 @@ pub(crate) fn without_end(recording: u32) -> String {
     )
 }
 
+/// The same of one with [damage](Trace::recordings_with_damaged_end) where its index would be.
+pub(crate) fn with_damaged_end(recording: u32) -> String {
+    format!(
+        "the end of recording {recording} of the file is damaged: whether it was finished is not known"
+    )
+}
+
 /// Refuses a trace whose schema is damaged, for those who judge calls by what they are.
 pub(crate) fn described(path: &Path, trace: &Trace) -> Result<(), Failure> {
     no_schema(trace).map_or(Ok(()), |why| {
@@ -329,6 +338,7 @@ impl Losses {
             self.push(damaged);
         }
         self.without_end = trace.recordings_without_end();
+        self.with_damaged_end = trace.recordings_with_damaged_end();
         let told = descriptions(trace).take(TOLD);
         self.descriptions = told
             .map(|(kind, damaged)| description(trace, kind, damaged))
@@ -437,7 +447,12 @@ impl Losses {
             crate::output::tell!("hcall: {whose}{UNKNOWN_NUMBER} is missing in the trace");
         }
         for recording in self.without_end.iter().take(TOLD) {
-            crate::output::tell!("hcall: {whose}{}", without_end(*recording));
+            let why = if self.with_damaged_end.contains(recording) {
+                with_damaged_end(*recording)
+            } else {
+                without_end(*recording)
+            };
+            crate::output::tell!("hcall: {whose}{why}");
         }
         if let more @ 1.. = self.without_end.len().saturating_sub(TOLD) {
             crate::output::tell!("hcall: {whose}and {more} more recordings; see `hcall verify`");

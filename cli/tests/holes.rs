@@ -91,10 +91,13 @@ fn rewritten(folder: &Folder, trace: &str) -> Vec<(&'static str, String)> {
     }
     // What was made of what was made.
     let again = path("again.hct");
+    // That calls are noted as lost is no damage of what is read; that a point of the clock is lost stays one.
+    let lost = Trace::open(&made[0].1).unwrap().lost_descriptions();
+    let status = if lost.clocks.is_empty() { 0 } else { 4 };
     hcall()
         .args(["pack", &made[0].1, "-o", &again, "--force"])
         .assert()
-        .success();
+        .code(status);
     made.push(("pack of import", again));
     made
 }
@@ -540,7 +543,8 @@ fn rewritten_of_nothing(
 #[test]
 fn in_a_joined_file_a_lost_schema_takes_no_call_in_silence() {
     let folder = Folder::new();
-    let one = sample().bytes();
+    // An index would stand for the header.
+    let one = without_index(&sample().bytes());
     let joined = [&one[..], &one[32..]].concat();
     let trace = folder.text("damaged.hct");
     for wrong in [1, 0xff] {

@@ -36,16 +36,20 @@ fn write(
     let mut all = |exporter: &mut dyn Exporter| -> Result<(), Failure> {
         exporter.start(trace).map_err(failed)?;
         let mut entries = input::best_in_time(trace);
-        let (mut position, mut recording) = (0.., 0);
+        let mut position = 0..;
+        // Each recording begins, those without entries too.
+        let last = trace.recording_at(u64::MAX);
+        let mut recordings = (1..=last).peekable();
         while let Some(entry) = entries.next() {
             progress.at(position.next().unwrap_or(u64::MAX));
             losses.note(&entry);
-            if entries.recording() != recording {
-                recording = entries.recording();
-                exporter.recording(recording).map_err(failed)?;
+            let of = entries.recording();
+            while let Some(number) = recordings.next_if(|number| *number <= of) {
+                exporter.recording(number).map_err(failed)?;
             }
             exporter.entry(&entry).map_err(failed)?;
         }
+        recordings.try_for_each(|number| exporter.recording(number).map_err(failed))?;
         exporter.finish().map_err(failed)
     };
     match args.to {

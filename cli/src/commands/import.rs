@@ -19,6 +19,9 @@ use crate::target::Target;
 /// The longest line that is read: more than twice the largest block of a trace.
 const MAX_LINE: u64 = 160 << 20;
 
+/// Recordings without an end that are told one by one.
+const TOLD: usize = 10;
+
 const HELP: &str = "import reads what `hcall export --to json` wrote; nothing was imported";
 
 pub(crate) fn run(args: &Import, out: &mut Output) -> Result<Status, Failure> {
@@ -147,8 +150,11 @@ fn import(
             "hcall: {why}: what was written ends with {UNKNOWN_NUMBER} missing in each lane"
         );
     }
-    for recording in &lacking.ends {
+    for recording in lacking.ends.iter().take(TOLD) {
         crate::output::tell!("hcall: {}", crate::input::without_end(*recording));
+    }
+    if let more @ 1.. = lacking.ends.len().saturating_sub(TOLD) {
+        crate::output::tell!("hcall: and {more} more recordings; see `hcall verify`");
     }
     let ends = lacking.ends.clone();
     let lacks = lacking

@@ -31,15 +31,10 @@ pub(crate) fn run(args: &Pack, out: &mut Output) -> Result<Status, Failure> {
         while let Some(entry) = entries.next() {
             progress.at(position.next().unwrap_or(u64::MAX));
             losses.note(&entry);
-            let recording = entries.recording();
-            writer.recording(recording, trace.clock_of(recording))?;
+            writer.recordings_of(&trace, entries.recording())?;
             writer.push(&entry)?;
         }
-        if trace.ends_early() {
-            writer.finish_early()
-        } else {
-            writer.finish()
-        }
+        writer.finish_as(&trace)
     };
     written().map_err(failed)?.finish()?;
     let size = |path: &std::path::Path| std::fs::metadata(path).map_or(0, |data| data.len());

@@ -98,18 +98,13 @@ fn write<W: Write>(
             Entry::Unknown(_) => continue,
             Entry::Lost(_) | Entry::Damaged(_) => {}
         }
-        let recording = entries.recording();
         writer
-            .recording(recording, trace.clock_of(recording))
+            .recordings_of(trace, entries.recording())
             .map_err(failed())?;
         writer.push(&entry).map_err(failed())?;
     }
-    let finished = if trace.ends_early() {
-        writer.finish_early()
-    } else {
-        writer.finish()
-    };
-    Ok((finished.map_err(failed())?, redaction.replaced()))
+    let target = writer.finish_as(trace).map_err(failed())?;
+    Ok((target, redaction.replaced()))
 }
 
 /// The error about a call of which nobody knows where secrets stand.

@@ -27,7 +27,8 @@ pub trait Exporter {
     /// As the sink says.
     fn start(&mut self, trace: &Trace) -> io::Result<()>;
 
-    /// The entries that follow are of this recording of a file that was joined from several; those before are of recording 0.
+    /// The entries that follow are of this recording of a file that was joined from several; those before are of recording 0. It may have
+    /// none.
     ///
     /// # Errors
     /// As the sink says.

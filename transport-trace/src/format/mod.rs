@@ -3,6 +3,8 @@
 #[cfg(feature = "std")]
 pub(crate) mod lines;
 #[cfg(feature = "std")]
+mod listed;
+#[cfg(feature = "std")]
 pub(crate) mod out;
 pub(crate) mod record;
 

@@ -4,6 +4,7 @@
 use std::io::{self, Write};
 use std::vec::Vec;
 
+use super::listed::Listed;
 use super::{ALIGN, BlockHeader, BlockKind, Codec, FileHeader, MAJOR, MINOR};
 use crate::clock::ClockPoint;
 use crate::wire::Put as _;
@@ -20,9 +21,6 @@ pub enum Compression {
     Zstd(i32),
 }
 
-/// Blocks that an index lists. A longer file goes without.
-const MAX_INDEX: usize = 800_000;
-
 /// Writes blocks.
 pub(crate) struct Out<W> {
     sink: W,
@@ -36,7 +34,7 @@ pub(crate) struct Out<W> {
     offset: u64,
     /// What every block carries of the recording's number.
     tag: u16,
-    blocks: Vec<(u64, BlockHeader)>,
+    listed: Listed,
 }
 
 impl<W: std::fmt::Debug> std::fmt::Debug for Out<W> {
@@ -68,7 +66,7 @@ impl<W: Write> Out<W> {
             pending: header.encode().to_vec(),
             taken: 0,
             offset: super::FILE_HEADER as u64,
-            blocks: Vec::new(),
+            listed: Listed::default(),
         }
     }
 
@@ -126,13 +124,23 @@ impl<W: Write> Out<W> {
     }
 
     /// Takes a block, to be written by [`flush`](Self::flush). Lengths and checksum are filled in.
-    pub(crate) fn queue(&mut self, mut header: BlockHeader, raw: &[u8]) {
+    pub(crate) fn queue(&mut self, header: BlockHeader, raw: &[u8]) {
+        let compressed = matches!(header.kind, BlockKind::Data);
+        self.queue_as(header, raw, compressed);
+    }
+
+    /// Takes a schema, compressed as records are: in a joined file each recording has it again. A recorder leaves its own as it is.
+    pub(crate) fn queue_schema(&mut self, schema: &[u8]) {
+        self.queue_as(BlockHeader::plain(BlockKind::Schema, 0, 0), schema, true);
+    }
+
+    fn queue_as(&mut self, mut header: BlockHeader, raw: &[u8], compressed: bool) {
         let start = self.pending.len();
         let body = start.saturating_add(super::BLOCK_HEADER);
         self.pending.resize(body, 0);
         header.codec = Codec::None;
         header.tag = self.tag;
-        if matches!(header.kind, BlockKind::Data) {
+        if compressed {
             header.codec = self.compress(raw, body);
         }
         if header.codec == Codec::None {
@@ -149,9 +157,7 @@ impl<W: Write> Out<W> {
         let skew = start % ALIGN;
         debug_assert_eq!(skew, 0, "blocks are queued padded");
         self.pending.resize(padded, 0);
-        if self.blocks.len() <= MAX_INDEX {
-            self.blocks.push((self.offset, header));
-        }
+        self.listed.push(self.offset, header);
         self.offset = self.offset.saturating_add(header.span());
     }
 
@@ -212,22 +218,26 @@ impl<W: Write> Out<W> {
         self.queue(header, &body);
     }
 
-    /// Takes an index over all blocks so far.
+    /// A recording begins that is joined to those before it.
+    pub(crate) fn begin_recording(&mut self) {
+        self.listed.begin_recording();
+    }
+
+    /// Takes an index over all blocks so far; where those are too many for one, over those of the recording.
     pub(crate) fn queue_index(&mut self) {
-        self.queue_index_from(0);
+        let body = self.listed.all().map(|blocks| self.index_over(blocks));
+        self.queue_index_body(body);
     }
 
-    /// How many blocks there are so far.
-    pub(crate) const fn block_count(&self) -> usize {
-        self.blocks.len()
+    /// Takes the index of a recording that is joined to others: as it would be in a file of its own.
+    pub(crate) fn queue_recording_index(&mut self) {
+        let blocks = self.listed.of_recording();
+        let body = blocks.map(|blocks| self.index_over(blocks));
+        self.queue_index_body(body);
     }
 
-    /// Takes the index of a recording that is joined to others, over the blocks from this one on: as it would be in a file of its own.
-    pub(crate) fn queue_index_from(&mut self, first: usize) {
-        if self.blocks.len() > MAX_INDEX {
-            return;
-        }
-        let blocks = self.blocks.get(first..).unwrap_or_default();
+    /// The body of an index, as it is where its blocks are a file of their own.
+    fn index_over(&self, blocks: &[(u64, BlockHeader)]) -> Vec<u8> {
         let start = super::FILE_HEADER as u64;
         let moved = blocks
             .first()
@@ -236,8 +246,13 @@ impl<W: Write> Out<W> {
             .iter()
             .map(|(offset, header)| (offset.saturating_sub(moved), *header))
             .collect();
-        let body = crate::read::encode_index(&blocks, self.offset.saturating_sub(moved));
-        if body.len() <= super::MAX_BLOCK {
+        crate::read::encode_index(&blocks, self.offset.saturating_sub(moved))
+    }
+
+    fn queue_index_body(&mut self, body: Option<Vec<u8>>) {
+        if let Some(body) = body
+            && body.len() <= super::MAX_BLOCK
+        {
             self.queue_plain(BlockKind::Index, 0, &body);
         }
     }

@@ -1,11 +1,10 @@
-//! What the blocks of a trace describe: the calls, the clock, the lanes.
+//! What the blocks of a trace describe: the calls and the lanes. [`clocks`](super::clocks) has the clock.
 
 use std::collections::{BTreeMap, BTreeSet, hash_map};
 use std::sync::Arc;
 
 use super::block::{BlockEntry, Buffer};
 use super::trace::{Lane, Trace};
-use crate::clock::{ClockInfo, ClockPoint};
 use crate::entry::{Damaged, Defect};
 use crate::format::{BlockKind, MAX_SCHEMA};
 use crate::get::Get;
@@ -32,25 +31,11 @@ impl Trace {
     pub(super) fn describe(&mut self, from: usize, buffer: &mut Buffer) {
         let blocks = self.found.blocks.get(from..).unwrap_or_default();
         let mut have_schema = !self.schema.interfaces.is_empty();
-        let is_clock = |block: &BlockEntry| block.header.kind == BlockKind::Clock;
-        // By recording: the machine may have started anew between two.
-        let clocks = (0..).zip(blocks).filter(|(_, block)| is_clock(block));
-        let last_clocks: BTreeMap<u32, usize> = clocks
-            .map(|(place, block)| (block.section, place))
-            .collect();
-        let known = self.points.keys();
-        let mut have_clock: BTreeSet<u32> =
-            known.map(|offset| self.recording_at(*offset)).collect();
-        let mut no_last = Vec::new();
         let mut bad_headers = Vec::new();
-        for (place, block) in blocks.iter().enumerate() {
+        for block in blocks {
             let wanted = match block.header.kind {
                 BlockKind::Schema => !have_schema,
                 BlockKind::Lane => true,
-                BlockKind::Clock => {
-                    !have_clock.contains(&block.section)
-                        || last_clocks.get(&block.section) == Some(&place)
-                }
                 _ => false,
             };
             if !wanted {
@@ -76,7 +61,7 @@ impl Trace {
                         self.descriptions.push(block.damaged(Defect::TooLarge));
                         continue;
                     }
-                    BlockKind::Lane => Get::new(body).name().map(|name| {
+                    _ => Get::new(body).name().map(|name| {
                         let id = block.header.lane;
                         if let hash_map::Entry::Vacant(place) = self.lane_places.entry(id) {
                             self.named = self.named.saturating_add(name.len());
@@ -84,87 +69,16 @@ impl Trace {
                             self.lanes.push(Lane { id, name });
                         }
                     }),
-                    _ => clock_point(body).map(|point| {
-                        have_clock.insert(block.section);
-                        self.points.insert(block.offset, point);
-                    }),
                 }
                 .ok_or(Defect::Description),
             };
             match understood {
-                Err(defect) => {
-                    if is_clock(block) && last_clocks.get(&block.section) == Some(&place) {
-                        no_last.push(place);
-                    }
-                    self.descriptions.push(block.damaged(defect));
-                }
+                Err(defect) => self.descriptions.push(block.damaged(defect)),
                 Ok(()) => bad_headers.extend(self.damaged_header(block)),
             }
         }
         self.descriptions.extend(bad_headers);
-        for last in no_last {
-            // How fast the clock is, a recording measures; its first point does not say it, and each later one does.
-            let before = blocks.get(..last).unwrap_or_default().iter().rev();
-            let section = blocks.get(last).map(|block| block.section);
-            let clocks = before
-                .take_while(|block| Some(block.section) == section)
-                .filter(|block| is_clock(block) && block.misplaced.is_none());
-            let mut points = clocks.filter_map(|block| {
-                let body = buffer.load(&*self.source, block.offset, &block.header);
-                Some((block.offset, body.ok().and_then(clock_point)?))
-            });
-            self.points.extend(points.next());
-        }
-        self.clocks = self.make_clocks();
-    }
-
-    /// Makes clocks of the points that were read. Of all of them, since a file that grows may show only later that its first block
-    /// is of the second recording.
-    fn make_clocks(&self) -> BTreeMap<u32, ClockInfo> {
-        let mut clocks = BTreeMap::new();
-        for (offset, point) in &self.points {
-            let both = ClockInfo {
-                first: *point,
-                last: *point,
-            };
-            let clock = clocks.entry(self.recording_at(*offset)).or_insert(both);
-            clock.last = *point;
-        }
-        self.begin_with_records(&mut clocks);
-        clocks
-    }
-
-    /// A recording starts with a point of the clock. Where that is lost, the earliest records are when it began as far as anybody knows:
-    /// else what was before the first point that is left would have been at no time.
-    fn begin_with_records(&self, clocks: &mut BTreeMap<u32, ClockInfo>) {
-        let mut first_points = BTreeMap::new();
-        for offset in self.points.keys() {
-            let of = self.recording_at(*offset);
-            first_points.entry(of).or_insert(*offset);
-        }
-        let mut begins: BTreeMap<u32, u64> = BTreeMap::new();
-        let before_points = self.data().filter(|block| {
-            let point = first_points.get(&block.section);
-            // Where nothing but losses is known of, there may be no time.
-            block.misplaced.is_none()
-                && block.header.first_ticks != 0
-                && point.is_some_and(|point| block.offset < *point)
-        });
-        for block in before_points {
-            let begin = begins.entry(block.section).or_insert(u64::MAX);
-            *begin = block.header.first_ticks.min(*begin);
-        }
-        for (recording, ticks) in begins {
-            if let Some(clock) = clocks.get_mut(&recording)
-                && ticks < clock.first.ticks
-            {
-                clock.first = ClockPoint {
-                    ticks,
-                    unix_nanoseconds: clock.unix_nanoseconds(ticks).unwrap_or(0),
-                    frequency: clock.first.frequency,
-                };
-            }
-        }
+        self.describe_clocks(from, buffer);
     }
 
     /// Which descriptions are lost to damage. What another block says too is not: of a file that was joined from several
@@ -175,7 +89,11 @@ impl Trace {
             ends: self.recordings_without_end(),
             ..LostDescriptions::default()
         };
-        for (kind, damaged) in self.damaged_descriptions() {
+        // What an index stands for is not lost.
+        let lost_blocks = self
+            .damaged_descriptions()
+            .filter(|(_, damaged)| damaged.defect != Defect::Header);
+        for (kind, damaged) in lost_blocks {
             match kind {
                 BlockKind::Schema => lost.schema = true,
                 BlockKind::Clock => {
@@ -199,13 +117,49 @@ impl Trace {
     /// end of their file was lost. More of them may have come. What [`ends_early`](Self::ends_early) says of the last one.
     #[must_use]
     pub fn recordings_without_end(&self) -> BTreeSet<u32> {
-        let blocks = self.blocks();
-        let pairs = blocks.iter().zip(blocks.iter().skip(1));
+        // What strayed into it, and stands at its end, is not of the recording.
+        let blocks = self
+            .blocks()
+            .iter()
+            .filter(|block| block.misplaced.is_none());
+        let pairs = blocks.clone().zip(blocks.skip(1));
         pairs
             .filter(|(last, next)| last.section != next.section)
-            .filter(|(last, _)| last.header.kind != BlockKind::Index)
+            .filter(|(last, next)| {
+                last.header.kind != BlockKind::Index && !self.is_index_cut(last, next)
+            })
             .map(|(last, _)| last.section)
             .collect()
+    }
+
+    /// Those of them of which that is only a guess: what stands at their end cannot be read, and their index may have stood there. What
+    /// [`end_is_damaged`](Self::end_is_damaged) says of the last one.
+    #[must_use]
+    pub fn recordings_with_damaged_end(&self) -> BTreeSet<u32> {
+        let mut without_end = self.recordings_without_end();
+        let mut last_of: BTreeMap<u32, u64> = BTreeMap::new();
+        let placed = |block: &&BlockEntry| block.misplaced.is_none();
+        for block in self.blocks().iter().filter(placed) {
+            last_of.insert(block.section, block.offset);
+        }
+        let gaps = self.gaps().iter();
+        let behind = gaps.filter(|gap| gap.defect != Defect::Cut).filter(|gap| {
+            let last = last_of.get(&self.recording_at(gap.offset));
+            last.is_some_and(|last| gap.offset > *last)
+        });
+        let damaged: BTreeSet<u32> = behind.map(|gap| self.recording_at(gap.offset)).collect();
+        without_end.retain(|recording| damaged.contains(recording));
+        without_end
+    }
+
+    /// Whether the last that is damaged between two blocks is an index that is there in part. There was nothing behind it.
+    fn is_index_cut(&self, last: &BlockEntry, next: &BlockEntry) -> bool {
+        let gaps = self.gaps();
+        let before = gaps.partition_point(|gap| gap.offset < next.offset);
+        let gap = before.checked_sub(1).and_then(|place| gaps.get(place));
+        gap.is_some_and(|gap| {
+            gap.offset > last.offset && self.kind_of(gap) == Some(BlockKind::Index)
+        })
     }
 
     /// What of [`damage`](Self::damage) is in blocks that describe: the schema, a lane's name, the clock. Each with the kind
@@ -217,13 +171,4 @@ impl Trace {
             Some((blocks.get(place.ok()?)?.header.kind, damaged))
         })
     }
-}
-
-fn clock_point(body: &[u8]) -> Option<ClockPoint> {
-    let mut from = Get::new(body);
-    Some(ClockPoint {
-        frequency: from.u64()?,
-        ticks: from.u64()?,
-        unix_nanoseconds: from.i64()?,
-    })
 }

@@ -54,8 +54,10 @@
 //! ```
 
 mod block;
+mod clocks;
 mod describe;
 mod entries;
+mod index;
 mod merged;
 mod missing;
 mod open;
@@ -71,9 +73,9 @@ mod view;
 pub use block::{BlockEntry, Buffer, Malformed, RecordRef, RecordRefs, Views};
 pub use describe::LostDescriptions;
 pub use entries::{Entries, Reached};
+pub(crate) use index::encode_index;
 pub use merged::Merged;
 pub use open::OpenError;
-pub(crate) use scan::encode_index;
 pub use source::Source;
 pub use trace::{Lane, Trace};
 pub use verify::Report;

@@ -8,7 +8,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::block::BlockEntry;
-use crate::entry::{Defect, LossCause, Lost};
+use crate::entry::{Damaged, Defect, LossCause, Lost};
 use crate::format::{BlockKind, FILE_HEADER, FileHeader};
 
 /// The index that the first call of a lane has, by recording and lane, where that is not 0: a slice leaves out what comes
@@ -87,6 +87,57 @@ fn place_all(blocks: &mut [BlockEntry], header: &FileHeader, lost: bool) -> Star
         };
     }
     starts
+}
+
+/// What stands behind a damaged stretch of which nobody knows what it held.
+#[derive(Debug, Default)]
+struct Behind {
+    /// The lanes that went on.
+    lanes: HashSet<u32>,
+    /// Where points of the clock are.
+    clocks: Vec<usize>,
+    /// A lane begins anew: the schema of the next recording was lost in the stretch.
+    anew: bool,
+}
+
+/// Finds the points of the clock that are another recording's, whose schema was lost: they say nothing of the one that they seem to be of.
+pub(crate) fn place_clocks(blocks: &mut [BlockEntry], gaps: &[Damaged]) {
+    let unknown = gaps.iter().filter(|gap| gap.is_unknown());
+    let mut gaps = unknown.map(|gap| gap.offset).peekable();
+    let mut section = 0;
+    let mut behind: Option<Behind> = None;
+    let mut strayed = Vec::new();
+    for (place, block) in blocks.iter().enumerate() {
+        while gaps.next_if(|gap| *gap < block.offset).is_some() {
+            if !behind.as_ref().is_some_and(|behind| behind.anew) {
+                behind = Some(Behind::default());
+            }
+        }
+        if block.section != section {
+            section = block.section;
+            behind = None;
+        }
+        let Some(behind) = &mut behind else {
+            continue;
+        };
+        match block.header.kind {
+            BlockKind::Clock => behind.clocks.push(place),
+            BlockKind::Data | BlockKind::Announce => {
+                // What comes later in a lane may stand there twice.
+                let first = behind.lanes.insert(block.header.lane);
+                behind.anew |= first && block.misplaced == Some(Defect::Order);
+            }
+            _ => {}
+        }
+        if behind.anew {
+            strayed.append(&mut behind.clocks);
+        }
+    }
+    for place in strayed {
+        if let Some(block) = blocks.get_mut(place) {
+            block.misplaced = block.misplaced.or(Some(Defect::Order));
+        }
+    }
 }
 
 /// Which index the next call of each lane has, where nothing is missing.

@@ -1,15 +1,14 @@
-//! Finds the blocks of a file: from its index, or from the blocks' headers, past whatever is broken.
+//! Finds the blocks of a file from their headers, past whatever is broken. [`index`](super::index) has what an index tells of them.
 
 use std::collections::{HashMap, HashSet};
 use std::io;
 
-use super::block::{BlockEntry, Buffer};
+use super::block::BlockEntry;
 use super::order;
 use super::source::{Source, read_full};
 use crate::entry::{Damaged, Defect};
 use crate::format::{
-    BLOCK_HEADER, BLOCK_MAGIC, BlockHeader, BlockKind, FILE_HEADER, FileHeader, INDEX_MAGIC,
-    MAX_BLOCK, u32_at, u64_at,
+    BLOCK_HEADER, BLOCK_MAGIC, BlockHeader, BlockKind, FILE_HEADER, FileHeader, MAX_BLOCK, u32_at,
 };
 
 /// Bytes that are looked through at once for the next block.
@@ -21,8 +20,6 @@ const SUMMED_LEAST: u64 = 1 << 20;
 /// The most blocks and damaged stretches that are kept track of. A file of nothing but headers would take more memory than
 /// it has bytes.
 const MAX_FOUND: usize = 1 << 24;
-/// Bytes of an entry of the index.
-const INDEX_ENTRY: usize = 8 + BLOCK_HEADER;
 
 /// What was found so far.
 #[derive(Clone, Debug, Default)]
@@ -43,6 +40,8 @@ pub(crate) struct Found {
     pub(crate) starts: order::Starts,
     /// Whether the blocks are those of the file's index, which nobody compared with the blocks' own headers.
     pub(crate) indexed: bool,
+    /// Where blocks are that [an index told of](Self::adopt), because their own headers are damaged.
+    pub(crate) adopted: HashSet<u64>,
     /// Whether the last damaged stretch is the file's end, where the rest of a block may follow.
     pub(crate) open_end: bool,
     /// What the blocks of the recording at `end` carry; 0 where that is not known.
@@ -58,7 +57,7 @@ impl Found {
         }
     }
 
-    fn push(&mut self, offset: u64, header: BlockHeader) {
+    pub(super) fn push(&mut self, offset: u64, header: BlockHeader) {
         self.finished = header.kind == BlockKind::Index;
         if header.kind == BlockKind::Schema {
             // Where the file's header is damaged, the schema says it; and a recording without std has an id and no tags.
@@ -75,33 +74,6 @@ impl Found {
         });
     }
 
-    /// Takes the blocks that an index tells of where nothing was found but damage: their own headers are damaged, and what stands behind
-    /// those can be read.
-    pub(crate) fn adopt(&mut self, indexed: &[BlockEntry]) {
-        let blocks = &mut self.blocks;
-        self.damage.retain(|gap| {
-            let until = gap.offset.saturating_add(gap.length);
-            let first = indexed.partition_point(|block| block.offset < gap.offset);
-            let behind = indexed.partition_point(|block| block.offset < until);
-            let part = indexed.get(first..behind).unwrap_or_default();
-            let ends = |block: &BlockEntry| block.offset.saturating_add(block.header.span());
-            if part.first().map(|block| block.offset) != Some(gap.offset)
-                || part.last().map(ends) != Some(until)
-            {
-                return true;
-            }
-            blocks.extend(part.iter().map(|block| BlockEntry {
-                first_position: 0,
-                superseded: false,
-                misplaced: None,
-                section: 0,
-                ..*block
-            }));
-            false
-        });
-        blocks.sort_unstable_by_key(|block| block.offset);
-    }
-
     /// Finds the damaged stretches of each lane.
     pub(crate) fn sort_damage(&mut self) {
         self.gaps_of_lane.clear();
@@ -114,6 +86,12 @@ impl Found {
     /// Finds blocks in wrong places, hides announcements whose call stands in a later block, and numbers the entries.
     pub(crate) fn number(&mut self, header: &FileHeader) {
         self.starts = order::place(&mut self.blocks, header);
+        order::place_clocks(&mut self.blocks, &self.damage);
+        // The index of another recording says nothing of this one.
+        self.finished &= self
+            .blocks
+            .last()
+            .is_some_and(|block| block.misplaced.is_none());
         let mut later: HashSet<(u32, u32)> = HashSet::new();
         for block in self.blocks.iter_mut().rev() {
             let lane = (block.section, block.header.lane);
@@ -174,10 +152,24 @@ pub(crate) fn scan(source: &dyn Source, found: &mut Found, last: bool) -> io::Re
             found.end = length;
             break;
         }
-        match header_at(source, offset, length)? {
-            Some(header) if complete(offset, &header, length) => found.push(offset, header),
+        let header = header_at(source, offset, length)?;
+        let behind = match header {
+            // The rest of one that is not all there may come.
+            Some(header)
+                if header.kind == BlockKind::Index
+                    && (last || complete(offset, &header, length)) =>
+            {
+                schema_in_index(source, offset, &header, length, &mut summed)?
+            }
+            _ => None,
+        };
+        match header {
+            Some(header) if behind.is_none() && complete(offset, &header, length) => {
+                found.push(offset, header);
+            }
             cut => {
                 let next = match extent(source, offset, cut.as_ref(), length, &mut summed)? {
+                    _ if behind.is_some() => behind,
                     // What stands inside a block is that block's, whatever it looks like.
                     Some(end) if end < length => Some(end),
                     Some(_) => None,
@@ -215,7 +207,7 @@ pub(crate) fn scan(source: &dyn Source, found: &mut Found, last: bool) -> io::Re
     Ok(())
 }
 
-const fn fits(header: &BlockHeader) -> bool {
+pub(super) const fn fits(header: &BlockHeader) -> bool {
     header.stored as u64 <= MAX_BLOCK as u64 && header.raw as u64 <= MAX_BLOCK as u64
 }
 
@@ -228,7 +220,11 @@ const fn complete(offset: u64, header: &BlockHeader, length: u64) -> bool {
             <= length
 }
 
-fn header_at(source: &dyn Source, offset: u64, length: u64) -> io::Result<Option<BlockHeader>> {
+pub(super) fn header_at(
+    source: &dyn Source,
+    offset: u64,
+    length: u64,
+) -> io::Result<Option<BlockHeader>> {
     if length.saturating_sub(offset) < BLOCK_HEADER as u64 {
         return Ok(None);
     }
@@ -294,34 +290,79 @@ fn resync(
     tag: u16,
     summed: &mut u64,
 ) -> io::Result<Option<u64>> {
-    let left = usize::try_from(length.saturating_sub(from)).unwrap_or(WINDOW);
-    let mut window = vec![0; left.min(WINDOW)];
+    find(source, from, length, |at| {
+        let Some(header) = header_at(source, at, length)? else {
+            return Ok(false);
+        };
+        if header.tag != tag || !complete(at, &header, length) || used_up(*summed, length) {
+            return Ok(false);
+        }
+        *summed = summed.saturating_add(header.span());
+        Ok(body_is_right(source, at, &header)?
+            && (tag != 0 || is_followed(source, at, &header, length)?))
+    })
+}
+
+/// Where a schema with all of its bytes stands inside an index, which is not all there then: its file lost its end before another one was
+/// joined to it. No index holds one, since what follows a header in it is no block's bytes.
+fn schema_in_index(
+    source: &dyn Source,
+    offset: u64,
+    index: &BlockHeader,
+    length: u64,
+    summed: &mut u64,
+) -> io::Result<Option<u64>> {
+    let until = offset.saturating_add(index.span()).min(length);
+    // One that is all there is read but once; of many, one inside the other, nobody reads all.
+    let whole = complete(offset, index, length);
+    if !fits(index) || used_up(*summed, length) {
+        return Ok(None);
+    }
+    *summed = summed.saturating_add(until.saturating_sub(offset));
+    if whole && body_is_right(source, offset, index)? {
+        return Ok(None);
+    }
+    let from = offset.saturating_add(BLOCK_HEADER as u64);
+    find(source, from, until, |at| {
+        let Some(header) = header_at(source, at, length)? else {
+            return Ok(false);
+        };
+        if header.kind != BlockKind::Schema
+            || header.stored == 0
+            || !complete(at, &header, length)
+            || used_up(*summed, length)
+        {
+            return Ok(false);
+        }
+        *summed = summed.saturating_add(header.span());
+        body_is_right(source, at, &header)
+    })
+}
+
+/// Looks for the first `HCTB` in a stretch that is a block's start.
+fn find(
+    source: &dyn Source,
+    from: u64,
+    until: u64,
+    mut is_start: impl FnMut(u64) -> io::Result<bool>,
+) -> io::Result<Option<u64>> {
+    let left = usize::try_from(until.saturating_sub(from)).unwrap_or(WINDOW);
+    // One that starts at the end of a window may go on behind it.
+    let more = BLOCK_MAGIC.len().saturating_sub(1);
+    let mut window = vec![0; left.min(WINDOW).saturating_add(more)];
     let mut base = from;
-    while base.saturating_add(BLOCK_HEADER as u64) <= length {
+    while base < until {
         let count = read_full(source, base, &mut window)?;
         let bytes = window.get(..count).unwrap_or_default();
-        for (step, start) in bytes.windows(BLOCK_MAGIC.len()).enumerate() {
-            if start == BLOCK_MAGIC {
-                let at = base.saturating_add(u64::try_from(step).unwrap_or(0));
-                if let Some(header) = header_at(source, at, length)?
-                    && complete(at, &header, length)
-                    && header.tag == tag
-                    && !used_up(*summed, length)
-                    && {
-                        *summed = summed.saturating_add(header.span());
-                        body_is_right(source, at, &header)?
-                    }
-                    && (tag != 0 || is_followed(source, at, &header, length)?)
-                {
-                    return Ok(Some(at));
-                }
+        for (at, start) in (base..until).zip(bytes.windows(BLOCK_MAGIC.len())) {
+            if start == BLOCK_MAGIC && is_start(at)? {
+                return Ok(Some(at));
             }
         }
-        if count < window.len() || count < BLOCK_HEADER {
+        let step = count.saturating_sub(more);
+        if count < window.len() || step == 0 {
             break;
         }
-        // A header may start in one window and end in the next.
-        let step = count.saturating_sub(BLOCK_MAGIC.len().saturating_sub(1));
         base = base.saturating_add(u64::try_from(step).unwrap_or(u64::MAX));
     }
     Ok(None)
@@ -360,68 +401,4 @@ fn body_is_right(source: &dyn Source, at: u64, header: &BlockHeader) -> io::Resu
         at = at.saturating_add(u64::try_from(count).unwrap_or(u64::MAX));
     }
     Ok(crc == header.crc)
-}
-
-/// The entries of an index's body: offsets and headers. `None` where it is not one.
-pub(crate) fn decode_index(
-    body: &[u8],
-) -> Option<impl Iterator<Item = (u64, Option<BlockHeader>)>> {
-    let (entries, footer) = body.as_chunks::<INDEX_ENTRY>();
-    if footer.len() != 16 || footer.get(8..) != Some(&INDEX_MAGIC) {
-        return None;
-    }
-    Some(entries.iter().map(|entry| {
-        let header = entry
-            .get(8..)
-            .and_then(|header| header.first_chunk())
-            .and_then(BlockHeader::decode);
-        (u64_at(entry, 0), header)
-    }))
-}
-
-/// The body of an index over these blocks, to be written at `offset`.
-pub(crate) fn encode_index(blocks: &[(u64, BlockHeader)], offset: u64) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(blocks.len().saturating_mul(INDEX_ENTRY).saturating_add(16));
-    for (offset, header) in blocks {
-        bytes.extend_from_slice(&offset.to_le_bytes());
-        bytes.extend_from_slice(&header.encode());
-    }
-    bytes.extend_from_slice(&offset.to_le_bytes());
-    bytes.extend_from_slice(&INDEX_MAGIC);
-    bytes
-}
-
-/// The blocks as the index at the end of the file says, where there is one and it holds.
-pub(crate) fn from_index(
-    source: &dyn Source,
-    file: &FileHeader,
-    buffer: &mut Buffer,
-) -> Option<Found> {
-    let length = source.length().ok()?;
-    let mut footer = [0; 16];
-    let at = length.checked_sub(16)?;
-    if read_full(source, at, &mut footer).ok()? != 16 || footer[8..] != INDEX_MAGIC {
-        return None;
-    }
-    let offset = u64_at(&footer, 0);
-    let header = header_at(source, offset, length).ok()??;
-    if header.kind != BlockKind::Index || offset.checked_add(header.span())? != length {
-        return None;
-    }
-    let body = buffer.load(source, offset, &header).ok()?;
-    let mut found = Found::new(file);
-    for (offset, header) in decode_index(body)? {
-        let header = header?;
-        // An index that leaves something out is of no use.
-        if offset != found.end || !fits(&header) {
-            return None;
-        }
-        found.push(offset, header);
-    }
-    if found.end != offset {
-        return None;
-    }
-    found.push(offset, header);
-    found.indexed = true;
-    Some(found)
 }

@@ -9,10 +9,11 @@ use std::sync::Arc;
 
 use super::block::{BlockEntry, Buffer, Views};
 use super::entries::{Entries, Reached};
+use super::index::from_index;
 use super::merged::Merged;
 use super::open::{OpenError, read_header};
 use super::order::Starts;
-use super::scan::{Found, from_index, has_entries, scan};
+use super::scan::{Found, has_entries, scan};
 use super::source::{Source, read_full};
 use crate::clock::{ClockInfo, ClockPoint};
 use crate::entry::{Call, Damaged, Defect, Entry};
@@ -94,6 +95,7 @@ impl Trace {
         } else {
             let mut found = Found::new(&header);
             scan(&*source, &mut found, true)?;
+            found.adopt_by_indexes(&*source, &mut buffer);
             found
         };
         found.number(&header);
@@ -256,15 +258,20 @@ impl Trace {
     }
 
     /// Whether that is only a guess: what stands at the end of the file cannot be read, and the index may have stood there, as where a
-    /// bit of its header is damaged, or where something that is no trace was put behind it. Such a trace [ends early](Self::ends_early)
-    /// as far as anybody knows.
+    /// bit of its header is damaged, or where something that is no trace, or a block of another one, was put behind it. Such a trace
+    /// [ends early](Self::ends_early) as far as anybody knows.
     #[must_use]
     pub fn end_is_damaged(&self) -> bool {
-        let last_block = self.blocks().last().map_or(0, |block| block.offset);
+        let last = self.blocks().last();
+        let strayed = last.is_some_and(|block| block.misplaced.is_some());
+        let is_index = last.is_some_and(|block| block.header.kind == BlockKind::Index);
+        let last = last.map_or(0, |block| block.offset);
         let behind = |damaged: &Damaged| {
-            damaged.offset > last_block && !matches!(damaged.defect, Defect::Cut)
+            // A header that was cut may be that of the next block, but none comes behind an index.
+            damaged.offset > last
+                && (damaged.defect != Defect::Cut || is_index && self.kind_of(damaged).is_none())
         };
-        self.ends_early() && self.found.damage.last().is_some_and(behind)
+        self.ends_early() && (strayed || self.found.damage.last().is_some_and(behind))
     }
 
     /// What kind of block a damaged stretch is, where its header can be read or the index has it. The rest of it may be damaged, not
@@ -335,7 +342,7 @@ impl Trace {
 
     /// The damage of a block's own header, where the index stands for it: none of the block's records are missing because of it.
     pub(crate) fn damaged_header(&self, block: &BlockEntry) -> Option<Damaged> {
-        if !self.found.indexed {
+        if !self.found.indexed && !self.found.adopted.contains(&block.offset) {
             return None;
         }
         let mut bytes = [0; BLOCK_HEADER];

@@ -3,8 +3,9 @@
 use std::io;
 
 use super::block::{BlockEntry, Buffer, Views};
+use super::index::decode_index;
 use super::order::Order;
-use super::scan::{Found, decode_index, has_entries, scan};
+use super::scan::{Found, has_entries, scan};
 use super::source::read_full;
 use super::trace::Trace;
 use super::view::View;
@@ -69,6 +70,8 @@ impl Trace {
         // The index is not believed here.
         let mut found = Found::new(&self.header());
         scan(self.source(), &mut found, true)?;
+        let mut buffer = Buffer::default();
+        found.adopt_by_indexes(self.source(), &mut buffer);
         if self.found.indexed {
             // But where a block's own header is damaged, the index knows of the block; that the header is will be said.
             found.adopt(self.blocks());
@@ -81,7 +84,6 @@ impl Trace {
             .damaged
             .extend(self.damage().filter(at_start).cloned());
         let mut gaps = found.damage.iter().peekable();
-        let mut buffer = Buffer::default();
         let mut order = Order::from_the_start();
         let mut clock = (0_u32, 0_u64);
         for (place, block) in found.blocks.iter().enumerate() {
@@ -112,7 +114,7 @@ impl Trace {
                 if now < clock {
                     report.damaged.push(block.damaged(Defect::Order));
                 }
-                clock = now;
+                clock = now.max(clock);
             }
             if header.kind == BlockKind::Index
                 && !index_is_right(views.bytes(), found.blocks.get(..place).unwrap_or_default())

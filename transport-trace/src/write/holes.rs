@@ -2,7 +2,8 @@
 //!
 //! Behind a damaged stretch the next entry of its lane says by its index how many calls are missing. Where none follows, the
 //! header of the damaged block says it, where it can still be read; else nobody knows it, and that is what is written. Where only changes of
-//! pages, or losses, stood there, an unknown number is written too: no reader takes what it knows of the pages for what they held.
+//! pages, or losses, stood there, an unknown number is written too: no reader takes what it knows of the pages for what they held. Where no
+//! header says what stood there, that may be so of each lane that has such changes.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,6 +17,10 @@ pub(super) struct Holes {
     anywhere: bool,
     /// The lanes that went on behind the last such stretch. Of the others nobody knows how many calls they lack.
     went_on: Option<BTreeSet<u32>>,
+    /// How many such stretches there were.
+    stretches: u64,
+    /// Of each lane that has changes of pages, how many of them are noted.
+    watched: BTreeMap<u32, u64>,
     /// Lanes of which it is known that nothing follows behind such a stretch.
     ended: BTreeSet<u32>,
 }
@@ -40,6 +45,7 @@ impl Holes {
             self.anywhere = true;
             if damaged.is_unknown() {
                 self.went_on = Some(BTreeSet::new());
+                self.stretches = self.stretches.saturating_add(1);
             }
             return;
         };
@@ -63,6 +69,25 @@ impl Holes {
     /// Whether calls of this lane may be missing because of damage.
     pub(super) fn may_be_in(&self, lane: u32) -> bool {
         self.anywhere || self.lanes.contains_key(&lane)
+    }
+
+    /// A lane goes on. `change`: with a change of a page. Where changes may have stood in a stretch before it, they are missing.
+    pub(super) fn watch(&mut self, lane: u32, change: bool) {
+        if !change && !self.watched.contains_key(&lane) {
+            return;
+        }
+        let noted = self.watched.entry(lane).or_default();
+        if *noted < self.stretches {
+            *noted = self.stretches;
+            self.lanes.entry(lane).or_default().others = true;
+        }
+    }
+
+    /// A lane lacks nothing by what was passed.
+    pub(super) fn lacks_nothing(&mut self, lane: u32) {
+        self.watched.insert(lane, self.stretches);
+        self.go_on(lane);
+        self.lacks_others(lane);
     }
 
     /// Whether records of a lane are missing that are no calls, and nothing was noted in their place. Asked once.
@@ -112,6 +137,8 @@ impl Holes {
     /// Goes on to the next recording of a joined file.
     pub(super) fn next_recording(&mut self) {
         self.went_on = None;
+        self.stretches = 0;
+        self.watched.clear();
         for hole in self.lanes.values_mut() {
             *hole = Hole {
                 end: hole.again,

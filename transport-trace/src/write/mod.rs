@@ -22,15 +22,10 @@
 //!     }
 //!     let mut entries = trace.entries();
 //!     while let Some(entry) = entries.next() {
-//!         let recording = entries.recording();
-//!         writer.recording(recording, trace.clock_of(recording))?;
+//!         writer.recordings_of(trace, entries.recording())?;
 //!         writer.push(&entry)?;
 //!     }
-//!     if trace.ends_early() {
-//!         writer.finish_early()
-//!     } else {
-//!         writer.finish()
-//!     }
+//!     writer.finish_as(trace)
 //! }
 //! # let none = Writer::new(Vec::new(), &Default::default(), Default::default(), Options::default())?.finish()?;
 //! # let packed = Trace::from_bytes(pack(&Trace::from_bytes(none)?)?)?;
@@ -54,7 +49,7 @@ use crate::entry::Entry;
 use crate::format::MAX_BLOCK;
 pub use crate::format::out::Compression;
 use crate::format::out::Out;
-use crate::read::LostDescriptions;
+use crate::read::{LostDescriptions, Trace};
 use crate::schema::Schema;
 use blocks::{Open, next_index};
 use holes::Holes;
@@ -84,8 +79,6 @@ pub struct Writer<W: Write> {
     holes: Holes,
     /// The number of the recording that is written.
     recording: u32,
-    /// How many blocks stand in front of it.
-    begin: usize,
     noted: Noted,
 }
 
@@ -138,7 +131,6 @@ impl<W: Write> Writer<W> {
             starts: BTreeMap::new(),
             holes: Holes::default(),
             recording: 0,
-            begin: 0,
             noted: Noted::default(),
             block: options.block.clamp(1 << 10, MAX_BLOCK / 4),
         })
@@ -195,6 +187,21 @@ impl<W: Write> Writer<W> {
         Ok(())
     }
 
+    /// Says the same of an entry of a trace: each [recording](Self::recording) of it up to this one begins, with its clock, those without
+    /// entries too. So every recording keeps its number, by which the others are told apart and an end, or a point of the clock, is lost.
+    ///
+    /// # Errors
+    /// As the sink says.
+    pub fn recordings_of(&mut self, trace: &Trace, until: u32) -> io::Result<()> {
+        if until <= self.recording {
+            return Ok(());
+        }
+        let next = self.recording.saturating_add(1);
+        // There are no more than the trace has blocks.
+        let last = until.min(trace.recording_at(u64::MAX));
+        (next..=last).try_for_each(|number| self.recording(number, trace.clock_of(number)))
+    }
+
     /// Writes an entry. Its lane is one that [`lane`](Self::lane) gave; the entries of a lane come in their order. Indices
     /// may be missing. Where they begin again, as in a trace that was joined from two, a second recording begins, unless its
     /// [beginning](Self::recording) was told.
@@ -234,6 +241,7 @@ impl<W: Write> Writer<W> {
             if self.open.get(&lane).is_some_and(again) {
                 self.next_recording()?;
             }
+            self.holes.watch(lane, matches!(entry, Entry::Pages(_)));
             if self.holes.may_be_in(lane) {
                 self.note_missing(lane, index)?;
             }
@@ -261,7 +269,8 @@ impl<W: Write> Writer<W> {
         usize::try_from(lane).map_or(true, |lane| lane < self.lanes.len())
     }
 
-    /// Writes what is open, the clock's last point and the index, which says that the recording was finished, and gives the sink back.
+    /// Writes what is open, the clock's last point and the index, which says that the recording was finished, unless its end is among
+    /// [those that are lost](LostDescriptions::ends), and gives the sink back.
     ///
     /// # Errors
     /// As the sink says.
@@ -278,13 +287,24 @@ impl<W: Write> Writer<W> {
         self.finish_noted(false).map(|(sink, _)| sink)
     }
 
+    /// Ends as a trace does: with the recordings of it that are behind the last entry, and with an end if it has one.
+    ///
+    /// # Errors
+    /// As the sink says.
+    pub fn finish_as(mut self, trace: &Trace) -> io::Result<W> {
+        self.recordings_of(trace, u32::MAX)?;
+        let finished = !trace.ends_early();
+        self.finish_noted(finished).map(|(sink, _)| sink)
+    }
+
     /// The same, with what was noted in the place of damage. `finished`: the recording was.
     pub(crate) fn finish_noted(mut self, finished: bool) -> io::Result<(W, Noted)> {
         if self.holes.are_of_the_next() {
             self.next_recording()?;
         }
         self.end_recording(true)?;
-        if finished {
+        // Where not all of a trace came, another recording than its last one ends here.
+        if finished && !self.lacking.ends.contains(&self.recording) {
             self.out.queue_index();
         }
         self.out.flush()?;

@@ -72,8 +72,7 @@ impl<W: Write> Writer<W> {
 
     /// A lane lacks nothing by what was passed so far: what else there is of it is known.
     pub(crate) fn goes_on(&mut self, lane: u32) {
-        self.holes.go_on(lane);
-        self.holes.lacks_others(lane);
+        self.holes.lacks_nothing(lane);
     }
 
     /// Writes what is open, what is missing behind it, and the clock's last point. `last`: no other recording follows.
@@ -113,7 +112,7 @@ impl<W: Write> Writer<W> {
     /// Says that the recording which ends here was finished, where it was.
     pub(super) fn queue_end(&mut self) {
         if !self.lacking.ends.contains(&self.recording) {
-            self.out.queue_index_from(self.begin);
+            self.out.queue_recording_index();
         }
     }
 
@@ -123,7 +122,7 @@ impl<W: Write> Writer<W> {
         self.held = 0;
         self.started.clear();
         self.starts.clear();
-        self.begin = self.out.block_count();
+        self.out.begin_recording();
         queue_schema(&mut self.out, &self.schema, &self.lacking);
         queue_first_point(&mut self.out, &clock, lost);
         self.clock = clock;
@@ -150,5 +149,5 @@ pub(super) fn queue_schema<W: Write>(
     } else {
         crate::schema::encode(schema)
     };
-    out.queue_plain(BlockKind::Schema, 0, &encoded);
+    out.queue_schema(&encoded);
 }

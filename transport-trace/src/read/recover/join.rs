@@ -8,7 +8,6 @@ use super::super::trace::Trace;
 use super::reached::Reached;
 use super::ring::Ring;
 use super::{Key, RECORDING, RecoverError, Recovered, is_joined, key, lanes_without_ring};
-use crate::clock::ClockInfo;
 use crate::entry::{Damaged, Defect, Entry};
 use crate::schema::Schema;
 use crate::write::{Options, Writer};
@@ -227,7 +226,10 @@ impl<W: Write> Join<'_, W> {
                 self.of_file(&entry, recording, &starts)?;
             }
         }
-        rings.map_or(Ok(()), |rings| self.rings(&rings))
+        if let Some(rings) = rings {
+            self.rings(&rings)?;
+        }
+        self.recordings(u32::MAX)
     }
 
     /// An entry of the file.
@@ -294,10 +296,16 @@ impl<W: Write> Join<'_, W> {
         Ok(())
     }
 
+    /// Begins the recordings of the file up to this one.
+    fn recordings(&mut self, until: u32) -> io::Result<()> {
+        let Some(trace) = self.trace else {
+            return Ok(());
+        };
+        self.writer.recordings_of(trace, until)
+    }
+
     fn push(&mut self, entry: &Entry, recording: u32) -> io::Result<()> {
-        let clock = self.trace.map(|trace| *trace.clock_of(recording));
-        let clock: ClockInfo = clock.unwrap_or_default();
-        self.writer.recording(recording, &clock)?;
+        self.recordings(recording)?;
         let mut entry = entry.clone();
         let (done, numbers) = (&mut self.done, &self.numbers);
         let lane = match &mut entry {
