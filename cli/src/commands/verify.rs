@@ -111,14 +111,20 @@ fn as_text(report: &Report, trace: &Trace, path: &Path, out: &mut Output) -> Res
         })?;
     }
     let without_end = trace.recordings_without_end();
+    let with_damaged_end = trace.recordings_with_damaged_end();
     for recording in without_end.iter().take(LISTED) {
+        let why = if with_damaged_end.contains(recording) {
+            input::with_damaged_end(*recording)
+        } else {
+            input::without_end(*recording)
+        };
         let rings = places.iter().filter(|_| *recording == 0);
         let rings: String = rings
             .map(|folder| {
                 format!("; `hcall recover` also has what is left in its rings in {folder}")
             })
             .collect();
-        out.line(&format!("{}{rings}", input::without_end(*recording)))?;
+        out.line(&format!("{why}{rings}"))?;
     }
     for hole in damaged.iter().take(LISTED) {
         let what = input::what_is_damaged(trace, hole)
