@@ -280,7 +280,7 @@ fn where_no_header_says_that_changes_of_pages_stood_there_they_are_missing_all_t
     };
     let clock = ClockInfo::default();
     let mut writer = Writer::new(Vec::new(), &Schema::default(), clock, options).unwrap();
-    for lane in ["before", "never", "behind"] {
+    for lane in ["main", "never", "behind"] {
         writer.lane(lane).unwrap();
     }
     let entries = [

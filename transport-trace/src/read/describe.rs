@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet, hash_map};
 use std::sync::Arc;
 
 use super::block::{BlockEntry, Buffer};
+use super::source::Source;
 use super::trace::{Lane, Trace};
 use crate::entry::{Damaged, Defect};
-use crate::format::{BlockKind, MAX_SCHEMA};
+use crate::format::{BlockHeader, BlockKind, MAX_SCHEMA};
 use crate::get::Get;
 
 /// Descriptions that a trace had, and of which nothing can be read: what is made of it
@@ -23,6 +24,26 @@ pub struct LostDescriptions {
     pub ends: BTreeSet<u32>,
 }
 
+/// Whether a block says the same of the calls as the one that they are known from. One that cannot be read says nothing else.
+fn is_same_schema(
+    source: &dyn Source,
+    known: Option<&(BlockHeader, Vec<u8>)>,
+    block: &BlockEntry,
+    buffer: &mut Buffer,
+) -> bool {
+    let Some((header, bytes)) = known else {
+        return true;
+    };
+    let stored = |header: &BlockHeader| (header.codec, header.crc, header.stored, header.raw);
+    block.section == 0
+        || stored(header) == stored(&block.header)
+        || block.misplaced.is_some()
+        || usize::try_from(block.header.raw).is_ok_and(|raw| raw > MAX_SCHEMA)
+        || buffer
+            .load(source, block.offset, &block.header)
+            .map_or(true, |other| other == &bytes[..])
+}
+
 /// Bytes that the names of all lanes may have.
 const MAX_NAMES: usize = 16 << 20;
 
@@ -30,12 +51,17 @@ impl Trace {
     /// Reads the descriptions among the blocks from this one on.
     pub(super) fn describe(&mut self, from: usize, buffer: &mut Buffer) {
         let blocks = self.found.blocks.get(from..).unwrap_or_default();
-        let mut have_schema = !self.schema.interfaces.is_empty();
+        let mut have_schema = self.schema_block.is_some();
         let mut bad_headers = Vec::new();
         for block in blocks {
             let wanted = match block.header.kind {
-                BlockKind::Schema => !have_schema,
-                BlockKind::Lane => true,
+                BlockKind::Schema if have_schema => {
+                    if !is_same_schema(&*self.source, self.schema_block.as_ref(), block, buffer) {
+                        self.unlike.insert(block.section);
+                    }
+                    false
+                }
+                BlockKind::Schema | BlockKind::Lane => true,
                 _ => false,
             };
             if !wanted {
@@ -56,6 +82,7 @@ impl Trace {
                     BlockKind::Schema => crate::schema::decode(body).map(|schema| {
                         have_schema = true;
                         self.schema = Arc::new(schema);
+                        self.schema_block = Some((block.header, body.to_vec()));
                     }),
                     BlockKind::Lane if self.named > MAX_NAMES => {
                         self.descriptions.push(block.damaged(Defect::TooLarge));
@@ -63,10 +90,20 @@ impl Trace {
                     }
                     _ => Get::new(body).name().map(|name| {
                         let id = block.header.lane;
-                        if let hash_map::Entry::Vacant(place) = self.lane_places.entry(id) {
-                            self.named = self.named.saturating_add(name.len());
-                            place.insert(self.lanes.len());
-                            self.lanes.push(Lane { id, name });
+                        match self.lane_places.entry(id) {
+                            hash_map::Entry::Vacant(place) => {
+                                self.named = self.named.saturating_add(name.len());
+                                place.insert(self.lanes.len());
+                                self.lanes.push(Lane { id, name });
+                            }
+                            hash_map::Entry::Occupied(place) => {
+                                let known = self.lanes.get(*place.get());
+                                // Within a recording the first name counts.
+                                if block.section != 0 && known.is_some_and(|lane| lane.name != name)
+                                {
+                                    self.unlike.insert(block.section);
+                                }
+                            }
                         }
                     }),
                 }

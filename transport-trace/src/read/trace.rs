@@ -1,6 +1,6 @@
 //! An opened trace.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::fs::File;
 use std::io;
@@ -28,6 +28,10 @@ pub struct Trace {
     /// Damage in descriptions, which opening reads.
     pub(super) descriptions: Vec<Damaged>,
     pub(super) schema: Arc<Schema>,
+    /// The block that it was read from: its header, and its bytes.
+    pub(super) schema_block: Option<(BlockHeader, Vec<u8>)>,
+    /// Recordings that were joined to the first one and describe other calls or lanes.
+    pub(super) unlike: BTreeSet<u32>,
     /// The clock's points that were read, by where they stand.
     pub(super) points: BTreeMap<u64, ClockPoint>,
     /// What they make, by recording.
@@ -105,6 +109,8 @@ impl Trace {
             found,
             descriptions: damage,
             schema: Arc::default(),
+            schema_block: None,
+            unlike: BTreeSet::new(),
             points: BTreeMap::new(),
             clocks: BTreeMap::new(),
             lanes: Vec::new(),
@@ -174,6 +180,13 @@ impl Trace {
         if clock.last.frequency == 0 {
             clock.last.frequency = frequency;
         }
+    }
+
+    /// The recordings whose records are not read, since they should not have been joined to this file: they describe
+    /// [other calls or lanes](Defect::Unlike) than the first one.
+    #[must_use]
+    pub const fn unlike(&self) -> &BTreeSet<u32> {
+        &self.unlike
     }
 
     /// The lanes that are named, in the order of their appearance.
@@ -380,6 +393,9 @@ impl Trace {
         let header = &block.header;
         if let Some(defect) = block.misplaced {
             return Err(block.damaged(defect));
+        }
+        if has_entries(block) && self.unlike.contains(&block.section) {
+            return Err(block.damaged(Defect::Unlike));
         }
         match buffer.load(&*self.source, block.offset, header) {
             Ok(bytes) => Ok(Views::new(header.lane, header.first_index, bytes)),
