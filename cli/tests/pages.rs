@@ -398,6 +398,19 @@ fn lines_of_a_joined_file_say_of_which_recording_they_are() {
             })
         );
     }
+    // They are entries for `import`, as those of a file of one recording are.
+    let exported = output(&["export", "--to", "json", &trace]);
+    let shown = output(&["show", "--json", "--raw", "-n", "3", &trace]);
+    let lines = format!("{}\n{shown}", exported.lines().next().unwrap());
+    std::fs::write(folder.path("lines.jsonl"), lines).unwrap();
+    let imported = folder.text("imported.hct");
+    let lines = folder.text("lines.jsonl");
+    let mut import = hcall();
+    import.args(["import", &lines, "-o", &imported]);
+    // The line is missing that says how many they are.
+    import.assert().code(4);
+    let again = output(&["show", "-n", "3", &imported]);
+    assert_eq!(again, output(&["show", &single]));
     let shown = output(&["show", &trace]);
     let third = shown.lines().nth(3);
     assert_eq!(third, Some("--- recording 1 ---"), "{shown}");
