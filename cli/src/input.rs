@@ -290,10 +290,14 @@ pub(crate) fn without_clock(trace: &Trace) -> BTreeSet<u32> {
 /// Says of which recordings of a joined file there are no times, where others have some.
 pub(crate) fn tell_without_clock(trace: &Trace, what: &str) {
     if is_joined(trace) && has_times(trace) {
-        for recording in without_clock(trace) {
+        let untimed = without_clock(trace);
+        for recording in untimed.iter().take(TOLD) {
             crate::output::tell!(
                 "hcall: recording {recording} of the file does not say how fast its clock is: {what}"
             );
+        }
+        if let more @ 1.. = untimed.len().saturating_sub(TOLD) {
+            crate::output::tell!("hcall: and {more} more recordings of it do not");
         }
     }
 }

@@ -4,7 +4,7 @@ mod common;
 
 use common::{Folder, Sample, hcall};
 use hypercall_trace::clock::{ClockInfo, ClockPoint};
-use hypercall_trace::entry::{Call, Entry};
+use hypercall_trace::entry::{Call, Entry, LossCause, Lost};
 use hypercall_trace::read::Trace;
 use hypercall_trace::write::{Options, Writer};
 use serde_json::{Value, json};
@@ -38,17 +38,27 @@ const KILLED: ClockInfo = ClockInfo {
 
 /// Two calls, 600 and 1200 ticks after the clock's first point, of 300 ticks each.
 fn recording(clock: ClockInfo) -> Vec<u8> {
+    behind(&[], clock)
+}
+
+/// The same behind these entries.
+fn behind(before: &[Entry], clock: ClockInfo) -> Vec<u8> {
     let Some(Entry::Call(call)) = Sample::life().entries.first().cloned() else {
         panic!("no call");
     };
     let schema = common::schema();
     let mut writer = Writer::new(Vec::new(), &schema, clock, Options::default()).unwrap();
     writer.lane("main").unwrap();
-    for index in 0..2 {
+    for entry in before {
+        writer.push(entry).unwrap();
+    }
+    let first = before.len() as u64;
+    for number in 0..2 {
+        let index = first + number;
         let call = Call {
             lane: 0,
             index,
-            enter: clock.first.ticks + 600 * (index + 1),
+            enter: clock.first.ticks + 600 * (number + 1),
             duration: Some(300),
             ..call.clone()
         };
@@ -145,8 +155,10 @@ fn each_recording_has_its_own_times_in_views_and_in_copies() {
         assert_eq!(times(file, &["--skip", "3"]), second[1..]);
         assert_eq!(times(file, &["--follow"]), all);
         let (_, text, _) = run(&["show", file, "--time", "utc"]);
+        let calls = |line: &&str| !line.starts_with("--- ");
         let dates: Vec<_> = text
             .lines()
+            .filter(calls)
             .filter_map(|line| line.split_whitespace().next())
             .collect();
         assert!(dates[1].starts_with("2026-01-01T00:00:00"), "{text}");
@@ -155,6 +167,7 @@ fn each_recording_has_its_own_times_in_views_and_in_copies() {
         let (_, text, _) = run(&["show", file, "--time", "delta"]);
         let deltas = text
             .lines()
+            .filter(calls)
             .filter_map(|line| line.split_whitespace().next());
         assert_eq!(
             deltas.collect::<Vec<_>>(),
@@ -207,6 +220,53 @@ fn packets_have_the_time_of_their_recording() {
     let (dates, told) = packets(&trace, &to);
     assert_eq!(dates, [0; 4]);
     assert!(told.contains("no packet has a time"), "{told}");
+}
+
+/// What was lost before anything else of a recording has no time, also not the last one of the recording before.
+#[test]
+fn packets_without_a_time_have_none_of_another_recording() {
+    let folder = Folder::new();
+    let lost = Entry::Lost(Lost {
+        lane: 0,
+        index: 0,
+        count: 1,
+        cause: LossCause::Sink,
+        first: 0,
+        last: 0,
+    });
+    let second = behind(&[lost], AFTER);
+    let bytes = [&recording(BEFORE)[..], &second[32..]].concat();
+    std::fs::write(folder.path("lost.hct"), bytes).unwrap();
+    let (dates, _) = packets(&folder.text("lost.hct"), &folder.text("packets.pcapng"));
+    let date = |since: i64| u128::try_from(DATE + since).unwrap();
+    let all = [date(300), date(600), 0, date(HOUR + 200), date(HOUR + 400)];
+    assert_eq!(dates, all);
+}
+
+/// While a recording goes on that does not say how fast its clock is, all lines are in ticks: those of the first look as well.
+#[test]
+fn follow_has_one_unit_from_the_first_line_on() {
+    let folder = Folder::new();
+    let trace = joined(&folder, &[BEFORE, KILLED]);
+    let times = times(&trace, &["--follow", "-n", "4"]);
+    assert_eq!(times, vec![json!([null, null, null]); 4]);
+}
+
+/// A file of many recordings without times says no more of them than of other damage.
+#[test]
+fn recordings_without_a_clock_are_told_one_by_one_up_to_ten() {
+    let folder = Folder::new();
+    let mut clocks = [KILLED; 16];
+    clocks[3] = BEFORE;
+    let trace = joined(&folder, &clocks);
+    for view in ["show", "stat"] {
+        let (_, _, told) = run(&[view, &trace]);
+        assert_eq!(told.matches("does not say how fast").count(), 10, "{told}");
+        assert!(
+            told.contains("and 5 more recordings of it do not"),
+            "{told}"
+        );
+    }
 }
 
 #[test]

@@ -9,7 +9,7 @@ use common::{Folder, Sample, hcall, loopback, output, recording};
 use hypercall_core::Client;
 use hypercall_core::acrn::Hypervisor as _;
 use hypercall_mock::fake::FakeAcrn;
-use hypercall_trace::entry::Entry;
+use hypercall_trace::entry::{Argument, Call, Entry, Outcome, PageChange, Run, Target, When};
 use hypercall_trace::read::Trace;
 use hypercall_trace::record::Recorder;
 
@@ -118,6 +118,138 @@ fn follow_shows_an_announced_call_before_it_returns() {
     assert_eq!(
         (&returned["call"], &returned["rax"]),
         (&"pause_vm".into(), &0.into())
+    );
+    assert!(lines.next().is_none());
+    assert!(child.wait().unwrap().success());
+}
+
+/// A recording was killed in a call, and another one goes on behind it in the file: what pages of that one hold is not forgotten where the
+/// call that hangs is shown.
+#[test]
+fn a_call_that_hangs_in_another_recording_leaves_the_pages_of_the_one_that_goes_on() {
+    use std::io::Write as _;
+    // The place in a page of I/O requests of the first slot's state, of the port and of the size.
+    let look = |ticks, words: &[(u32, u32, u32)]| {
+        let run = |(offset, before, after): &(u32, u32, u32)| Run {
+            offset: *offset,
+            before: before.to_le_bytes().to_vec(),
+            after: after.to_le_bytes().to_vec(),
+        };
+        Entry::Pages(PageChange {
+            lane: 0,
+            index: 1,
+            when: When::Note,
+            page: 0,
+            ticks,
+            look: 1,
+            late: false,
+            runs: words.iter().map(run).collect(),
+        })
+    };
+    let life = Sample::life();
+    let call = |name: &str| {
+        let calls = life.entries.iter().filter_map(|entry| match entry {
+            Entry::Call(call) => Some(call),
+            _ => None,
+        });
+        let found = calls.clone().find(|call| call.name() == name);
+        Call {
+            index: 0,
+            ..found.unwrap().clone()
+        }
+    };
+    let mut gives = call("set_ioreq_buffer");
+    for argument in &mut gives.args {
+        if let Argument::Block(block) = argument
+            && let Some(link) = &mut block.link
+            && let Target::Pages { page, .. } = &mut link.target
+        {
+            *page = Some(0);
+        }
+    }
+    // The first recording: a call that was announced, and nothing behind it.
+    let hangs = Sample {
+        entries: vec![Entry::Call(Call {
+            duration: None,
+            outcome: Outcome::Unfinished,
+            ..call("pause_vm")
+        })],
+        ..life.clone()
+    };
+    let mut bytes = hangs.unfinished();
+    let blocks = |bytes: &[u8]| -> Vec<std::ops::Range<usize>> {
+        let trace = Trace::from_bytes(bytes.to_vec()).unwrap();
+        let starts = trace.data().map(|block| block.offset);
+        let ends = trace.data().map(|block| block.header.span() + block.offset);
+        let number = |offset| usize::try_from(offset).unwrap();
+        starts
+            .zip(ends)
+            .map(|(start, end)| number(start)..number(end))
+            .collect()
+    };
+    let [announced] = blocks(&bytes).try_into().unwrap();
+    bytes.truncate(announced.end);
+    bytes[announced.start + 4] = 5;
+    let crc = common::crc(&bytes[announced.start..announced.start + 60]);
+    bytes[announced.start + 60..announced.start + 64].copy_from_slice(&crc.to_le_bytes());
+    // The second one: a request, and its answer.
+    let second = Sample {
+        entries: vec![
+            Entry::Call(gives),
+            look(2_000_000, &[(136, 0, 3)]),
+            look(2_100_000, &[(72, 0, 0x64), (80, 0, 1), (136, 3, 0)]),
+            // Enough for the answer to stand in a block of its own.
+            Entry::Pages(PageChange {
+                lane: 0,
+                index: 1,
+                when: When::Note,
+                page: 1,
+                ticks: 2_150_000,
+                look: 2,
+                late: false,
+                runs: vec![Run {
+                    offset: 0,
+                    before: vec![0; 4096],
+                    after: (0..=255).cycle().take(4096).collect(),
+                }],
+            }),
+            look(2_200_000, &[(88, 0, 0x1c), (136, 0, 1)]),
+        ],
+        block: 1 << 10,
+        ..life
+    }
+    .bytes();
+    let last = blocks(&second).pop().unwrap();
+    bytes.extend(&second[32..last.start]);
+    let folder = Folder::new();
+    let path = folder.text("joined.hct");
+    std::fs::write(&path, &bytes).unwrap();
+    let mut child = std::process::Command::new(assert_cmd::cargo::cargo_bin!("hcall"))
+        .args(["show", &path, "--follow", "--time", "none"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut lines = lines
+        .map(Result::unwrap)
+        .filter(|line| !line.contains("page 1 "));
+    let mut next = || lines.next().unwrap();
+    assert_eq!(next(), "--- recording 1 ---");
+    assert!(next().contains("set_ioreq_buffer"));
+    assert!(next().contains("vCPU 0 FREE"));
+    assert!(next().contains("PENDING: PIO read of port 0x64"));
+    assert_eq!(next(), "--- recording 0 ---");
+    assert!(next().contains("pause_vm"));
+    let mut file = std::fs::OpenOptions::new()
+        .append(true)
+        .open(&path)
+        .unwrap();
+    file.write_all(&second[last.start..]).unwrap();
+    assert_eq!(next(), "--- recording 1 ---");
+    let answered = next();
+    assert!(
+        answered.contains("COMPLETE: PIO read of port 0x64, 1 byte, value 0x1c"),
+        "{answered}"
     );
     assert!(lines.next().is_none());
     assert!(child.wait().unwrap().success());

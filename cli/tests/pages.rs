@@ -3,7 +3,10 @@
 mod common;
 
 use common::{Folder, Sample, hcall, output};
-use hypercall_trace::entry::{Argument, Entry, LossCause, Lost, PageChange, Run, Target, When};
+use hypercall_trace::entry::{
+    Argument, Call, Entry, LossCause, Lost, PageChange, Run, Target, Unknown, When,
+};
+use hypercall_trace::read::Trace;
 
 /// Where in the first slot of a page of I/O requests what is: the direction, the port, the size, the value, the state.
 const DIRECTION: u32 = 64;
@@ -66,10 +69,27 @@ fn recording(creates: bool, looks: &[Entry]) -> Sample {
                 next += lost.count;
             }
             Entry::Pages(change) => change.index = next,
+            Entry::Unknown(unknown) => unknown.index = next,
             _ => {}
         }
     }
     sample
+}
+
+/// A record that is no call and that a newer version wrote: where a known one has the point of a look, it has one that is not known.
+fn newer(kind: u8) -> Entry {
+    let mut bytes = vec![0; 24];
+    bytes[4..8].copy_from_slice(&[3, 0, 0, kind]);
+    bytes[8..16].copy_from_slice(&2_150_000_u64.to_le_bytes());
+    bytes[20] = 3;
+    let covered = [&bytes[8..], &bytes[4..8]].concat();
+    bytes[..4].copy_from_slice(&common::crc(&covered).to_le_bytes());
+    Entry::Unknown(Unknown {
+        lane: 0,
+        index: 0,
+        kind,
+        bytes,
+    })
 }
 
 fn free() -> Entry {
@@ -226,6 +246,11 @@ fn behind_missing_changes_no_old_request_is_shown() {
     // A change for which there was no room comes later, so that the recorder still says all.
     let line = shown("full.hct", vec![lost(LossCause::RingFull)], done(PENDING));
     assert!(line.contains(old), "{line}");
+    // What it does not know may be a change.
+    for kind in [17, 0x70] {
+        let line = shown("newer.hct", vec![newer(kind)], done(PENDING));
+        assert!(line.ends_with(offsets), "{kind}: {line}");
+    }
     // Nothing says that one is missing, but for what the next one found there.
     let line = shown("silent.hct", vec![], done(PROCESSING));
     assert!(line.ends_with(offsets), "{line}");
@@ -245,4 +270,207 @@ fn behind_missing_changes_no_old_request_is_shown() {
     let all = look(2_200_000, &all);
     let line = shown("new.hct", vec![lost(LossCause::Overwritten)], all);
     assert!(line.contains("PENDING: PIO read of port 0x71"), "{line}");
+}
+
+/// Only what was not looked at makes pages unknown: of the lane, and of the recording, of which there is more before.
+#[test]
+fn where_nothing_is_passed_over_requests_are_read() {
+    let folder = Folder::new();
+    let told = |trace: &str, options: &[&str]| -> Vec<String> {
+        let shown = output(&[&["show", "--time", "none", trace][..], options].concat());
+        let changes = shown
+            .lines()
+            .filter(|line| line.contains("page 0 seen changed before"));
+        changes.map(str::to_owned).collect()
+    };
+    let mut sample = recording(true, &[free(), write()]);
+    let all = told(&folder.trace("one.hct", &sample), &[]);
+    assert!(all.iter().all(|line| line.contains("vCPU 0")), "{all:?}");
+    let one = folder.text("one.hct");
+    for options in [
+        &["--since", "0s"][..],
+        &["--since", "0s", "--lane", "main"],
+        &["--since", "0s", "--file-order"],
+    ] {
+        assert_eq!(told(&one, options), all, "{options:?}");
+    }
+    assert_eq!(
+        told(&one, &["--since", "0s", "--grep", "PIO write"]),
+        all[1..]
+    );
+    // Of one lane there is more before, of the other there is not.
+    let Some(Entry::Call(call)) = sample.entries.first().cloned() else {
+        panic!("no call");
+    };
+    sample.lanes.push("other".into());
+    let of_other = |index, enter| {
+        Entry::Call(Call {
+            lane: 1,
+            index,
+            enter,
+            ..call.clone()
+        })
+    };
+    // Enough for the second call to stand in another block.
+    let large = Entry::Pages(PageChange {
+        lane: 1,
+        index: 1,
+        when: When::Note,
+        page: 1,
+        ticks: 1_000_002,
+        look: 1,
+        late: false,
+        runs: vec![Run {
+            offset: 0,
+            before: vec![0; 4096],
+            after: (0..=255).cycle().take(4096).collect(),
+        }],
+    });
+    sample.entries.push(of_other(0, 1_000_001));
+    sample.entries.push(large);
+    sample.entries.push(of_other(1, 2_300_000));
+    sample.block = 1 << 10;
+    let two = folder.trace("two.hct", &sample);
+    let trace = Trace::open(&two).unwrap();
+    let blocks = trace.data().filter(|block| block.header.lane == 1);
+    assert!(blocks.count() > 1);
+    let options = ["--since", "5us"];
+    let shown = output(&[&["show", &two][..], &options].concat());
+    assert!(
+        shown.contains("main#0") && !shown.contains("other#0"),
+        "{shown}"
+    );
+    let whole = told(&two, &[]);
+    assert!(
+        whole.len() == 2 && whole[1].contains("PIO write"),
+        "{whole:?}"
+    );
+    assert_eq!(told(&two, &options), whole);
+    // Of the first recording there is, and the second one is read from its start.
+    let one = recording(true, &[free(), write()]);
+    let both = [one.clone(), one];
+    let joined = joined(&folder, "joined.hct", &both);
+    let skipped = told(&joined, &["--skip", "3"]);
+    assert_eq!(skipped[1..], all, "{skipped:?}");
+    assert!(!skipped[0].contains("PENDING"), "{skipped:?}");
+}
+
+/// Where the next recording of a joined file begins is said, before the first line of it that is shown.
+#[test]
+fn lines_of_a_joined_file_say_of_which_recording_they_are() {
+    let folder = Folder::new();
+    let one = recording(true, &[free()]);
+    let single = folder.trace("single.hct", &one);
+    let trace = joined(&folder, "joined.hct", &[one.clone(), one.clone(), one]);
+    let title = |line: &str| line.starts_with("--- recording ");
+    for (options, titles, lines) in [
+        (&[][..], &["1", "2"][..], 9),
+        (&["--call", "create_vm"], &["1", "2"], 3),
+        (&["--grep", "FREE"], &["1", "2"], 3),
+        (&["--file-order"], &["1", "2"], 9),
+        (&["--skip", "4"], &["1", "2"], 5),
+        (&["--skip", "7"], &["2"], 2),
+        (&["-n", "3"], &[], 3),
+        (&["--follow"], &["1", "2"], 9),
+    ] {
+        let shown = output(&[&["show", &trace][..], options].concat());
+        let told: Vec<_> = shown.lines().filter(|line| title(line)).collect();
+        let expected: Vec<_> = titles
+            .iter()
+            .map(|number| format!("--- recording {number} ---"))
+            .collect();
+        assert_eq!(told, expected, "{options:?}: {shown}");
+        assert_eq!(shown.lines().count() - told.len(), lines, "{options:?}");
+        let json = output(&[&["show", "--json", &trace][..], options].concat());
+        let numbers: Vec<_> = json
+            .lines()
+            .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
+            .map(|line| line["recording"].as_u64().unwrap())
+            .collect();
+        assert_eq!(numbers.len(), lines, "{options:?}");
+        assert!(numbers.is_sorted(), "{options:?}: {numbers:?}");
+        assert_eq!(
+            numbers.last(),
+            Some(&if lines == 3 && titles.is_empty() {
+                0
+            } else {
+                2
+            })
+        );
+    }
+    // They are entries for `import`, as those of a file of one recording are.
+    let exported = output(&["export", "--to", "json", &trace]);
+    let shown = output(&["show", "--json", "--raw", "-n", "3", &trace]);
+    let lines = format!("{}\n{shown}", exported.lines().next().unwrap());
+    std::fs::write(folder.path("lines.jsonl"), lines).unwrap();
+    let imported = folder.text("imported.hct");
+    let lines = folder.text("lines.jsonl");
+    let mut import = hcall();
+    import.args(["import", &lines, "-o", &imported]);
+    // The line is missing that says how many they are.
+    import.assert().code(4);
+    let again = output(&["show", "-n", "3", &imported]);
+    assert_eq!(again, output(&["show", &single]));
+    let shown = output(&["show", &trace]);
+    let third = shown.lines().nth(3);
+    assert_eq!(third, Some("--- recording 1 ---"), "{shown}");
+    assert!(!output(&["show", &single]).contains("recording"));
+    assert!(!output(&["show", "--json", &single]).contains("recording"));
+}
+
+/// Pages of which changes are missing are not looked through again at each place where some are: that would take hours.
+#[test]
+fn pages_are_not_forgotten_again_at_each_loss() {
+    let folder = Folder::new();
+    let mut looks: Vec<_> = (0..256)
+        .map(|page| match free() {
+            Entry::Pages(change) => Entry::Pages(PageChange { page, ..change }),
+            other => other,
+        })
+        .collect();
+    let lost = Entry::Lost(Lost {
+        lane: 0,
+        index: 0,
+        count: 1,
+        cause: LossCause::Sink,
+        first: 2_050_000,
+        last: 2_060_000,
+    });
+    looks.extend(std::iter::repeat_n(lost, 200_000));
+    looks.push(look(2_200_000, &[(STATE, FREE, COMPLETE)]));
+    let trace = folder.trace("losses.hct", &recording(true, &looks));
+    let shown = output(&["show", "--time", "none", &trace]);
+    let last = shown.lines().last().unwrap_or_default();
+    assert!(last.ends_with(": 0x88..0x8c ---"), "{last}");
+}
+
+/// Whether a recording was finished does not depend on one that holds nothing and stands behind it.
+#[test]
+fn what_an_empty_recording_lacks_is_not_missing_in_the_one_before() {
+    let folder = Folder::new();
+    let sample = recording(true, &[]);
+    let empty = Sample {
+        entries: Vec::new(),
+        ..sample.clone()
+    };
+    let check = |name: &str, second: &[u8], first: &[u8]| {
+        let bytes = [first, &second[32..]].concat();
+        std::fs::write(folder.path(name), bytes).unwrap();
+        let output = hcall()
+            .args(["check", &folder.text(name)])
+            .output()
+            .unwrap();
+        let told = String::from_utf8(output.stderr).unwrap();
+        (String::from_utf8(output.stdout).unwrap(), told)
+    };
+    let (finished, killed) = (sample.bytes(), sample.unfinished());
+    let (found, told) = check("finished.hct", &empty.unfinished(), &finished);
+    assert!(found.contains("never destroyed"), "{found}");
+    assert!(told.contains("was not finished"), "{told}");
+    // Of the other one nobody knows what came later.
+    for second in [empty.bytes(), empty.unfinished()] {
+        let (found, told) = check("killed.hct", &second, &killed);
+        assert!(!found.contains("never destroyed"), "{found}");
+        assert!(told.contains("recording 0 of the file"), "{told}");
+    }
 }

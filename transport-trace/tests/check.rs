@@ -9,7 +9,7 @@ use hypercall_core::{Gpa, Hpa, PageAligned};
 use hypercall_mock::fake::Access;
 use hypercall_trace::check::{Checker, Finding, Rule, Severity, check};
 use hypercall_trace::entry::{
-    After, Argument, Damaged, Defect, Entry, Failure, LossCause, Lost, Outcome,
+    After, Argument, Damaged, Defect, Entry, Failure, LossCause, Lost, Outcome, Unknown,
 };
 use hypercall_trace::gen_test::GenTest;
 use hypercall_trace::replay::Recorded;
@@ -1010,6 +1010,14 @@ fn behind_missing_changes_of_pages_nobody_is_blamed() {
         (damaged.entries, damaged.index, damaged.calls) = (None, None, None);
         lacking.entries[place] = Entry::Damaged(damaged);
         assert_eq!(rules(&lacking), [Rule::CallsMissing], "entry {place}");
+        // One that a newer version recorded in a way that this one does not know.
+        lacking.entries[place] = Entry::Unknown(Unknown {
+            lane: change.lane,
+            index: change.index,
+            kind: 17,
+            bytes: vec![0; 24],
+        });
+        assert_eq!(rules(&lacking), [], "entry {place}");
     }
     assert!(changes >= 9, "{changes}");
 }

@@ -23,8 +23,8 @@ use hypercall_trace::check::{Checker, Rule, check};
 use hypercall_trace::diff::{Difference, diff, diff_traces};
 use hypercall_trace::drive::{Driven, Driver};
 use hypercall_trace::entry::{
-    After, Argument, Block, Call, Defect, Entry, Link, Outcome, PageChange, Run, Target, Unknown,
-    When,
+    After, Argument, Block, Call, Damaged, Defect, Entry, Link, LossCause, Lost, Outcome,
+    PageChange, Run, Target, Unknown, When,
 };
 use hypercall_trace::read::{Lane, Trace};
 use hypercall_trace::replay::{Recorded, ReplayError, Replayer};
@@ -673,6 +673,48 @@ fn a_checker_follows_no_more_pages_than_a_program_has() {
     let rules: Vec<_> = found.iter().map(|finding| finding.rule).collect();
     assert_eq!(rules, [Rule::NotFollowed]);
     assert!(found[0].message.contains("page 4096 "), "{found:?}");
+}
+
+/// Where changes are missing again and again, only pages that were seen meanwhile are forgotten: to go through all each time would
+/// take hours.
+#[test]
+fn pages_are_not_forgotten_again_at_each_loss() {
+    let _alone = alone();
+    let mut checker = Checker::new();
+    for page in 0..4096 {
+        checker.take(page.into(), "main", &page_change(page));
+    }
+    let lost = |lane| {
+        Entry::Lost(Lost {
+            lane,
+            index: 0,
+            count: 1,
+            cause: LossCause::Sink,
+            first: 5000,
+            last: 5000,
+        })
+    };
+    let damaged = Entry::Damaged(Damaged {
+        offset: 4096,
+        length: 64,
+        defect: Defect::Header,
+        lane: None,
+        entries: None,
+        index: None,
+        calls: None,
+    });
+    for turn in 0..30_000_u32 {
+        let (lane, entry) = match turn % 3 {
+            0 => ("main", lost(0)),
+            1 => ("other", lost(1)),
+            _ => ("", damaged.clone()),
+        };
+        checker.take(5000, lane, &entry);
+        checker.take(5000, "main", &page_change(turn % 4096));
+        let found = checker.take_findings();
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert_eq!(found[0].rule, Rule::CallsMissing);
+    }
 }
 
 /// What a VM has beyond what is followed may be what a call takes away.

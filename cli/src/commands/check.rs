@@ -66,9 +66,11 @@ pub(crate) fn run(args: &Check, out: &mut Output) -> Result<Status, Failure> {
         position = position.saturating_add(1);
     }
     drop(progress);
-    let early = trace.ends_early() || cut.contains(&recording);
-    let checked = end(checker, early);
-    let early = early || !cut.is_empty();
+    // Behind the one that is checked there may be another one without entries, which is the one that the file's end cut.
+    let is_last = recording == trace.recording_at(u64::MAX);
+    let of_it = cut.contains(&recording) || is_last && trace.ends_early();
+    let checked = end(checker, of_it);
+    let early = trace.ends_early() || !cut.is_empty();
     tell(checked.findings, recording, out)?;
     if !args.json {
         match count {

@@ -42,6 +42,7 @@ pub(super) fn follow(args: &Show, out: &mut Output) -> Result<Status, Failure> {
     view.filter.can_tell_time(&trace)?;
     // A column has one unit from the first line to the last.
     let in_ticks = last_clock(&trace).frequency() == 0;
+    view.set_context(context(&trace, in_ticks));
     let mut losses = Losses::default();
     let mut left = args.limit.unwrap_or(u64::MAX);
     let mut reached = Reached::default();
@@ -66,8 +67,8 @@ pub(super) fn follow(args: &Show, out: &mut Output) -> Result<Status, Failure> {
         }
         reached = entries.reached();
         for (of, entry) in waiting.look(&trace, gone || trace.is_finished()) {
-            view.recording(of);
-            more = more && one(&entry, &mut view, out)?;
+            // The other recording goes on where it was.
+            more = more && view.beside(of, |view| one(&entry, view, out))?;
         }
         out.flush()?;
         if gone || trace.is_finished() {
@@ -80,15 +81,10 @@ pub(super) fn follow(args: &Show, out: &mut Output) -> Result<Status, Failure> {
         gone = is_gone && !grew;
         if grew {
             view.filter = Filter::growing(&args.filter, &trace)?;
-            let mut context = if in_ticks {
-                Context::new(trace.schema(), ClockInfo::default(), trace.used_lanes())
-            } else {
-                Context::of(&trace)
-            };
+            let mut context = context(&trace, in_ticks);
             context.recording(recording);
             view.filter.recording(recording);
-            view.plain.context = context.clone();
-            view.lines.context = context;
+            view.set_context(context);
         }
     }
     if gone && more {
@@ -109,6 +105,15 @@ pub(super) fn follow(args: &Show, out: &mut Output) -> Result<Status, Failure> {
         losses.describe(&trace);
     }
     Ok(Status::Done.or_partly(losses.report(&view.lines.context)))
+}
+
+/// What lines need to know of the trace.
+fn context(trace: &Trace, in_ticks: bool) -> Context {
+    if in_ticks {
+        Context::new(trace.schema(), ClockInfo::default(), trace.used_lanes())
+    } else {
+        Context::of(trace)
+    }
 }
 
 /// The clock of the recording that goes on.

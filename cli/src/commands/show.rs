@@ -1,6 +1,6 @@
 //! `hcall show`: calls, one a line.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use hypercall_trace::entry::Entry;
 use hypercall_trace::read::Trace;
@@ -10,7 +10,7 @@ use crate::args::Show;
 use crate::failure::Failure;
 use crate::filter::Filter;
 use crate::format::{Columns, Context, Detail, JsonEntry, Lines, Paint, Times, Values};
-use crate::input::{self, Losses};
+use crate::input::{self, Losses, Of};
 use crate::order::{ByTime, OfRecordings};
 use crate::output::{Output, Progress};
 use crate::status::Status;
@@ -57,7 +57,9 @@ fn all(
         merged
     };
     let mut skip = args.skip;
-    let entry_skipped = skip != 0 && file_order && view.filter.is_empty();
+    // Lanes of which there is more before what is looked at, and whether there is of any.
+    let mut late = Vec::new();
+    let mut all_late = false;
     // Few blocks are looked at where a page of a large trace is asked for.
     let mut entries: Box<dyn OfRecordings + '_> = if file_order {
         let from = if view.filter.is_empty() {
@@ -65,25 +67,35 @@ fn all(
         } else {
             0
         };
+        all_late = from != 0;
         Box::new(trace.entries_from(from))
     } else if let [lane] = lanes.as_slice() {
         let from = since.get(lane).copied().unwrap_or(0);
+        late = late_lanes(trace, &since);
         Box::new(trace.lane_entries_from(*lane, from))
     } else if since.is_empty() && view.filter.lanes().is_none() {
         Box::new(merged())
     } else {
         match ByTime::new(trace, &lanes, &since) {
-            Some(entries) => Box::new(entries),
+            Some(entries) => {
+                late = late_lanes(trace, &since);
+                Box::new(entries)
+            }
             None => Box::new(merged()),
         }
     };
-    if entry_skipped || !since.is_empty() {
-        view.begins_late();
+    for lane in late {
+        view.begins_late(Some(lane));
     }
     let mut shown = 0_u64;
     let mut position = 0_u64;
     while let Some(entry) = entries.next() {
         view.recording(entries.recording());
+        if all_late {
+            // Those recordings that come behind this one are read from their start.
+            all_late = false;
+            view.begins_late(None);
+        }
         progress.at(position);
         if progress.is_shown() && position.is_multiple_of(PROMPT) {
             out.flush()?;
@@ -119,6 +131,16 @@ fn all_lanes(trace: &Trace) -> Vec<u32> {
         .collect()
 }
 
+/// The lanes of which there are calls before the one from which on they are read.
+fn late_lanes(trace: &Trace, since: &BTreeMap<u32, u64>) -> Vec<u32> {
+    let before = trace.data().filter(|block| {
+        let from = since.get(&block.header.lane);
+        block.misplaced.is_none() && from.is_some_and(|from| block.header.first_index < *from)
+    });
+    let lanes: BTreeSet<u32> = before.map(|block| block.header.lane).collect();
+    lanes.into_iter().collect()
+}
+
 /// What is shown of an entry, and how.
 pub(super) struct View {
     pub(super) filter: Filter,
@@ -127,6 +149,10 @@ pub(super) struct View {
     json: bool,
     raw: bool,
     text: String,
+    /// Which recording is shown, whether there are several, and of which the last line was.
+    recording: u32,
+    joined: bool,
+    told: u32,
 }
 
 impl View {
@@ -150,20 +176,49 @@ impl View {
             json: args.json,
             raw: args.raw,
             text: String::new(),
+            recording: 0,
+            joined: input::is_joined(trace),
+            told: 0,
         }
+    }
+
+    /// With what is known about the trace by now.
+    pub(super) fn set_context(&mut self, context: Context) {
+        self.plain.context = context.clone();
+        self.lines.context = context;
     }
 
     /// What comes next is of this recording of a file that was joined from several.
     pub(super) fn recording(&mut self, number: u32) {
+        if number == self.recording {
+            return;
+        }
+        self.recording = number;
+        // One may be joined to a file that grows.
+        self.joined = true;
         self.filter.recording(number);
         self.lines.recording(number);
         self.plain.recording(number);
     }
 
-    /// Says that entries before the next one were not looked at.
-    fn begins_late(&mut self) {
-        self.lines.begins_late();
-        self.plain.begins_late();
+    /// Says that entries of a lane, or without one of any, were not looked at before the next one.
+    fn begins_late(&mut self, lane: Option<u32>) {
+        self.lines.begins_late(lane);
+        self.plain.begins_late(lane);
+    }
+
+    /// Does something with an entry of another recording than the one that goes on, with its clock: what pages of that one hold is left
+    /// as it is.
+    pub(super) fn beside<T>(&mut self, recording: u32, does: impl FnOnce(&mut Self) -> T) -> T {
+        let now = self.recording;
+        let pages = [&mut self.lines, &mut self.plain].map(Lines::take_pages);
+        self.recording(recording);
+        let done = does(self);
+        self.recording(now);
+        for (lines, pages) in [&mut self.lines, &mut self.plain].into_iter().zip(pages) {
+            lines.put_pages(pages);
+        }
+        done
     }
 
     fn passes(&mut self, entry: &Entry) -> bool {
@@ -187,12 +242,26 @@ impl View {
         }
         if self.json {
             let context = &self.lines.context;
-            out.json(&JsonEntry {
+            let value = &JsonEntry {
                 entry,
                 context,
                 raw: self.raw,
-            })?;
-        } else if self.filter.wants_text()
+            };
+            if self.joined {
+                let recording = Some(self.recording);
+                out.json(&Of { value, recording })?;
+            } else {
+                out.json(value)?;
+            }
+            return Ok(true);
+        }
+        if self.told != self.recording {
+            self.told = self.recording;
+            let mut title = String::new();
+            self.lines.title(self.recording, &mut title);
+            out.text(&title)?;
+        }
+        if self.filter.wants_text()
             && !self.lines.values.paint.is_on()
             && self.lines.columns.times != Times::Delta
         {

@@ -287,6 +287,11 @@ impl Line {
     /// many calls they lack at their end. `None`: the line is an entry.
     #[must_use]
     pub fn begins(&self) -> Option<(u32, ClockInfo, &[u32])> {
+        // What `show` writes of an entry has the number of its recording as well.
+        let holes = self.lost.is_some() || self.damaged.is_some();
+        if self.call.is_some() || self.pages.is_some() || self.unknown.is_some() || holes {
+            return None;
+        }
         let clock = self.clock.map(Point::into_clock).unwrap_or_default();
         Some((self.recording?, clock, &self.ends))
     }

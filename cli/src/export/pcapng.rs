@@ -35,7 +35,7 @@ pub struct Pcapng<W: Write> {
     context: Context,
     /// The interface of each lane.
     lanes: HashMap<Option<u32>, u32>,
-    /// The last time, for entries that have none.
+    /// The last time of the recording, for entries that have none.
     last: u64,
 }
 
@@ -131,6 +131,8 @@ impl<W: Write> Exporter for Pcapng<W> {
 
     fn recording(&mut self, number: u32) -> io::Result<()> {
         self.context.recording(number);
+        // No time of another recording is one of this one.
+        self.last = 0;
         Ok(())
     }
 

@@ -43,7 +43,6 @@ pub struct Lines {
     last: Option<u64>,
     requests: RequestPages,
     recording: u32,
-    late: bool,
 }
 
 impl Lines {
@@ -57,7 +56,6 @@ impl Lines {
             last: None,
             requests: RequestPages::default(),
             recording: 0,
-            late: false,
         }
     }
 
@@ -70,16 +68,28 @@ impl Lines {
         }
         if std::mem::replace(&mut self.recording, number) != number {
             self.requests = RequestPages::default();
-            if self.late {
-                self.requests.lose(None);
-            }
         }
     }
 
-    /// Says that entries before the next one were not looked at: what pages held is not known.
-    pub fn begins_late(&mut self) {
-        self.late = true;
-        self.requests.lose(None);
+    /// Says that entries of a lane, or without one of any, were not looked at before the next one: what pages of this recording held is
+    /// not known.
+    pub fn begins_late(&mut self, lane: Option<u32>) {
+        self.requests.lose(lane);
+    }
+
+    /// What pages hold, which is put back when another recording's entries were shown.
+    pub(crate) fn take_pages(&mut self) -> RequestPages {
+        std::mem::take(&mut self.requests)
+    }
+
+    /// Puts it back.
+    pub(crate) fn put_pages(&mut self, pages: RequestPages) {
+        self.requests = pages;
+    }
+
+    /// The line where the entries of a recording begin, or go on, of a file that was joined from several.
+    pub fn title(&self, recording: u32, out: &mut String) {
+        self.notice(&format!("recording {recording}"), out);
     }
 
     /// Notes an entry that is not shown. What later lines say of pages may depend on it.

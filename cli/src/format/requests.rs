@@ -27,8 +27,11 @@ const GIVES: &str = "set_ioreq_buffer";
 
 /// What watched pages hold, by lane and number.
 #[derive(Clone, Debug, Default)]
-pub(super) struct RequestPages {
+pub(crate) struct RequestPages {
     pages: BTreeMap<(u32, u32), Followed>,
+    /// Those of each lane of which something may be known: only they are forgotten where changes are missing, so that many such places
+    /// cost no more than the changes between them.
+    told: BTreeMap<u32, Vec<u32>>,
     /// Lanes of which changes are missing, and whether such of any lane are.
     lacking: BTreeSet<u32>,
     all_lack: bool,
@@ -39,6 +42,8 @@ struct Followed {
     bytes: Vec<u8>,
     /// Which of them are known: not those that may have changed in what is missing, until they change again.
     known: Vec<bool>,
+    /// Whether any of them may be.
+    told: bool,
     has_requests: bool,
 }
 
@@ -96,21 +101,30 @@ impl RequestPages {
             }
             Entry::Lost(lost) if lost.may_lack_pages() => self.lose(Some(lost.lane)),
             Entry::Damaged(damaged) if !damaged.took_nothing() => self.lose(damaged.lane),
+            // A newer version may have other records of changes than those that this one knows.
+            Entry::Unknown(unknown) if !unknown.is_call() => self.lose(Some(unknown.lane)),
             _ => {}
         }
     }
 
     /// Changes of a lane are missing here, or without one of any: nobody knows what its pages hold.
     pub(super) fn lose(&mut self, lane: Option<u32>) {
-        match lane {
+        let told = match lane {
             Some(lane) => {
                 self.lacking.insert(lane);
+                self.told.remove_entry(&lane).into_iter().collect()
             }
-            None => self.all_lack = true,
-        }
-        for ((of, _), page) in &mut self.pages {
-            if lane.is_none_or(|lane| lane == *of) {
-                page.known.fill(false);
+            None => {
+                self.all_lack = true;
+                std::mem::take(&mut self.told)
+            }
+        };
+        for (lane, numbers) in told {
+            for number in numbers {
+                if let Some(page) = self.pages.get_mut(&(lane, number)) {
+                    page.told = false;
+                    page.known.fill(false);
+                }
             }
         }
     }
@@ -122,15 +136,19 @@ impl RequestPages {
         }
         // A page's first change starts from zeros; behind missing ones nobody knows whether it is the first.
         let first = !self.all_lack && !self.lacking.contains(&lane);
-        Some(
-            self.pages
-                .entry((lane, number))
-                .or_insert_with(|| Followed {
-                    bytes: vec![0; PAGE],
-                    known: vec![first; PAGE],
-                    has_requests: false,
-                }),
-        )
+        let page = self
+            .pages
+            .entry((lane, number))
+            .or_insert_with(|| Followed {
+                bytes: vec![0; PAGE],
+                known: vec![first; PAGE],
+                told: false,
+                has_requests: false,
+            });
+        if !std::mem::replace(&mut page.told, true) {
+            self.told.entry(lane).or_default().push(number);
+        }
+        Some(page)
     }
 
     /// What a change that was noted means. `None` where the page is not known to hold requests, or where the change says

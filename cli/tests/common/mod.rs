@@ -165,6 +165,15 @@ pub struct Sample {
 impl Sample {
     /// The file. Its clock ticks in nanoseconds, from 1 ms on, which is 2026-01-01.
     pub fn bytes(&self) -> Vec<u8> {
+        self.written().finish().unwrap()
+    }
+
+    /// The same of a recording that was not finished.
+    pub fn unfinished(&self) -> Vec<u8> {
+        self.written().finish_early().unwrap()
+    }
+
+    fn written(&self) -> Writer<Vec<u8>> {
         let first = ClockPoint {
             frequency: 1_000_000_000,
             ticks: 1_000_000,
@@ -188,7 +197,7 @@ impl Sample {
         for entry in &self.entries {
             writer.push(entry).unwrap();
         }
-        writer.finish().unwrap()
+        writer
     }
 
     /// What a device model does with one VM, mistakes included, all answered by a fake ACRN.

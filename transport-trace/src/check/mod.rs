@@ -133,7 +133,8 @@ impl Checker {
                 );
                 self.findings.push(Rule::CallsMissing.found(&at, None, why));
             }
-            Entry::Unknown(_) => {}
+            // A newer version may have other records of changes than those that this one knows.
+            Entry::Unknown(_) => self.shadows.lose(Some(lane)),
         }
         self.machine.take(position, lane, entry);
         if let Entry::Call(call) = entry {

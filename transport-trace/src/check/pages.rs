@@ -29,6 +29,9 @@ pub(super) const FREE: u32 = 3;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Shadows {
     pages: BTreeMap<(String, u32), Shadow>,
+    /// Those of each lane of which something may be known: only they are forgotten where changes are missing, so that many such places
+    /// cost no more than the changes between them.
+    told: BTreeMap<String, Vec<u32>>,
     /// Looks that found something, of each lane and in all.
     looks: BTreeMap<String, u64>,
     all_looks: u64,
@@ -42,6 +45,8 @@ struct Shadow {
     bytes: Vec<u8>,
     /// Which of its words are known: not those that may have changed in what is missing, until they change again.
     known: Vec<bool>,
+    /// Whether any of them may be.
+    told: bool,
     /// Slots, if it is a request page, that went from free to answered without a look that found the request.
     unseen: BTreeSet<usize>,
     /// Looks of other lanes until it changed last.
@@ -53,6 +58,7 @@ impl Shadow {
         Self {
             bytes: vec![0; PAGE],
             known: vec![known; PAGE / WORD],
+            told: false,
             unseen: BTreeSet::new(),
             others: 0,
         }
@@ -136,15 +142,24 @@ pub(super) struct Taken {
 impl Shadows {
     /// Changes of a lane are missing here, or without one of any: nobody knows what its pages hold.
     pub(super) fn lose(&mut self, lane: Option<&str>) {
-        match lane {
+        let told = match lane {
             Some(lane) => {
-                self.lacking.insert(lane.to_owned());
+                if !self.lacking.contains(lane) {
+                    self.lacking.insert(lane.to_owned());
+                }
+                self.told.remove_entry(lane).into_iter().collect()
             }
-            None => self.all_lack = true,
-        }
-        for ((of, _), page) in &mut self.pages {
-            if lane.is_none_or(|lane| lane == of) {
-                page.forget();
+            None => {
+                self.all_lack = true;
+                std::mem::take(&mut self.told)
+            }
+        };
+        for (lane, numbers) in told {
+            for number in numbers {
+                if let Some(page) = self.pages.get_mut(&(lane.clone(), number)) {
+                    page.told = false;
+                    page.forget();
+                }
             }
         }
     }
@@ -165,6 +180,10 @@ impl Shadows {
         // A page's first change starts from zeros; behind missing ones nobody knows whether it is the first.
         let first = !self.all_lack && !self.lacking.contains(lane);
         let page = self.pages.entry(key).or_insert_with(|| Shadow::new(first));
+        if !std::mem::replace(&mut page.told, true) {
+            let told = self.told.entry(lane.to_owned()).or_default();
+            told.push(change.page);
+        }
         // The trace does not tell whether another lane's page is the same one: its thread may have found the request.
         let found_elsewhere = core::mem::replace(&mut page.others, others) != others;
         let slots = |page: &Shadow| -> Vec<_> {
