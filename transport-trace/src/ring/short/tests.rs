@@ -76,7 +76,7 @@ fn records_of_every_length_are_as_the_format_says() {
         assert_eq!(exit, [5, 0, 0, 0, 0, 0, 0, 0, 6, 0, 0, 0, 0, 0, 0, 0]);
         assert_eq!(zeros, if lines == 0 { &[][..] } else { &[0; 16] });
         // The next one stands well where memory is whole halves of lines.
-        assert!(lines == 0 || length % 32 != 0 || record.len() % 32 == 0);
+        assert!(lines == 0 || length % 32 != 0 || record.len().is_multiple_of(32));
     }
     assert!(recorded(&bytes[..LONGEST + 1], 0, None).is_none());
 }
