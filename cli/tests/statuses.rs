@@ -4,6 +4,7 @@ mod common;
 
 use std::io::Read as _;
 use std::process::Stdio;
+use std::sync::Arc;
 
 use common::{Folder, Sample, hcall, output};
 use hypercall_trace::entry::{Entry, LossCause, Lost, Unknown};
@@ -74,6 +75,61 @@ fn replay_says_what_it_did_not_do() {
         .stdout(contains("nothing was compared").and(contains("secret").not()))
         .stdout(contains("interface has no such call"))
         .stderr(contains("not made"));
+    // One line for a reason, not for a call: here all have the same.
+    let many = of(&|sample| {
+        let call = sample.entries.iter().find_map(|entry| match entry {
+            Entry::Call(call) => Some(call.clone()),
+            _ => None,
+        });
+        let call = call.unwrap();
+        sample.entries = (0..30)
+            .map(|index| {
+                let (schema, enter) = (None, index);
+                Entry::Call(hypercall_trace::entry::Call {
+                    index,
+                    schema,
+                    enter,
+                    ..call.clone()
+                })
+            })
+            .collect();
+    });
+    let output = hcall().args(["replay", &many]).assert().code(4);
+    let shown = String::from_utf8_lossy(&output.get_output().stdout).into_owned();
+    assert!(
+        shown.contains("30 calls were not made: of each, the driver's interface has no such call")
+            && shown.contains("\n  and 20 more\n"),
+        "{shown}"
+    );
+    assert!(shown.lines().count() < 20, "{shown}");
+    // Of an interface that is not ACRN's nothing can be: that is all there is to say, once.
+    let mut other = Sample::own();
+    let mut schema = other.schema.clone();
+    for call in schema.interfaces.iter_mut().flat_map(|of| &mut of.calls) {
+        let call = Arc::make_mut(call);
+        call.name = format!("own_{}", call.name);
+    }
+    for entry in &mut other.entries {
+        if let Entry::Call(call) = entry {
+            call.schema = schema.find(None, &format!("own_{}", call.name())).cloned();
+        }
+    }
+    other.schema = schema;
+    let own = folder.trace("own.hct", &other);
+    hcall()
+        .args(["replay", &own])
+        .assert()
+        .code(4)
+        .stdout(
+            "the fake is ACRN's, and the trace has Own: nothing can be replayed here; `hcall gen-test --types` makes a test \
+             of it\n",
+        )
+        .stderr("");
+    hcall()
+        .args(["replay", &own, "--json"])
+        .assert()
+        .code(4)
+        .stdout(contains("other_interface"));
     // Calls were lost.
     let lost = of(&|sample| {
         let index = sample.entries.len() as u64;
@@ -92,6 +148,26 @@ fn replay_says_what_it_did_not_do() {
         .code(4)
         .stdout(contains("not all that was recorded"))
         .stderr(contains("7 calls missing"));
+}
+
+#[test]
+fn diff_says_what_stopped_it() {
+    let folder = Folder::new();
+    let (left, right) = (
+        folder.trace("left.hct", &Sample::many(9)),
+        folder.trace("right.hct", &Sample::life()),
+    );
+    let diff = |limit: &[&str]| {
+        let arguments = [&["diff", &left, &right], limit].concat();
+        let output = hcall().args(arguments).assert().code(1);
+        String::from_utf8_lossy(&output.get_output().stdout).into_owned()
+    };
+    let shown = diff(&["--limit", "2"]);
+    assert!(
+        shown.ends_with("2 differences; stopped at --limit 2, the rest was not compared\n"),
+        "{shown}"
+    );
+    assert!(!diff(&[]).contains("stopped"));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::transport::{LayerRefusal, RAX_UNWRITTEN, TransportError};
 ///
 /// `Display` tells an engineer what happened and what to check. The value is small (payloads are what traces are for)
 /// and keeps RAX as it came.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Error {
     /// The call.
     pub call: &'static CallInfo,
@@ -144,6 +144,13 @@ impl Error {
             ErrorKind::Rejected(_) | ErrorKind::Nonsense => true,
             ErrorKind::Transport(error) => error.may_have_run(),
         }
+    }
+}
+
+/// As [`Display`](fmt::Display): this is what `unwrap`, and a test that ends with an error, print.
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

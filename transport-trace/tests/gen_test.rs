@@ -116,6 +116,8 @@ fn generated_tests_are_those_of_this_folder() {
         "name: text(\"demo\")",
         "// main#2: start_vm(vm=VmId(2)) = -1 EPERM",
         "main_lane.note_pages()?;",
+        // An error, or an assertion that fails, says less than the report.
+        "let _told = TellsWhereItLeft(&replayer);",
     ] {
         assert!(life.source.contains(part), "{part} in {}", life.source);
     }

@@ -17,6 +17,7 @@ static PAGE_MAIN_SETUP_SBUF_12: SharedPage = SharedPage::new();
 #[test]
 fn every_call() -> Result<(), Box<dyn std::error::Error>> {
     let replayer = Replayer::options().from_bytes(TRACE)?;
+    let _told = TellsWhereItLeft(&replayer);
     let main_lane = replayer.lane("main");
     let main = Client::new(&main_lane);
 
@@ -325,6 +326,17 @@ fn every_call() -> Result<(), Box<dyn std::error::Error>> {
     // Every recorded call was made.
     replayer.finish()?;
     Ok(())
+}
+
+/// Prints the replay's report where the program left the trace.
+struct TellsWhereItLeft<'r>(&'r Replayer);
+
+impl Drop for TellsWhereItLeft<'_> {
+    fn drop(&mut self) {
+        if self.0.divergence().is_some() {
+            eprintln!("{}", self.0.report());
+        }
+    }
 }
 
 /// A value of these bytes; zero behind them.

@@ -15,6 +15,7 @@ static PAGE_DEVICE_MODEL_0: SharedPage = SharedPage::new();
 #[test]
 fn two_lanes() -> Result<(), Box<dyn std::error::Error>> {
     let replayer = Replayer::options().from_bytes(TRACE)?;
+    let _told = TellsWhereItLeft(&replayer);
     let boot_lane = replayer.lane("boot");
     let boot = Client::new(&boot_lane);
     let device_model_lane = replayer.lane("device-model");
@@ -102,6 +103,17 @@ fn two_lanes() -> Result<(), Box<dyn std::error::Error>> {
     // Every recorded call was made.
     replayer.finish()?;
     Ok(())
+}
+
+/// Prints the replay's report where the program left the trace.
+struct TellsWhereItLeft<'r>(&'r Replayer);
+
+impl Drop for TellsWhereItLeft<'_> {
+    fn drop(&mut self) {
+        if self.0.divergence().is_some() {
+            eprintln!("{}", self.0.report());
+        }
+    }
 }
 
 /// A value of these bytes; zero behind them.

@@ -15,6 +15,7 @@ static PAGE_MAIN_0: SharedPage = SharedPage::new();
 #[test]
 fn vm_life() -> Result<(), Box<dyn std::error::Error>> {
     let replayer = Replayer::options().from_bytes(TRACE)?;
+    let _told = TellsWhereItLeft(&replayer);
     let main_lane = replayer.lane("main");
     let main = Client::new(&main_lane);
 
@@ -95,6 +96,17 @@ fn vm_life() -> Result<(), Box<dyn std::error::Error>> {
     // Every recorded call was made.
     replayer.finish()?;
     Ok(())
+}
+
+/// Prints the replay's report where the program left the trace.
+struct TellsWhereItLeft<'r>(&'r Replayer);
+
+impl Drop for TellsWhereItLeft<'_> {
+    fn drop(&mut self) {
+        if self.0.divergence().is_some() {
+            eprintln!("{}", self.0.report());
+        }
+    }
 }
 
 /// A value of these bytes; zero behind them.

@@ -52,9 +52,9 @@ pub(crate) fn run(args: &Diff, out: &mut Output) -> Result<Status, Failure> {
     } else {
         let others = super::count(told.count, "difference");
         let more = if told.more {
-            "; not all was compared"
+            format!("; stopped at --limit {limit}, the rest was not compared")
         } else {
-            ""
+            String::new()
         };
         out.line(&format!(
             "{} the same, {others}{more}",

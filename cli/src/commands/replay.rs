@@ -11,10 +11,13 @@ use hypercall_trace::read::{Merged, Trace};
 
 use crate::args::Replay;
 use crate::failure::Failure;
-use crate::format::{Context, Part, UNKNOWN_NUMBER, plain_lines};
+use crate::format::{Context, Part, UNKNOWN_NUMBER, plain, plain_lines};
 use crate::input::{self, Losses, Of};
 use crate::output::{Output, Progress};
 use crate::status::Status;
+
+/// The interface that the fake has.
+const FAKED: &str = HypervisorCalls::INTERFACE.name;
 
 /// Recordings that were not made again as a whole, and are told one by one.
 const TOLD: u64 = 10;
@@ -37,6 +40,7 @@ pub(crate) fn run(args: &Replay, out: &mut Output) -> Result<Status, Failure> {
         json: args.json,
         joined: input::is_joined(&trace),
         several: chosen.is_none() && input::used_recordings(&trace).len() > 1,
+        foreign: foreign(&trace),
         ..Told::default()
     };
     let progress = if told.several {
@@ -77,6 +81,23 @@ pub(crate) fn run(args: &Replay, out: &mut Output) -> Result<Status, Failure> {
     } else {
         Status::Done.or_partly(damaged || told.incomplete != 0)
     })
+}
+
+/// What there is to say of a trace whose interface is not the fake's, where no call of it could be made.
+fn foreign(trace: &Trace) -> Option<String> {
+    if trace.schema().interface(FAKED).is_some() {
+        return None;
+    }
+    let names = trace.schema().interfaces.iter();
+    let names: Vec<_> = names.map(|interface| plain(&interface.name)).collect();
+    let has = if names.is_empty() {
+        "calls without a description".to_owned()
+    } else {
+        names.join(", ")
+    };
+    Some(format!(
+        "the fake is ACRN's, and the trace has {has}: nothing can be replayed here; `hcall gen-test --types` makes a test of it"
+    ))
 }
 
 /// Makes the calls of one recording, on a machine of its own.
@@ -131,13 +152,17 @@ struct Told {
     json: bool,
     /// The file was joined from several recordings: each is named.
     joined: bool,
+    /// Why nothing of it can be made: that is said in place of what is said of each call.
+    foreign: Option<String>,
     /// More than one is told of.
     several: bool,
     count: u64,
     differs: bool,
     /// How many of them were not made again as a whole.
     incomplete: u64,
-    /// What there is to say of the first ones of these.
+    /// Those of them of which it was said that there is no fake.
+    foreign_recordings: u64,
+    /// What there is to say of the first ones of the others.
     lacking: Vec<String>,
 }
 
@@ -157,6 +182,11 @@ impl Told {
     ) -> Result<(), Failure> {
         let first = self.count == 0;
         self.count = self.count.saturating_add(1);
+        // One that only has another name has calls that can be made.
+        let foreign = self
+            .foreign
+            .as_ref()
+            .filter(|_| driven.made == 0 && !self.json);
         self.differs |= !driven.differences.is_empty();
         let named = self.joined.then_some(recording);
         if self.json {
@@ -175,11 +205,16 @@ impl Told {
                 let title = format!("recording {recording}");
                 out.line(&out.paint.string(Part::Title, &title))?;
             }
-            text(driven, out)?;
+            match foreign {
+                Some(why) => out.line(&out.paint.string(Part::Notice, why))?,
+                None => text(driven, out)?,
+            }
         }
         if !driven.is_complete() {
             self.incomplete = self.incomplete.saturating_add(1);
-            if self.incomplete <= TOLD {
+            if foreign.is_some() {
+                self.foreign_recordings = self.foreign_recordings.saturating_add(1);
+            } else if self.incomplete.saturating_sub(self.foreign_recordings) <= TOLD {
                 self.lacking.extend(lacking(driven, named));
             }
         }
@@ -198,7 +233,8 @@ impl Told {
         for line in &self.lacking {
             crate::output::tell!("hcall: {line}");
         }
-        if let more @ 1.. = self.incomplete.saturating_sub(TOLD) {
+        let told = TOLD.saturating_add(self.foreign_recordings);
+        if let more @ 1.. = self.incomplete.saturating_sub(told) {
             crate::output::tell!(
                 "hcall: and {} more were not made again as a whole",
                 super::count(more, "recording")

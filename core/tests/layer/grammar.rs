@@ -1,6 +1,6 @@
 use hypercall_core::call::CallInfo;
 use hypercall_core::layer::fault::{
-    Answer, Calls, Effect, Fault, Form, Pattern, Plan, PlanError, Problem, When,
+    Answer, Calls, Effect, Fault, Form, Name, Pattern, Plan, PlanError, Problem, When,
 };
 use proptest::prelude::*;
 
@@ -105,8 +105,13 @@ fn plans_are_shown_in_their_shortest_form() {
 #[test]
 fn errors_say_where_and_what() {
     let room = Problem::TooMany(4);
+    let unknown = |name: &str, nearest| Problem::UnknownCall {
+        name: Name::new(name),
+        nearest,
+    };
     let cases = [
-        ("x", 0, Problem::UnknownCall),
+        ("x", 0, unknown("x", None)),
+        ("lfit: delay=1s", 0, unknown("lfit", Some("lift"))),
         ("lift", 4, Problem::Expected("`:` and what happens")),
         (" 0x77: delay=1s", 1, Problem::UnknownNumber),
         (
@@ -200,11 +205,17 @@ fn errors_say_where_and_what() {
             60,
             room,
         ),
-        ("ßtart", 0, Problem::UnknownCall),
+        ("ßtart", 0, unknown("ßtart", None)),
         ("…", 0, Problem::Expected("a call's name or number, or `*`")),
     ];
     for (text, offset, problem) in cases {
-        assert_eq!(parse(text), Err(PlanError { offset, problem }), "{text}");
+        let line = 1;
+        let error = PlanError {
+            offset,
+            line,
+            problem,
+        };
+        assert_eq!(parse(text), Err(error), "{text}");
     }
 }
 
@@ -218,8 +229,17 @@ fn an_error_can_be_shown_in_its_text() {
     );
     assert_eq!(
         error.to_string(),
-        "at byte 20: expected `instead`, `after`, `delay`, `flip` or `xor`"
+        "line 2, byte 20: expected `instead`, `after`, `delay`, `flip` or `xor`"
     );
+    // A name that nothing has: which, where, and what may have been meant.
+    let text = "lift: delay=1s\n\n  mirorr: delay=1s";
+    assert_eq!(
+        parse(text).unwrap_err().to_string(),
+        "line 3, byte 18: the interface has no call of the name mirorr; mirror comes nearest"
+    );
+    let long = "lift".repeat(1000);
+    let told = parse(&long).unwrap_err().to_string();
+    assert!(told.ends_with("liftlift…"), "{told}");
 }
 
 fn calls() -> impl Strategy<Value = Calls> {
@@ -345,7 +365,7 @@ proptest! {
     #[test]
     fn any_error_can_be_shown_in_any_text(offset: usize, near in 0_usize..40, text in "(?s).{0,9}") {
         for offset in [offset, near] {
-            let _ = PlanError { offset, problem: Problem::Never }.in_text(&text).to_string();
+            let _ = PlanError { offset, line: 1, problem: Problem::Never }.in_text(&text).to_string();
         }
     }
 

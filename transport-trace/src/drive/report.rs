@@ -9,8 +9,13 @@ use crate::replay::{FieldDifference, Line, OfLane};
 
 /// Calls of each list that are told one by one.
 pub(super) const MAX_LISTED: usize = 10_000;
+/// Calls that are shown of those that were not made for one reason.
+const LINES: usize = 10;
 
 /// What came of driving a trace.
+///
+/// [`Display`](fmt::Display) is for people: of the calls that were not made it has the first of each reason. `serde_json::to_string` gives
+/// all that are listed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Driven {
     /// Calls that were made.
@@ -44,6 +49,33 @@ impl Driven {
         } else {
             self.more_not_made = self.more_not_made.saturating_add(1);
         }
+    }
+
+    /// Each reason once, with the first calls that have it.
+    fn not_made_by_reason(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut reasons: Vec<(WhyNotMade, Vec<&OfLane>)> = Vec::new();
+        for NotMade { call, why } in &self.not_made {
+            match reasons.iter_mut().find(|(reason, _)| reason == why) {
+                Some((_, calls)) => calls.push(call),
+                None => reasons.push((*why, vec![call])),
+            }
+        }
+        for (why, calls) in reasons {
+            let number = u64::try_from(calls.len()).unwrap_or(u64::MAX);
+            let of = if number == 1 { "" } else { "of each, " };
+            writeln!(f, "{} not made: {of}{why}", were(number, "call"))?;
+            for OfLane {
+                lane,
+                line: Line { index, text },
+            } in calls.iter().take(LINES)
+            {
+                writeln!(f, "  {lane}#{index}  {text}")?;
+            }
+            if let more @ 1.. = calls.len().saturating_sub(LINES) {
+                writeln!(f, "  and {more} more")?;
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn miss(&mut self, count: Option<u64>) {
@@ -99,7 +131,7 @@ pub enum WhyNotMade {
     Secret,
     /// It never reached the hypervisor when it was recorded: a layer or the transport refused it.
     NeverIssued,
-    /// The program's interface has no such call, or it carries other things there.
+    /// The driver's interface has no such call, or it carries other things there.
     OtherInterface,
     /// It hands over pages, and the calls before it handed over more than are allocated, 65,536: nobody gives them back.
     TooManyPages,
@@ -119,7 +151,7 @@ impl fmt::Display for WhyNotMade {
                 "it hands over several pages, and the first of them was given or handed over with fewer"
             }
             Self::OtherInterface => {
-                "this program's interface has no such call, or it carries other things there"
+                "the driver's interface has no such call, or it carries other things there"
             }
         })
     }
@@ -148,17 +180,7 @@ impl fmt::Display for Driven {
                 writeln!(f, "    {difference}")?;
             }
         }
-        for NotMade {
-            call:
-                OfLane {
-                    lane,
-                    line: Line { index, text },
-                },
-            why,
-        } in &self.not_made
-        {
-            writeln!(f, "{lane}#{index}  {text}\n  was not made: {why}")?;
-        }
+        self.not_made_by_reason(f)?;
         for (more, what) in [
             (self.more_differences, "answered otherwise"),
             (self.more_not_made, "not made"),

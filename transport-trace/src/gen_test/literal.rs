@@ -203,6 +203,21 @@ pub(super) fn payload(
     }
 }
 
+/// What a test prints besides the error or the assertion that it fails with: these say less. Where `finish` fails, the error is the
+/// report.
+pub(super) const TELLS: &str = "
+/// Prints the replay's report where the program left the trace.
+struct TellsWhereItLeft<'r>(&'r Replayer);
+
+impl Drop for TellsWhereItLeft<'_> {
+    fn drop(&mut self) {
+        if self.0.divergence().is_some() {
+            eprintln!(\"{}\", self.0.report());
+        }
+    }
+}
+";
+
 /// The small functions that a test uses.
 pub(super) fn helpers(body: &str, core: &str) -> String {
     let mut text = String::new();

@@ -380,7 +380,7 @@ impl GenTest {
         );
         let _ = writeln!(
             text,
-            "    let replayer = Replayer::options().from_bytes(TRACE)?;"
+            "    let replayer = Replayer::options().from_bytes(TRACE)?;\n    let _told = TellsWhereItLeft(&replayer);"
         );
         for lane in &slice.lanes {
             let variable = calls.lane(&lane.name);
@@ -395,6 +395,7 @@ impl GenTest {
         text.push_str(
             "\n    // Every recorded call was made.\n    replayer.finish()?;\n    Ok(())\n}\n",
         );
+        text.push_str(literal::TELLS);
         text.push_str(&literal::helpers(&text, core));
         text
     }

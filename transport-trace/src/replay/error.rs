@@ -10,7 +10,6 @@ use crate::read::OpenError;
 use super::recorded::{Recorded, TooLarge};
 
 /// Why a trace cannot be replayed.
-#[derive(Debug)]
 #[non_exhaustive]
 pub enum ReplayError {
     /// There is no such trace.
@@ -42,6 +41,13 @@ pub enum ReplayError {
         /// What differs, a phrase for each call that the trace uses.
         differences: Vec<String>,
     },
+}
+
+/// As [`Display`](fmt::Display): this is what `unwrap`, and a test that ends with it, print.
+impl fmt::Debug for ReplayError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 impl fmt::Display for ReplayError {

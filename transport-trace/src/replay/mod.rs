@@ -112,4 +112,4 @@ pub use recorded::{Recorded, TooLarge};
 pub(crate) use recordings::NotOne;
 pub use replayer::{ReplayLane, Replayer};
 pub use report::{Candidate, Cause, Divergence, Line, WhyNot};
-pub use run::{Gap, OfLane, Report};
+pub use run::{Gap, Injected, OfLane, Report};

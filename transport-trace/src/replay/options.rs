@@ -176,7 +176,8 @@ impl Options {
     /// Breaks calls on purpose, in [the language of faults](hypercall_core::layer::fault). A call that is answered
     /// `instead` uses no record: a program that tries again gets the recorded answer.
     ///
-    /// Calls are counted over all lanes.
+    /// Calls are counted over all lanes. The [report](super::Report::faults) says what became of each fault; with one that never
+    /// happened the replay is not clean.
     #[must_use]
     pub fn faults(mut self, plan: Plan<FAULTS>) -> Self {
         self.faults = Some(plan);

@@ -15,7 +15,7 @@ use super::error::ReplayError;
 use super::options::Options;
 use super::recorded::Recorded;
 use super::report::Divergence;
-use super::run::{OfLane, Report};
+use super::run::{Injected, OfLane, Report};
 use super::tape::tapes;
 
 /// Answers calls from a trace, and from nothing else: see the [module](super).
@@ -123,6 +123,7 @@ impl Replayer {
         }
         Report {
             answered,
+            faults: self.faults().map(Injected::from).collect(),
             divergence: state
                 .poison
                 .as_ref()
@@ -138,7 +139,8 @@ impl Replayer {
     ///
     /// # Errors
     /// The report, where the program left the trace, skipped records, or did not use all, and where calls are missing from the
-    /// trace that were not [crossed](Options::cross_losses), or there were more names than are compared.
+    /// trace that were not [crossed](Options::cross_losses), or there were more names than are compared; and where a
+    /// [fault](Options::faults) never happened, for then the test did not test what it was written for.
     pub fn finish(&self) -> Result<Report, Box<Report>> {
         let report = self.report();
         if report.is_clean() {

@@ -10,7 +10,7 @@ use crate::plural::{are, calls_are};
 /// The first call, or look, that a trace has no answer for: where, what was expected, why nothing fits.
 ///
 /// [`Display`](fmt::Display) is for people, several lines. It is also data: `serde_json::to_string` gives one object.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, PartialEq, Eq, Serialize)]
 pub struct Divergence {
     /// The lane.
     pub lane: String,
@@ -219,6 +219,13 @@ impl Divergence {
     }
 }
 
+/// As [`Display`](fmt::Display): this is what `unwrap`, and a test that ends with it, print.
+impl fmt::Debug for Divergence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
 impl fmt::Display for Divergence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
@@ -247,7 +254,15 @@ impl fmt::Display for Divergence {
             "expected next:",
             self.next.get(1..).unwrap_or_default(),
         )?;
-        if !self.candidates.is_empty() {
+        // The one that was due stands above, with what it differs in.
+        let due = self.next.first().map(|due| due.index);
+        let told = |candidate: &&Candidate| {
+            candidate.lane == *lane
+                && Some(candidate.index) == due
+                && matches!(&candidate.why_not, WhyNot::Differs { differences } if *differences == self.differences)
+        };
+        let others = || self.candidates.iter().filter(|candidate| !told(candidate));
+        if others().next().is_some() {
             writeln!(f, "  nearest records:")?;
         }
         for Candidate {
@@ -255,7 +270,7 @@ impl fmt::Display for Divergence {
             index,
             text,
             why_not,
-        } in &self.candidates
+        } in others()
         {
             writeln!(f, "    {lane}#{index}  {text}")?;
             writeln!(f, "      not this one: {why_not}")?;

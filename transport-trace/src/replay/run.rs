@@ -1,7 +1,9 @@
 //! How a replay went.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
+use hypercall_core::layer::fault::Tally;
 use serde::Serialize;
 
 use super::report::{Divergence, Line};
@@ -30,11 +32,26 @@ pub struct Gap {
     pub why: String,
 }
 
-/// How a replay went.
+/// What became of a fault of the [plan](super::Options::faults).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Injected {
+    /// The fault, as a plan has it.
+    pub fault: String,
+    /// How many calls it was about.
+    pub seen: u64,
+    /// To how many of them it happened.
+    pub acted: u64,
+}
+
+/// How a replay went.
+///
+/// [`Display`](fmt::Display) is for people: of long lists it has the first lines of each lane. `serde_json::to_string` gives all.
+#[derive(Clone, PartialEq, Eq, Serialize)]
 pub struct Report {
     /// Calls that were answered from records.
     pub answered: u64,
+    /// The faults of the plan, in its order: one that never happened tested nothing.
+    pub faults: Vec<Injected>,
     /// Where the program left the trace.
     pub divergence: Option<Divergence>,
     /// Records that a loose replay passed over.
@@ -50,7 +67,7 @@ pub struct Report {
 }
 
 impl Report {
-    /// Whether the program did what was recorded, all of it, and nothing else.
+    /// Whether the program did what was recorded, all of it, and nothing else, and every fault of the plan happened.
     #[must_use]
     pub fn is_clean(&self) -> bool {
         self.divergence.is_none()
@@ -58,12 +75,79 @@ impl Report {
             && self.unused.is_empty()
             && self.missing.is_empty()
             && self.untied == 0
+            && self.faults.iter().all(|fault| fault.acted != 0)
+    }
+}
+
+impl From<Tally<'_>> for Injected {
+    fn from(tally: Tally<'_>) -> Self {
+        let Tally { fault, seen, acted } = tally;
+        Self {
+            fault: fault.to_string(),
+            seen,
+            acted,
+        }
+    }
+}
+
+impl fmt::Display for Injected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { fault, seen, acted } = self;
+        let seen_calls = counted(*seen, "call");
+        match (acted, seen) {
+            (0, 0) => write!(f, "{fault}  never happened: no such call was made"),
+            (0, _) => write!(
+                f,
+                "{fault}  never happened: it is about {seen_calls} that came, and struck none"
+            ),
+            _ => write!(f, "{fault}  happened to {acted} of {seen_calls}"),
+        }
+    }
+}
+
+/// How many lines of each lane a list has: a program that stops at its first call leaves all others unused.
+const LINES: u64 = 10;
+
+/// Cuts a list behind so many lines of each lane.
+#[derive(Default)]
+struct Cut<'l>(BTreeMap<&'l str, u64>);
+
+impl<'l> Cut<'l> {
+    /// Whether the next line of a lane is shown.
+    fn shows(&mut self, lane: &'l str) -> bool {
+        let lines = self.0.entry(lane).or_default();
+        *lines = lines.saturating_add(1);
+        *lines <= LINES
+    }
+
+    /// What was not shown.
+    fn more(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (lane, lines) in &self.0 {
+            if let more @ 1.. = lines.saturating_sub(LINES) {
+                writeln!(f, "  and {more} more of {lane}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// As [`Display`](fmt::Display): this is what `unwrap`, and a test that ends with the report, print.
+impl fmt::Debug for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{} answered", counted(self.answered, "call"))?;
+        // Before what they may have led to.
+        if !self.faults.is_empty() {
+            writeln!(f, "faults of the plan:")?;
+        }
+        for fault in &self.faults {
+            writeln!(f, "  {fault}")?;
+        }
         if let Some(divergence) = &self.divergence {
             write!(f, "{divergence}")?;
         }
@@ -72,14 +156,19 @@ impl fmt::Display for Report {
                 let records = u64::try_from(records.len()).unwrap_or(u64::MAX);
                 writeln!(f, "{} {what}:", were(records, "record"))?;
             }
+            let mut cut = Cut::default();
             for OfLane {
                 lane,
                 line: Line { index, text },
             } in records
             {
-                writeln!(f, "  {lane}#{index}  {text}")?;
+                if cut.shows(lane) {
+                    writeln!(f, "  {lane}#{index}  {text}")?;
+                }
             }
+            cut.more(f)?;
         }
+        let mut cut = Cut::default();
         for Gap {
             lane,
             after,
@@ -87,6 +176,9 @@ impl fmt::Display for Report {
             why,
         } in &self.missing
         {
+            if !cut.shows(lane) {
+                continue;
+            }
             match after {
                 Some(after) => write!(f, "behind {lane}#{after} ")?,
                 None => write!(f, "at the start of {lane} ")?,
@@ -98,6 +190,10 @@ impl fmt::Display for Report {
                 )?,
                 count => writeln!(f, "{} missing from the trace ({why})", calls_are(*count))?,
             }
+        }
+        if cut.0.values().any(|gaps| *gaps > LINES) {
+            writeln!(f, "more is missing:")?;
+            cut.more(f)?;
         }
         if self.untied != 0 {
             let pairs = were(self.untied, "pair");

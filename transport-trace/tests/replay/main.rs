@@ -4,6 +4,7 @@ mod choice;
 mod ends;
 #[path = "../replay_support/mod.rs"]
 mod replay_support;
+mod report;
 mod shared_pages;
 mod values;
 

@@ -2,11 +2,15 @@
 
 use core::fmt;
 
+use super::Name;
+
 /// Where a text stops being a plan, and why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PlanError {
     /// The byte of the text that the problem starts at; the text's length where it ends too early.
     pub offset: usize,
+    /// The line that it is in, from 1.
+    pub line: usize,
     /// What is wrong there.
     pub problem: Problem,
 }
@@ -18,7 +22,12 @@ pub enum Problem {
     /// Something else should stand here: what, as a phrase.
     Expected(&'static str),
     /// No call of the interface has this name.
-    UnknownCall,
+    UnknownCall {
+        /// The name that stands there.
+        name: Name,
+        /// The call whose name comes nearest, where one is near.
+        nearest: Option<&'static str>,
+    },
     /// No call of the interface has this number.
     UnknownNumber,
     /// The calls that the fault is about have no code of this name.
@@ -43,7 +52,13 @@ impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Expected(what) => write!(f, "expected {what}"),
-            Self::UnknownCall => f.write_str("the interface has no call of this name"),
+            Self::UnknownCall { name, nearest } => {
+                write!(f, "the interface has no call of the name {name}")?;
+                match nearest {
+                    Some(nearest) => write!(f, "; {nearest} comes nearest"),
+                    None => Ok(()),
+                }
+            }
             Self::UnknownNumber => f.write_str("the interface has no call of this number"),
             Self::UnknownCode => f.write_str(
                 "there is no code of this name; give its number, or `lost`, `crash` or `hang`",
@@ -67,7 +82,7 @@ impl PlanError {
     /// The error with the line of `text` that it is in and a mark below the place, on three lines:
     ///
     /// ```text
-    /// the interface has no call of this name
+    /// the interface has no call of the name strat_vm; start_vm comes nearest
     ///   strat_vm: instead=EPERM
     ///   ^
     /// ```
@@ -80,7 +95,12 @@ struct InText<'t>(PlanError, &'t str);
 
 impl fmt::Display for InText<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self(PlanError { offset, problem }, text) = self;
+        let Self(
+            PlanError {
+                offset, problem, ..
+            },
+            text,
+        ) = self;
         // An offset from elsewhere may be outside the text or inside a character.
         let (before, after) = text.split_at_checked(*offset).unwrap_or((text, ""));
         let start = before.rsplit('\n').next().unwrap_or_default();
@@ -97,7 +117,12 @@ impl fmt::Display for InText<'_> {
 
 impl fmt::Display for PlanError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "at byte {}: {}", self.offset, self.problem)
+        let Self {
+            offset,
+            line,
+            problem,
+        } = self;
+        write!(f, "line {line}, byte {offset}: {problem}")
     }
 }
 

@@ -79,6 +79,7 @@
 mod effect;
 mod error;
 mod inject;
+mod near;
 mod output;
 mod parse;
 mod plan;
@@ -88,5 +89,6 @@ mod when;
 
 pub use error::{PlanError, Problem};
 pub use inject::{FaultInjection, Injector, Tally};
+pub use near::Name;
 pub use plan::{Answer, Calls, Effect, Fault, Form, Full, Pattern, Plan};
 pub use when::When;

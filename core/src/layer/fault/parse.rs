@@ -7,6 +7,7 @@ use winnow::stream::Location;
 use winnow::token::take_while;
 
 use super::effect::effect;
+use super::near::{Name, nearest};
 use super::token::{Input, Parsed, blank, decimal, number, sign, stop, word};
 use super::{Calls, Fault, Plan, PlanError, Problem, When};
 use crate::call::InterfaceInfo;
@@ -22,14 +23,28 @@ pub(super) fn plan<const N: usize>(
             .map_err(|_| stop(offset, Problem::TooMany(N)))
     })
     .map_err(|error| match error {
-        ErrMode::Backtrack(error) | ErrMode::Cut(error) => error,
+        ErrMode::Backtrack(error) | ErrMode::Cut(error) => in_line(text, error),
         // Only partial input is ever incomplete.
-        ErrMode::Incomplete(_) => PlanError {
-            offset: text.len(),
-            problem: Problem::Expected("more"),
-        },
+        ErrMode::Incomplete(_) => in_line(
+            text,
+            PlanError {
+                offset: text.len(),
+                line: 1,
+                problem: Problem::Expected("more"),
+            },
+        ),
     })?;
     Ok(plan)
+}
+
+/// The error with the line of its place.
+fn in_line(text: &str, error: PlanError) -> PlanError {
+    let before = text.bytes().take(error.offset);
+    let ended = before.filter(|byte| *byte == b'\n').count();
+    PlanError {
+        line: ended.saturating_add(1),
+        ..error
+    }
 }
 
 fn read(
@@ -95,10 +110,11 @@ fn calls(input: &mut Input<'_>, interface: &'static InterfaceInfo) -> Parsed<Cal
             Ok(Calls::Number(number))
         }
         Given::Number(_) => Err(stop(span.start, Problem::UnknownNumber)),
-        Given::Name(name) => interface
-            .call(name)
-            .map(Calls::One)
-            .ok_or_else(|| stop(span.start, Problem::UnknownCall)),
+        Given::Name(name) => interface.call(name).map(Calls::One).ok_or_else(|| {
+            let nearest = nearest(name, interface);
+            let name = Name::new(name);
+            stop(span.start, Problem::UnknownCall { name, nearest })
+        }),
     }
 }
 

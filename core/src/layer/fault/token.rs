@@ -15,12 +15,16 @@ pub(super) type Parsed<T> = ModalResult<T, PlanError>;
 /// What a parser that was not told what it stands for expects.
 const UNNAMED: Problem = Problem::Expected("something else");
 
+/// Lines are counted when the whole text is at hand again.
+const UNCOUNTED: usize = 1;
+
 impl ParserError<Input<'_>> for PlanError {
     type Inner = Self;
 
     fn from_input(input: &Input<'_>) -> Self {
         Self {
             offset: input.current_token_start(),
+            line: UNCOUNTED,
             problem: UNNAMED,
         }
     }
@@ -51,7 +55,11 @@ impl<'t> AddContext<Input<'t>, &'static str> for PlanError {
 
 /// An error that no alternative can mend.
 pub(super) const fn stop(offset: usize, problem: Problem) -> ErrMode<PlanError> {
-    ErrMode::Cut(PlanError { offset, problem })
+    ErrMode::Cut(PlanError {
+        offset,
+        line: UNCOUNTED,
+        problem,
+    })
 }
 
 pub(super) fn blank(input: &mut Input<'_>) -> Parsed<()> {
