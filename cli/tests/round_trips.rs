@@ -113,6 +113,27 @@ fn redaction_hides_values_and_keeps_equality() {
         .code(2);
 }
 
+/// What it hides of a page is no mistake of the program's.
+#[test]
+fn redaction_makes_no_findings() {
+    let folder = Folder::new();
+    let (trace, hidden) = (folder.text("demo.hct"), folder.text("hidden.hct"));
+    output(&["demo", "--output", &trace]);
+    output(&["redact", &trace, "-o", &hidden, "--bytes"]);
+    let findings = |path: &str| {
+        let checked = hcall().args(["check", path, "--json"]).output().unwrap();
+        let lines = String::from_utf8(checked.stdout).unwrap();
+        let rule = |line: &str| {
+            let finding: serde_json::Value = serde_json::from_str(line).unwrap();
+            finding["rule"].clone()
+        };
+        lines.lines().map(rule).collect::<Vec<_>>()
+    };
+    let found = findings(&trace);
+    assert!(!found.is_empty(), "the demo shows a finding");
+    assert_eq!(findings(&hidden), found);
+}
+
 #[test]
 fn redaction_refuses_what_it_cannot_see_into() {
     let folder = Folder::new();
