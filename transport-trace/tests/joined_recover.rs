@@ -20,7 +20,7 @@ use hypercall_trace::read::Trace;
 use hypercall_trace::read::recover::{lanes_without_ring, may_have_rings, recover_part};
 use hypercall_trace::record::{Recording, SyncPolicy};
 use hypercall_trace::write::Options;
-use storages::{Bytes, calls, client, recovered, rings_in, willing};
+use storages::{Bytes, calls, client, finished, recovered, rings_in, willing};
 
 /// So many calls of each recording, which are told apart by their first argument.
 const CALLS: u32 = 30;
@@ -42,22 +42,6 @@ fn killed(folder: &Folder) -> (Vec<u8>, Vec<hypercall_trace::read::recover::Ring
     (bytes.all(), rings)
 }
 
-fn finished(first: u32) -> Vec<u8> {
-    let folder = Folder::new("joined-second");
-    let bytes = Bytes::default();
-    let recording = Recording::options(INTERFACES)
-        .rings(&folder.0)
-        .start(willing(&bytes))
-        .unwrap();
-    let client = client(recording.lane("main").unwrap());
-    for round in 0..CALLS {
-        client.add(first + round, 1).unwrap();
-    }
-    drop(client);
-    assert!(recording.finish().complete);
-    bytes.all()
-}
-
 fn first_values(trace: &Trace) -> Vec<(u32, u64)> {
     let mut entries = trace.entries();
     let mut found = Vec::new();
@@ -77,7 +61,7 @@ fn first_values(trace: &Trace) -> Vec<(u32, u64)> {
 fn rings_go_into_the_recording_that_they_are_of() {
     let folder = Folder::new("joined-recover");
     let (first, rings) = killed(&folder);
-    let second = finished(1000);
+    let second = finished(INTERFACES, &[("main", Some(1000))], CALLS);
     let joined = [&first[..], &second[FILE_HEADER..]].concat();
     let joined = Trace::from_bytes(joined).unwrap();
     assert!(may_have_rings(&joined));
@@ -114,21 +98,8 @@ fn rings_go_into_the_recording_that_they_are_of() {
 fn lanes_of_the_second_recording_alone_lack_nothing() {
     let folder = Folder::new("joined-lanes");
     let (first, rings) = killed(&folder);
-    let second = {
-        let folder = Folder::new("joined-lanes-second");
-        let bytes = Bytes::default();
-        let recording = Recording::options(INTERFACES)
-            .rings(&folder.0)
-            .start(willing(&bytes))
-            .unwrap();
-        let lanes = ["main", "other"].map(|name| client(recording.lane(name).unwrap()));
-        for round in 0..CALLS {
-            lanes[1].add(2000 + round, 1).unwrap();
-        }
-        drop(lanes);
-        assert!(recording.finish().complete);
-        bytes.all()
-    };
+    let lanes = [("main", None), ("other", Some(2000))];
+    let second = finished(INTERFACES, &lanes, CALLS);
     let joined = [&first[..], &second[FILE_HEADER..]].concat();
     let joined = Trace::from_bytes(joined).unwrap();
     assert!(lanes_without_ring(&joined, &rings).is_empty());

@@ -15,8 +15,7 @@ mod storages;
 
 use std::sync::{Arc, Mutex};
 
-use common::folder::Folder;
-use common::{INTERFACES, Plotter as _};
+use common::INTERFACES;
 use growing::Growing;
 use hypercall_core::acrn::HypervisorCalls;
 use hypercall_core::call::InterfaceInfo;
@@ -24,29 +23,16 @@ use hypercall_trace::entry::{Defect, Entry};
 use hypercall_trace::format::FILE_HEADER;
 use hypercall_trace::read::Trace;
 use hypercall_trace::read::recover::recover;
-use hypercall_trace::record::Recording;
 use hypercall_trace::write::Options;
-use storages::{Bytes, client, willing};
+use storages::finished;
 
 const CALLS: u32 = 5;
 const OTHER: &[&InterfaceInfo] = &[HypervisorCalls::INTERFACE];
 
 /// Calls in each of these lanes.
 fn recording(interfaces: &'static [&'static InterfaceInfo], lanes: &[&str]) -> Vec<u8> {
-    let folder = Folder::new("unlike");
-    let bytes = Bytes::default();
-    let recording = Recording::options(interfaces)
-        .rings(&folder.0)
-        .start(willing(&bytes))
-        .unwrap();
-    for lane in lanes {
-        let client = client(recording.lane(lane).unwrap());
-        for round in 0..CALLS {
-            client.add(round, 1).unwrap();
-        }
-    }
-    assert!(recording.finish().complete);
-    bytes.all()
+    let lanes: Vec<_> = lanes.iter().map(|lane| (*lane, Some(0))).collect();
+    finished(interfaces, &lanes, CALLS)
 }
 
 /// The calls that are read of each recording, and the damage.

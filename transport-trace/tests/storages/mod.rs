@@ -1,16 +1,19 @@
 //! Recordings into storages that do what a test tells them, and what can be recovered of them.
 #![allow(dead_code, reason = "not every test uses all of it")]
 
-use crate::common::Device;
+use crate::common::folder::Folder;
+use crate::common::{Device, Plotter as _};
 use hypercall::Client;
+use hypercall::call::InterfaceInfo;
 use hypercall_trace::clock::Clock;
 use hypercall_trace::entry::{Call, Entry};
 use hypercall_trace::read::Trace;
 use hypercall_trace::read::recover::{Recovered, Ring, find, recover};
-use hypercall_trace::record::{FileLane, Recorder, Storage};
+use hypercall_trace::record::{FileLane, Recorder, Recording, Storage};
 use hypercall_trace::write::Options;
 use std::io;
 use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
 /// What a storage took.
@@ -65,6 +68,31 @@ where
     fn sync(&mut self) -> io::Result<()> {
         (self.sync)()
     }
+}
+
+/// A recording that was finished. In each lane it has so many calls, whose first arguments go up from this number, or none.
+pub fn finished(
+    interfaces: &'static [&'static InterfaceInfo],
+    lanes: &[(&str, Option<u32>)],
+    calls: u32,
+) -> Vec<u8> {
+    // Tests make several at a time.
+    static MADE: AtomicU32 = AtomicU32::new(0);
+    let made = MADE.fetch_add(1, Ordering::Relaxed);
+    let folder = Folder::new(&format!("finished-{made}"));
+    let bytes = Bytes::default();
+    let recording = Recording::options(interfaces)
+        .rings(&folder.0)
+        .start(willing(&bytes))
+        .unwrap();
+    for (lane, first) in lanes {
+        let client = client(recording.lane(lane).unwrap());
+        for round in first.iter().flat_map(|first| *first..first + calls) {
+            client.add(round, 1).unwrap();
+        }
+    }
+    assert!(recording.finish().complete);
+    bytes.all()
 }
 
 pub fn client<C: Clock>(lane: FileLane<C>) -> Client<Recorder<Device, FileLane<C>>> {
