@@ -186,10 +186,7 @@ fn in_memory(recorded: &Recorded) {
         let Ok(replayer) = Replayer::options().mode(mode).recorded(one.clone()) else {
             continue;
         };
-        let name = one
-            .lanes
-            .first()
-            .map_or("main", |lane| lane.name.as_str());
+        let name = one.lanes.first().map_or("main", |lane| lane.name.as_str());
         let _ = Driver::new(OwnCalls::INTERFACE).drive(&one, &replayer.lane(name));
         let _ = replayer.report();
         let _ = replayer.finish();
