@@ -20,7 +20,7 @@ use growing::Growing;
 use hypercall_core::acrn::HypervisorCalls;
 use hypercall_core::call::InterfaceInfo;
 use hypercall_trace::entry::{Defect, Entry};
-use hypercall_trace::format::FILE_HEADER;
+use hypercall_trace::format::{BlockKind, FILE_HEADER};
 use hypercall_trace::read::Trace;
 use hypercall_trace::read::recover::recover;
 use hypercall_trace::write::Options;
@@ -94,4 +94,63 @@ fn what_the_first_recording_does_not_describe_is_not_read_by_it() {
         let lost = u64::try_from(damage.len()).unwrap() * u64::from(CALLS);
         assert_eq!((done.lost, copy.verify().unwrap().lost), (lost, lost));
     }
+}
+
+/// Turns a bit of the body of the first block of this kind over.
+fn damaged(mut bytes: Vec<u8>, kind: BlockKind) -> Vec<u8> {
+    let trace = Trace::from_bytes(bytes.clone()).unwrap();
+    let block = trace
+        .blocks()
+        .iter()
+        .find(|block| block.header.kind == kind);
+    let body = block.unwrap().offset + 64;
+    bytes[usize::try_from(body).unwrap()] ^= 1;
+    bytes
+}
+
+/// The names of calls and lanes that are read of the first recording.
+fn names(trace: &Trace) -> (Option<String>, String) {
+    let Some(Entry::Call(call)) = trace.entries().find(|entry| entry.lane() == Some(0)) else {
+        panic!("no call");
+    };
+    let schema = call.schema.as_ref().map(|schema| schema.name.clone());
+    (schema, trace.lane_name(0))
+}
+
+/// What is damaged in the first one is taken from another one only where that says the same.
+#[test]
+fn the_first_recording_gets_no_names_of_another() {
+    let first = recording(INTERFACES, &["main"]);
+    let like = recording(INTERFACES, &["main"]);
+    let unlike = recording(OTHER, &["kvm"]);
+    for (kind, second, name, lane) in [
+        (BlockKind::Schema, &like, Some("add"), "main"),
+        (BlockKind::Schema, &unlike, None, "main"),
+        (BlockKind::Lane, &like, Some("add"), "main"),
+        (BlockKind::Lane, &unlike, Some("add"), "lane 0"),
+    ] {
+        let bytes = [&damaged(first.clone(), kind), &second[FILE_HEADER..]].concat();
+        let trace = Trace::from_bytes(bytes).unwrap();
+        let expected = (name.map(str::to_owned), lane.to_owned());
+        assert_eq!(names(&trace), expected, "{kind:?}");
+        // What is made of it knows no more.
+        let (copy, _) = recover(Some(&trace), &[], Vec::new(), Options::default()).unwrap();
+        let copy = Trace::from_bytes(copy).unwrap();
+        assert_eq!(names(&copy).0, expected.0, "{kind:?}");
+        let lost = copy.lost_descriptions();
+        assert_eq!(lost.schema, name.is_none(), "{kind:?}");
+        assert_eq!(!lost.lanes.is_empty(), lane != "main", "{kind:?}");
+    }
+}
+
+/// A recording that is not read names no lane for those behind it.
+#[test]
+fn what_is_not_read_is_in_nobodys_way() {
+    let first = recording(INTERFACES, &["main"]);
+    let unlike = recording(OTHER, &["main", "worker-a"]);
+    let third = recording(INTERFACES, &["main", "worker-b"]);
+    let bytes = [&first[..], &unlike[FILE_HEADER..], &third[FILE_HEADER..]].concat();
+    let trace = Trace::from_bytes(bytes).unwrap();
+    assert_eq!(trace.unlike().iter().collect::<Vec<_>>(), [&1]);
+    assert_eq!(trace.lane_name(1), "worker-b");
 }

@@ -90,7 +90,6 @@ fn as_text(report: &Report, trace: &Trace, path: &Path, out: &mut Output) -> Res
     if trace.ends_early() {
         let places: String = places
             .iter()
-            .filter(|_| !input::is_joined(trace))
             .map(|folder| format!(" in {folder}"))
             .collect::<Vec<_>>()
             .join(" and");
@@ -101,6 +100,9 @@ fn as_text(report: &Report, trace: &Trace, path: &Path, out: &mut Output) -> Res
         };
         let file = path.display();
         out.line(&match goes_on(trace, path) {
+            _ if input::is_joined(trace) => format!(
+                "{why}; what is left in the rings of the last recording cannot be joined to it here: the file does not have its number"
+            ),
             Some(true) => format!("the recording goes on; its rings are{places}"),
             Some(false) => format!(
                 "nobody goes on with the recording: it was killed, or its storage failed; `hcall recover {file} -o WHOLE` also has what is left in its rings{places}"

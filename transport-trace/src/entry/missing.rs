@@ -81,8 +81,8 @@ pub enum Defect {
     Index,
     /// There are more blocks than a reader keeps track of.
     TooMany,
-    /// The block is whole, and of a recording that was joined to one with other calls, or with other names of the same lanes: what
-    /// its records are cannot be told by what the first one describes.
+    /// The block is whole, and of a recording that was joined to ones with other calls, or with other names of the same lanes: what
+    /// its records are cannot be told by what those describe.
     Unlike,
 }
 
@@ -124,7 +124,7 @@ impl fmt::Display for Defect {
             Self::Index => "the index tells of other blocks than there are",
             Self::TooMany => "there are more blocks than a reader keeps track of",
             Self::Unlike => {
-                "it is whole, but of a recording with other calls or lanes than the first one, to which it should not have been joined"
+                "it is whole, but of a recording with other calls or lanes than those before it, to which it should not have been joined"
             }
         })
     }

@@ -1,13 +1,13 @@
 //! What the blocks of a trace describe: the calls and the lanes. [`clocks`](super::clocks) has the clock.
 
-use std::collections::{BTreeMap, BTreeSet, hash_map};
+use std::collections::{BTreeMap, BTreeSet, HashMap, hash_map};
 use std::sync::Arc;
 
 use super::block::{BlockEntry, Buffer};
 use super::source::Source;
 use super::trace::{Lane, Trace};
 use crate::entry::{Damaged, Defect};
-use crate::format::{BlockHeader, BlockKind, MAX_SCHEMA};
+use crate::format::{BlockHeader, BlockKind, Codec, MAX_SCHEMA};
 use crate::get::Get;
 
 /// Descriptions that a trace had, and of which nothing can be read: what is made of it
@@ -34,14 +34,66 @@ fn is_same_schema(
     let Some((header, bytes)) = known else {
         return true;
     };
-    let stored = |header: &BlockHeader| (header.codec, header.crc, header.stored, header.raw);
-    block.section == 0
-        || stored(header) == stored(&block.header)
-        || block.misplaced.is_some()
-        || usize::try_from(block.header.raw).is_ok_and(|raw| raw > MAX_SCHEMA)
-        || buffer
+    if block.section == 0 || block.misplaced.is_some() || stored(header) == stored(&block.header) {
+        return true;
+    }
+    header.raw == block.header.raw
+        && buffer
             .load(source, block.offset, &block.header)
             .map_or(true, |other| other == &bytes[..])
+}
+
+/// What a header says of its block's bytes. Where it is the same, so are they, also those of one that are damaged.
+const fn stored(header: &BlockHeader) -> Stored {
+    (header.codec, header.crc, header.stored, header.raw)
+}
+
+type Stored = (Codec, u32, u32, u32);
+
+/// What the first recording of a file describes, as its blocks' headers say. Where its descriptions are damaged, those of the recordings
+/// that were joined to it stand for them only where they are the same: else calls and lanes would get names of others.
+struct First {
+    schema: Option<Stored>,
+    lanes: HashMap<u32, Option<Stored>>,
+}
+
+impl First {
+    fn of(blocks: &[BlockEntry]) -> Self {
+        let mut first = Self {
+            schema: None,
+            lanes: HashMap::new(),
+        };
+        for block in blocks.iter().take_while(|block| block.section == 0) {
+            let header = &block.header;
+            match header.kind {
+                BlockKind::Schema => {
+                    first.schema.get_or_insert(stored(header));
+                }
+                BlockKind::Lane => {
+                    first.lanes.insert(header.lane, Some(stored(header)));
+                }
+                BlockKind::Data | BlockKind::Announce => {
+                    first.lanes.entry(header.lane).or_default();
+                }
+                _ => {}
+            }
+        }
+        first
+    }
+
+    /// Whether a description that nothing is known in the place of may be taken.
+    fn takes(&self, block: &BlockEntry) -> bool {
+        let this = Some(stored(&block.header));
+        block.section == 0
+            || match block.header.kind {
+                BlockKind::Schema => self.schema == this,
+                // One that the first recording does not have is the other's own.
+                _ => self
+                    .lanes
+                    .get(&block.header.lane)
+                    .is_none_or(|own| *own == this),
+            }
+    }
 }
 
 /// Bytes that the names of all lanes may have.
@@ -53,6 +105,7 @@ impl Trace {
         let blocks = self.found.blocks.get(from..).unwrap_or_default();
         let mut have_schema = self.schema_block.is_some();
         let mut bad_headers = Vec::new();
+        let mut first = None;
         for block in blocks {
             let wanted = match block.header.kind {
                 BlockKind::Schema if have_schema => {
@@ -61,7 +114,11 @@ impl Trace {
                     }
                     false
                 }
-                BlockKind::Schema | BlockKind::Lane => true,
+                BlockKind::Lane if self.unlike.contains(&block.section) => false,
+                BlockKind::Lane if self.lane_places.contains_key(&block.header.lane) => true,
+                BlockKind::Schema | BlockKind::Lane => first
+                    .get_or_insert_with(|| First::of(&self.found.blocks))
+                    .takes(block),
                 _ => false,
             };
             if !wanted {
@@ -143,7 +200,8 @@ impl Trace {
         // A schema whose header is damaged is no block.
         let there = |kind| self.blocks().iter().any(|block| block.header.kind == kind);
         let damaged = self.damage().next().is_some();
-        lost.schema |= !there(BlockKind::Schema) && (damaged || there(BlockKind::Data));
+        lost.schema |= self.schema_block.is_none()
+            && (damaged || there(BlockKind::Schema) || there(BlockKind::Data));
         lost.schema &= self.schema.interfaces.is_empty();
         lost.lanes
             .retain(|lane| !self.lane_places.contains_key(lane));

@@ -1,7 +1,9 @@
 //! What an index tells of the blocks of a file: where they are, also where their own headers are damaged.
 
+use std::collections::BTreeMap;
+
 use super::block::{BlockEntry, Buffer};
-use super::scan::{Found, fits, header_at};
+use super::scan::{Found, MAX_FOUND, fits, header_at};
 use super::source::{Source, read_full};
 use crate::entry::Damaged;
 use crate::format::{BLOCK_HEADER, BlockHeader, BlockKind, Codec, FileHeader, INDEX_MAGIC, u64_at};
@@ -47,7 +49,8 @@ impl Found {
             let before = gaps.partition_point(|gap| gap.offset <= offset);
             before.checked_sub(1).and_then(|place| gaps.get(place))
         };
-        let mut told: Vec<BlockEntry> = Vec::new();
+        let mut told: BTreeMap<u64, BlockEntry> = BTreeMap::new();
+        let most = MAX_FOUND.saturating_sub(self.blocks.len());
         let indexes = self.blocks.iter();
         for index in indexes.filter(|block| block.header.kind == BlockKind::Index) {
             // Nobody writes a compressed one, which may be much larger than the file.
@@ -68,9 +71,10 @@ impl Found {
                 let missing = |gap: &Damaged| offset < gap.offset.saturating_add(gap.length);
                 if let Some(header) = header.filter(fits)
                     && offset < index.offset
+                    && told.len() < most
                     && gap_before(offset).is_some_and(missing)
                 {
-                    told.push(BlockEntry {
+                    told.entry(offset).or_insert(BlockEntry {
                         offset,
                         header,
                         ..*index
@@ -78,8 +82,7 @@ impl Found {
                 }
             }
         }
-        told.sort_by_key(|block| block.offset);
-        told.dedup_by_key(|block| block.offset);
+        let told: Vec<BlockEntry> = told.into_values().collect();
         self.adopt(&told);
     }
 }

@@ -19,7 +19,7 @@ const SUMMED: u64 = 4;
 const SUMMED_LEAST: u64 = 1 << 20;
 /// The most blocks and damaged stretches that are kept track of. A file of nothing but headers would take more memory than
 /// it has bytes.
-const MAX_FOUND: usize = 1 << 24;
+pub(crate) const MAX_FOUND: usize = 1 << 24;
 
 /// What was found so far.
 #[derive(Clone, Debug, Default)]

@@ -183,7 +183,7 @@ impl Trace {
     }
 
     /// The recordings whose records are not read, since they should not have been joined to this file: they describe
-    /// [other calls or lanes](Defect::Unlike) than the first one.
+    /// [other calls or lanes](Defect::Unlike) than those before them.
     #[must_use]
     pub const fn unlike(&self) -> &BTreeSet<u32> {
         &self.unlike

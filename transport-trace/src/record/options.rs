@@ -201,7 +201,7 @@ impl<C: Clock + Clone + Send + Sync + 'static> RecordingOptions<C> {
                 (directory, true)
             }
         };
-        let held = hold(&directory);
+        let held = hold(&directory, id);
         let clock = self.clock;
         let frequency = self.frequency;
         let pace = Pace::new(clock.clone(), frequency);
@@ -251,7 +251,7 @@ impl<C: Clock + Clone + Send + Sync + 'static> RecordingOptions<C> {
             signpost,
             rings: Mutex::default(),
             names: Mutex::default(),
-            _held: held,
+            held,
             lanes: AtomicU32::new(0),
             id,
         })

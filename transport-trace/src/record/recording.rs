@@ -15,7 +15,7 @@ use super::file_lane::{FileLane, SharedLane};
 use super::lane::LaneWriter;
 use super::options::Settings;
 use super::pages::Watched;
-use super::rings::map_ring;
+use super::rings::{Held, map_ring};
 use super::room::Wait;
 use super::shared::{Added, Shared};
 use super::storage::{Finished, SyncPolicy};
@@ -45,8 +45,8 @@ pub struct Recording<C: Clock + Clone = DefaultClock> {
     pub(super) signpost: Option<PathBuf>,
     pub(super) rings: Mutex<Vec<PathBuf>>,
     pub(super) names: Mutex<BTreeSet<String>>,
-    /// The folder of the rings, held as long as this goes on.
-    pub(super) _held: Option<fs::File>,
+    /// What says that this goes on.
+    pub(super) held: Option<Held>,
     pub(super) lanes: AtomicU32,
     pub(super) id: u64,
 }
@@ -225,6 +225,9 @@ impl<C: Clock + Clone> Recording<C> {
                 for ring in rings.iter() {
                     let _ = fs::remove_file(ring);
                 }
+            }
+            if let Some(held) = self.held.take() {
+                held.remove();
             }
             if self.own_directory {
                 let _ = fs::remove_dir(&self.directory);

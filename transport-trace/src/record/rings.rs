@@ -3,11 +3,8 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-/// How often it is tried to hold a folder that somebody holds, and after how long again. Who asks lets it go at once.
-const HOLDS: u32 = 20;
-const HOLD_AGAIN: Duration = Duration::from_millis(1);
+use crate::read::recover::LOCK;
 
 /// Makes a folder that only this user can enter.
 pub(super) fn private_folder(path: &Path, may_exist: bool) -> io::Result<()> {
@@ -17,19 +14,36 @@ pub(super) fn private_folder(path: &Path, may_exist: bool) -> io::Result<()> {
     builder.recursive(may_exist).create(path)
 }
 
-/// Holds a folder of rings, so that others see that the recording [goes on](crate::read::recover::is_recording). Where there is
-/// nothing to hold it by, nobody knows.
-pub(super) fn hold(folder: &Path) -> Option<File> {
-    let folder = File::open(folder).ok()?;
-    for _ in 0..HOLDS {
-        match folder.try_lock() {
-            Ok(()) => return Some(folder),
-            // Somebody asks, or another recording is in the folder.
-            Err(fs::TryLockError::WouldBlock) => std::thread::sleep(HOLD_AGAIN),
-            Err(fs::TryLockError::Error(_)) => return None,
-        }
+/// A file beside the rings, which a recording locks as long as it goes on.
+#[derive(Debug)]
+pub(super) struct Held {
+    path: PathBuf,
+    _file: File,
+}
+
+impl Held {
+    /// Takes the file away: the recording ended, and nothing of it is left in the folder.
+    pub(super) fn remove(self) {
+        let _ = fs::remove_file(&self.path);
     }
-    None
+}
+
+/// Makes the file by which others see that the recording [goes on](crate::read::recover::is_recording). Where it cannot be had, nobody
+/// knows. It is locked before it has the name that others look for, so that nobody finds it without its lock.
+pub(super) fn hold(folder: &Path, id: u64) -> Option<Held> {
+    let path = folder.join(format!("{id:016x}.{}.{LOCK}", std::process::id()));
+    let made = path.with_extension("made");
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let file = options.open(&made).ok()?;
+    let held = file.try_lock().is_ok() && fs::rename(&made, &path).is_ok();
+    if !held {
+        let _ = fs::remove_file(&made);
+        return None;
+    }
+    Some(Held { path, _file: file })
 }
 
 /// Where folders of rings are, and links to them.
@@ -157,25 +171,26 @@ mod tests {
     use super::*;
     use std::os::unix::fs::symlink;
 
-    /// Whoever asks is in nobody's way, however many there are.
+    /// Whoever asks is in nobody's way, however many there are; what cannot be known is an error.
     #[test]
-    fn a_folder_is_held_by_one_and_asked_about_by_many() {
+    fn a_recording_holds_a_file_of_its_own_that_many_can_ask_about() {
         use crate::read::recover::is_recording;
         let folder = std::env::temp_dir().join(format!("hct-held-{}", std::process::id()));
         fs::create_dir(&folder).unwrap();
-        assert!(!is_recording(&folder).unwrap());
+        let unknown = |folder: &Path| is_recording(folder).unwrap_err().kind();
+        assert_eq!(unknown(&folder), io::ErrorKind::NotFound);
+        // Who locks the folder itself does not matter.
         let asks = File::open(&folder).unwrap();
         asks.try_lock_shared().unwrap();
-        assert!(!is_recording(&folder).unwrap());
-        assert!(hold(&folder).is_none());
-        drop(asks);
-        let held = hold(&folder).unwrap();
+        let (one, other) = (hold(&folder, 1).unwrap(), hold(&folder, 2).unwrap());
         assert!(is_recording(&folder).unwrap() && is_recording(&folder).unwrap());
-        assert!(hold(&folder).is_none());
-        drop(held);
+        one.remove();
+        assert!(is_recording(&folder).unwrap());
+        // Killed: the file stays.
+        drop(other);
         assert!(!is_recording(&folder).unwrap());
-        fs::remove_dir(&folder).unwrap();
-        assert!(is_recording(&folder).is_err());
+        fs::remove_dir_all(&folder).unwrap();
+        assert_eq!(unknown(&folder), io::ErrorKind::NotFound);
     }
 
     #[test]

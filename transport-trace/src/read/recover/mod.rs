@@ -21,9 +21,8 @@ use crate::entry::{Entry, When};
 use crate::format::BlockKind;
 
 use join::join;
-#[cfg(unix)]
-pub use ring::is_recording;
-pub use ring::{Ring, RingError, find};
+pub(crate) use ring::LOCK;
+pub use ring::{Ring, RingError, find, is_recording};
 
 /// What came of a recovery.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -99,20 +99,30 @@ pub fn find(folder: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(rings)
 }
 
-/// Whether a recording goes on whose rings are in this folder. It holds the folder by a lock, which the system takes back when the process
-/// ends, in whichever way and whichever namespace, or when the recording is [finished](crate::record::Recording::finish). Processes that
-/// were forked from it without running another program hold it too.
+/// How the files are called that recordings lock in the folders of their rings.
+pub(crate) const LOCK: &str = "recording";
+
+/// Whether a recording goes on whose rings are in this folder. It locks a file there, and the system takes the lock back when the
+/// process ends, in whichever way and whichever namespace, or when the recording is [finished](crate::record::Recording::finish).
+/// Processes that were forked from it without running another program hold it too.
 ///
 /// # Errors
-/// As the operating system says; the folder is not there, or its file system has no locks.
-#[cfg(unix)]
+/// As the operating system says; [`NotFound`](io::ErrorKind::NotFound) where there is no such folder, or no such file in it: nobody knows then.
 pub fn is_recording(folder: &Path) -> io::Result<bool> {
-    // Not in the way of others who ask.
-    match fs::File::open(folder)?.try_lock_shared() {
-        Ok(()) => Ok(false),
-        Err(fs::TryLockError::WouldBlock) => Ok(true),
-        Err(fs::TryLockError::Error(error)) => Err(error),
+    let mut known = Err(io::ErrorKind::NotFound.into());
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.extension().is_none_or(|extension| extension != LOCK) {
+            continue;
+        }
+        // Not in the way of others who ask.
+        match fs::File::open(path)?.try_lock_shared() {
+            Ok(()) => known = Ok(false),
+            Err(fs::TryLockError::WouldBlock) => return Ok(true),
+            Err(fs::TryLockError::Error(error)) => return Err(error),
+        }
     }
+    known
 }
 
 /// What a block's control line says.
