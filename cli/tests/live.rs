@@ -511,8 +511,14 @@ fn rings_are_found(elsewhere: bool) {
     // It is dead and not yet buried: a recording that begins meanwhile, as other tests make, clears away links of processes that are gone
     // when what they lead to is not there.
     recorder.kill().unwrap();
-    let stat = format!("/proc/{}/stat", recorder.id());
-    while !std::fs::read_to_string(&stat).unwrap().contains(") Z ") {
+    let process = std::path::PathBuf::from(format!("/proc/{}", recorder.id()));
+    let is_dead = || {
+        let state = std::fs::read_to_string(process.join("stat")).unwrap();
+        // Threads other than the first one are gone when they are dead.
+        let threads = std::fs::read_dir(process.join("task")).unwrap().count();
+        state.contains(") Z ") && threads == 1
+    };
+    while !is_dead() {
         std::thread::yield_now();
     }
     let run = || {
