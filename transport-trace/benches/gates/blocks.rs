@@ -1,5 +1,5 @@
 //! What recording other memory costs: a block that is read and written, which is kept before and after, and an array behind a header,
-//! which takes the long way. No gate holds for these.
+//! which is gathered first. No gate holds for these.
 
 use crate::setup::*;
 use hypercall_core::arg::{Arg, Linked, Target};
