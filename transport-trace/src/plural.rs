@@ -27,3 +27,9 @@ pub(crate) fn were(number: u64, what: &str) -> String {
     let verb = if number == 1 { "was" } else { "were" };
     format!("{} {verb}", count(number, what))
 }
+
+/// That a trace does not have the recording that was asked for.
+pub(crate) fn no_recording(asked: u32, recordings: u32) -> String {
+    let there = count(u64::from(recordings), "recording");
+    format!("the trace has no recording {asked}: it has {there}, counted from 0")
+}

@@ -27,7 +27,7 @@ use std::io;
 
 use crate::clock::ClockInfo;
 use crate::entry::{Entry, Outcome, When};
-use crate::plural::count;
+use crate::plural::{count, no_recording};
 use crate::replay::{LaneEntries, NotOne, Recorded};
 use crate::write::{Options, Writer};
 use calls::Calls;
@@ -122,11 +122,7 @@ impl fmt::Display for GenError {
                 )
             }
             Self::NoRecording { asked, recordings } => {
-                let there = count(u64::from(*recordings), "recording");
-                write!(
-                    f,
-                    "the trace has no recording {asked}: it has {there}, counted from 0"
-                )
+                f.write_str(&no_recording(*asked, *recordings))
             }
             Self::Write(error) => write!(f, "the slice cannot be written: {error}"),
         }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use crate::entry::{Damaged, Entry};
-use crate::plural::count;
+use crate::plural::{count, no_recording};
 use crate::read::OpenError;
 
 use super::recorded::{Recorded, TooLarge};
@@ -86,11 +86,7 @@ impl fmt::Display for ReplayError {
                 )
             }
             Self::NoRecording { asked, recordings } => {
-                let there = count(u64::from(*recordings), "recording");
-                write!(
-                    f,
-                    "the trace has no recording {asked}: it has {there}, counted from 0"
-                )
+                f.write_str(&no_recording(*asked, *recordings))
             }
             Self::OtherInterface {
                 interface,
